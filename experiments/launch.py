@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every experiment's binary shares: its flags, and how it ends when something is wrong."""
+
+import logging
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import app, flags
+
+from jaxmyopia.checks import require
+from jaxmyopia.runner.experiment import say
+from jaxmyopia.runner.mesh import use_all_cores, use_compilation_cache
+
+FLAGS = flags.FLAGS
+
+
+def define_flags(experiment: str, presets: Sequence[str]) -> None:
+    """Defines the flags that all experiments have; `presets` `(m,)` are the names of the experiment's own."""
+    flags.DEFINE_string("out", f"runs/{experiment}", "Folder of the run; the same command goes on with it.")
+    flags.DEFINE_enum("preset", presets[0], presets, "Settings for all flags that are not given.")
+    flags.DEFINE_integer("seeds", None, "Seeds in every cell.")
+    flags.DEFINE_integer("root_seed", 0, "Root of every seed's random key.")
+    flags.DEFINE_integer("keep_curves", 4, "Keep all curves of this many seeds in every cell.")
+    flags.DEFINE_bool("dry_run", False, "Print what would be run, and stop.")
+    flags.DEFINE_string("compilation_cache", "~/.cache/jaxmyopia", "Folder of compiled programs; empty for none.")
+
+
+def numbers(name: str, kind: Callable[[str], float]) -> tuple[float, ...] | None:
+    """The values `(m,)` of a comma-separated flag as numbers, None if it was not given.
+
+    Raises:
+      ValueError: if an entry is not a number of this kind.
+    """
+    entries = FLAGS[name].value
+    if entries is None:
+        return None
+    out = []
+    for entry in entries:
+        try:
+            out.append(kind(entry))
+        except ValueError:
+            require(False, name, entry, f"must be a comma-separated list of {'whole ' if kind is int else ''}numbers")
+    return tuple(out)
+
+
+def command() -> str:
+    """The command that was typed, as it may be typed again."""
+    module = sys.modules["__main__"].__spec__
+    return shlex.join(["python", "-m", module.name if module else sys.argv[0], *sys.argv[1:]])
+
+
+def _parse(argv: Sequence[str]) -> list[str]:
+    """Parses flags; what is wrong with them takes one line."""
+    try:
+        rest = FLAGS(argv)
+        require(len(rest) == 1, "arguments", " ".join(rest[1:]), "flags start with --; see --helpshort")
+        return rest
+    except (flags.Error, ValueError) as error:
+        say(f"error: {' '.join(str(error).split())}")
+        sys.exit(2)
+
+
+def launch(main: Callable[[], None]) -> None:
+    """Runs an experiment: a bad argument ends in one line and exit code 2, Ctrl-C in a word on how to go on."""
+
+    def guarded(argv: Sequence[str]) -> None:
+        del argv
+        logging.getLogger("jax").setLevel(logging.WARNING)  # absl's app would show jax's notes on absent backends
+        use_all_cores()
+        use_compilation_cache(FLAGS.compilation_cache)
+        try:
+            main()
+        except ValueError as error:
+            if "is not allowed" not in str(error):
+                raise
+            say(f"error: --{error}")
+            sys.exit(2)
+        except KeyboardInterrupt:
+            say(f"\nInterrupted. What is finished stays in {FLAGS.out}; to go on: {command()}")
+            sys.exit(130)
+
+    app.run(guarded, flags_parser=_parse)

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One wording for refused arguments: the name, the value and what is allowed."""
+
+from collections.abc import Iterable
+
+
+def require(ok: bool, name: str, value: object, allowed: str) -> None:
+    """Refuses an argument unless `ok`; the message is one line.
+
+    Args:
+      ok: whether the value is allowed.
+      name: the argument (and flag) that the user set.
+      value: what it was set to.
+      allowed: what it may be, in a few words.
+
+    Raises:
+      ValueError: if not `ok`.
+    """
+    if not ok:
+        raise ValueError(f"{name}={value!r} is not allowed: {allowed}")
+
+
+def require_one_of(name: str, value: str, known: Iterable[str]) -> None:
+    """Refuses a name that is not among the `known` ones.
+
+    Args:
+      name: the argument (and flag) that the user set.
+      value: what it was set to.
+      known: the names that exist.
+
+    Raises:
+      ValueError: if `value` is not known; the message lists what is.
+    """
+    known = sorted(known)
+    require(value in known, name, value, f"must be one of {', '.join(known)}")

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The low-rank study: four pure functions over S seeds, each with its own rate and scale."""
+
+import dataclasses
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxmyopia.checks import require, require_one_of
+from jaxmyopia.lowrank import dynamics, observables
+from jaxmyopia.lowrank.losses import LOSSES, Target, product
+from jaxmyopia.lowrank.observables import Record, Thresholds
+from jaxmyopia.lowrank.problem import TARGETS, draw_problem
+
+
+@chex.dataclass(frozen=True)
+class Params:
+    """What may differ by seed without another compilation: `learning_rate` and `init_scale`, `(S,)` each."""
+
+    learning_rate: jax.Array
+    init_scale: jax.Array
+
+
+@chex.dataclass(frozen=True)
+class State:
+    """S seeds in training. `step`: scalar. `a`, `b`: `(n, r, S)`. `opt_state`: optax's. `target`: constant."""
+
+    step: jax.Array
+    a: jax.Array
+    b: jax.Array
+    opt_state: optax.OptState
+    target: Target
+
+
+@dataclasses.dataclass(frozen=True)
+class LowRank:
+    """Learning `C = U V^T` with `Z = A B^T` (Jermyn and Shlegeris 2022, "Multi-Component Learning and S-Curves").
+
+    `n`: side of the matrices. `rank`: columns r of the learned factors. `target_rank`: rank R of the target, by
+    default r. `target`: a name of `TARGETS`; `spectrum`: its singular values. `loss`: a name of `LOSSES`.
+    `optimizer`: see `dynamics.make_optimizer`. `thresholds`: where counting starts.
+
+    Raises ValueError if a field is not allowed.
+    """
+
+    n: int = 100
+    rank: int = 2
+    target_rank: int | None = None
+    target: str = "gaussian"
+    spectrum: tuple[float, ...] = ()
+    loss: str = "square"
+    optimizer: str = "sgd"
+    thresholds: Thresholds = Thresholds()
+
+    def __post_init__(self):
+        if self.target_rank is None:
+            object.__setattr__(self, "target_rank", self.rank)
+        require(self.n >= 2, "n", self.n, "must be at least 2")
+        for name in ("rank", "target_rank"):
+            require(1 <= getattr(self, name) <= self.n, f"{name}s", getattr(self, name), f"must be between 1 and n={self.n}")
+        require_one_of("targets", self.target, TARGETS)
+        require_one_of("losses", self.loss, LOSSES)
+        dynamics.make_optimizer(self.optimizer)
+        if self.target == "spectrum":
+            fine = len(self.spectrum) >= self.target_rank and all(0 < s < float("inf") for s in self.spectrum)
+            require(fine, "spectrum", self.spectrum, f"must be positive singular values, at least rank={self.target_rank} of them")
+
+    @property
+    def block(self) -> int:
+        """Seeds a block: enough to fill the vector units, few enough for the dense matrices to stay in cache."""
+        return 32 if self.rank <= observables.ALIGNMENT_RANK else 8
+
+    def settings(self) -> dict[str, object]:
+        """The columns by which the table tells this study from others."""
+        names = ("n", "rank", "target_rank", "target", "loss", "optimizer")
+        return {name: getattr(self, name) for name in names}
+
+    def params(self, *, learning_rate: np.ndarray, init_scale: np.ndarray) -> Params:
+        """Makes the parameters of S seeds.
+
+        Args:
+          learning_rate: `(S,)`, positive.
+          init_scale: `(S,)`, positive.
+
+        Returns:
+          The `Params`.
+
+        Raises:
+          ValueError: if a value is not positive and finite.
+        """
+        for name, values in (("learning_rates", learning_rate), ("init_scale", init_scale)):
+            for value in np.unique(values):
+                require(0 < value < np.inf, name, float(value), "must be positive and finite")
+        dtype = jnp.zeros(()).dtype
+        return Params(learning_rate=jnp.asarray(learning_rate, dtype), init_scale=jnp.asarray(init_scale, dtype))
+
+    def init(self, keys: jax.Array, params: Params) -> State:
+        """Draws targets and starts.
+
+        Args:
+          keys: `(S,)` one a seed; consumed.
+          params: `(S,)` leaves.
+
+        Returns:
+          The `State` at step 0.
+        """
+        chex.assert_equal_shape([keys, params.learning_rate, params.init_scale])
+
+        def draw(key, scale):
+            return draw_problem(
+                key, scale, kind=self.target, n=self.n, rank=self.rank, target_rank=self.target_rank,
+                spectrum=self.spectrum,
+            )  # fmt: skip
+
+        problem = jax.vmap(draw, out_axes=-1)(keys, params.init_scale)
+        dense = LOSSES[self.loss].prepare(product(problem.u, problem.v))
+        return State(
+            step=jnp.zeros((), jnp.int32),
+            a=problem.a,
+            b=problem.b,
+            opt_state=dynamics.init_optimizer(self.optimizer, (problem.a, problem.b), params.learning_rate),
+            target=Target(u=problem.u, v=problem.v, dense=dense),
+        )
+
+    def step(self, state: State, params: Params) -> State:
+        """One optimisation step of all S seeds; see `dynamics` for the shapes."""
+        factors = (state.a, state.b)
+        gradients = dynamics.gradient(self.loss, factors, state.target)
+        (a, b), opt_state = dynamics.apply_optimizer(
+            self.optimizer, gradients, state.opt_state, factors, params.learning_rate
+        )
+        return state.replace(step=state.step + 1, a=a, b=b, opt_state=opt_state)
+
+    def observe(self, state: State, params: Params) -> Record:
+        """What one record point keeps: a `Record` with arrays `(S, ...)`."""
+        del params
+        return Record(
+            step=state.step,
+            loss=LOSSES[self.loss].value(product(state.a, state.b), state.target.dense),
+            norm_a=observables.column_norms(state.a),
+            norm_b=observables.column_norms(state.b),
+            align_a=observables.alignments(state.a, state.target.u),
+            align_b=observables.alignments(state.b, state.target.v),
+        )
+
+    def summarise(self, curves: Record) -> dict[str, jax.Array]:
+        """One number a seed, `(S,)` each, from the curves `(T, S, ...)`; see `observables.summarise`."""
+        return observables.summarise(curves, self.thresholds)

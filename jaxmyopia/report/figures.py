@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all figures share: the style, the colours, and how they are saved."""
+
+import dataclasses
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from jaxmyopia.runner.results import RunFolder
+
+# Okabe and Ito's colours, which people with any colour vision can tell apart.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+_STYLE = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "legend.fontsize": 7,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.5,
+    "lines.linewidth": 1.1,
+    "legend.frameon": False,
+    "svg.hashsalt": "jaxmyopia",
+    "figure.dpi": 130,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Caption:
+    """A figure on the page: its file `name` without ending, a `title`, and `text`, what to see in it."""
+
+    name: str
+    title: str
+    text: str
+
+
+def panels(rows: int, columns: int, *, width: float = 7.2, height: float = 1.9, **options: object) -> tuple[Figure, object]:
+    """A figure of `(rows, columns)` axes in the house style.
+
+    Args:
+      rows, columns: of axes; the returned array has this shape.
+      width: of the figure, inches.
+      height: of one row, inches.
+      **options: for `plt.subplots`.
+
+    Returns:
+      The figure and its axes.
+    """
+    plt.rcParams.update(_STYLE)
+    return plt.subplots(
+        rows, columns, figsize=(width, height * rows + 0.35), squeeze=False, layout="constrained", **options
+    )
+
+
+def save(folder: RunFolder, name: str, figure: Figure) -> None:
+    """Saves a figure of any shape as `figures/NAME.svg` (for the page) and `.png`, and closes it."""
+    folder.write_with(f"figures/{name}.svg", lambda path: figure.savefig(path, format="svg", metadata={"Date": None}))
+    folder.write_with(f"figures/{name}.png", lambda path: figure.savefig(path, format="png"))
+    plt.close(figure)

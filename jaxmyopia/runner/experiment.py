@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs all cells of an experiment into a folder: skips what is done, keeps what is finished when interrupted."""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+import jax
+
+from jaxmyopia.runner.progress import Progress
+from jaxmyopia.runner.results import RunFolder
+from jaxmyopia.runner.run import run_blocks
+from jaxmyopia.runner.study import Cell
+
+_PACKAGES = ("jaxmyopia", "jax", "jaxlib", "optax", "chex", "numpy", "scipy")
+
+
+def open_folder(out: str, config: dict[str, object], cells: Sequence[Cell], *, root_seed: int, keep_curves: int) -> RunFolder:
+    """Opens a run's folder for a configuration.
+
+    Args:
+      out: the folder.
+      config: the experiment's resolved settings, JSON values.
+      cells: what will be run, `(cells,)`.
+      root_seed: the root of every seed's key.
+      keep_curves: the seeds whose whole curves are kept.
+
+    Returns:
+      The `RunFolder`.
+
+    Raises:
+      ValueError: if the folder holds something else or cannot be written.
+    """
+    identity = {"root_seed": root_seed, "keep_curves": keep_curves, "jax": jax.__version__, "backend": jax.default_backend()}
+    plans = [{"seeds": cell.seeds, **cell.study.settings(), "sweep": dict(cell.sweep)} for cell in cells]
+    return RunFolder(out, {**config, **identity, "cells": plans})
+
+
+def _git_revision() -> str | None:
+    here = os.path.dirname(os.path.abspath(__file__))
+    try:
+        answer = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True)
+    except OSError:
+        return None
+    return answer.stdout.strip() or None
+
+
+def environment() -> dict[str, object]:
+    """What a run was made with: versions, devices, machine, git revision."""
+    return {
+        "versions": {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in _PACKAGES}},
+        "devices": [str(device) for device in jax.devices()],
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "git": _git_revision(),
+    }
+
+
+def plan(cells: Sequence[Cell]) -> str:
+    """The cells of an experiment as a table of text, one line each, `(cells,)`, and their sum."""
+    lines = []
+    for cell in cells:
+        settings = ", ".join(f"{value}" for value in cell.study.settings().values())
+        lines.append(f"{settings}: {len(cell.combinations)} settings x {cell.seeds} seeds x {cell.steps} steps, {cell.blocks} blocks")
+    total = sum(cell.lanes * cell.steps for cell in cells)
+    return "\n".join([*lines, f"{len(cells)} cells, {sum(cell.lanes for cell in cells)} lanes, {total:.3g} seed-steps"])
+
+
+def run_cells(folder: RunFolder, cells: Sequence[Cell], *, root_seed: int, keep_curves: int, command: str) -> dict[str, object]:
+    """Runs what the folder does not hold yet; finished blocks stay whatever happens next.
+
+    Args:
+      folder: open for these cells.
+      cells: what to run, `(cells,)`.
+      root_seed: the root of every seed's key.
+      keep_curves: the seeds whose whole curves are kept.
+      command: what the user typed, for the manifest.
+
+    Returns:
+      The manifest's entries besides the configuration.
+
+    Raises:
+      KeyboardInterrupt: passed on once the manifest says so.
+    """
+    entries = {"status": "running", "command": command, "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **environment()}
+    folder.write_manifest(**entries)
+    skips = [folder.finished(index) for index in range(len(cells))]
+    began, todo = time.monotonic(), [_lanes_left(cell, skip) for cell, skip in zip(cells, skips, strict=True)]
+    seed_steps = sum(lanes * cell.steps for lanes, cell in zip(todo, cells, strict=True))
+    try:
+        with Progress(seed_steps, sum(todo)) as progress:
+            for index, (cell, skip) in enumerate(zip(cells, skips, strict=True)):
+                settings = cell.study.settings()
+                blocks = run_blocks(cell, root_seed=root_seed, keep_curves=keep_curves, skip=skip, tick=progress.tick)
+                for block in blocks:
+                    folder.write_block(index, settings, block)
+                    progress.finish(len(block.rows["seed"]), ", ".join(str(value) for value in settings.values()))
+        entries["status"] = "complete"
+    except BaseException as error:
+        entries["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        raise
+    finally:
+        seconds = time.monotonic() - began
+        entries |= {"seconds": round(seconds, 1), "seed_steps_this_session": seed_steps}
+        folder.write_manifest(**entries)
+    return entries
+
+
+def _lanes_left(cell: Cell, skip: frozenset[int]) -> int:
+    done = sum(min(cell.study.block, cell.lanes - index * cell.study.block) for index in skip)
+    return cell.lanes - done
+
+
+def say(text: str) -> None:
+    """Prints a line, length any, to standard error, where messages go; standard output is for results."""
+    print(text, file=sys.stderr, flush=True)

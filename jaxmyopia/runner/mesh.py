@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Devices as one axis of seeds: every device takes a block of its own."""
+
+import os
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
+
+
+def use_all_cores() -> None:
+    """Makes every CPU core a device of its own, if no backend has started yet.
+
+    One XLA CPU program does not use several cores well on work this small; one block a core does.
+    """
+    try:
+        jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+    except RuntimeError:
+        pass  # jax runs already: its devices are what there is
+
+
+def use_compilation_cache(folder: str) -> None:
+    """Keeps compiled programs in a folder, so that the next run (and the next cell of the same shape) finds them.
+
+    Args:
+      folder: where; `~` is the user's home. Empty for no cache.
+    """
+    if folder:
+        jax.config.update("jax_compilation_cache_dir", os.path.expanduser(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def seed_mesh(blocks: int) -> Mesh:
+    """The mesh of local devices, one axis `seeds`, of no more devices than there are blocks."""
+    devices = jax.local_devices()[:blocks]
+    return Mesh(np.asarray(devices), ("seeds",), axis_types=(jax.sharding.AxisType.Auto,))
+
+
+def per_device(function: Callable, mesh: Mesh) -> Callable:
+    """Runs a function of one block on every device at once.
+
+    Args:
+      function: takes and returns pytrees of one block's arrays.
+      mesh: from `seed_mesh`, D devices.
+
+    Returns:
+      The same function with one more axis `(D, ...)` in front of every array.
+    """
+
+    def local(*args):
+        block = jax.tree.map(lambda x: x[0], args)
+        return jax.tree.map(lambda x: x[None], function(*block))
+
+    spread = PartitionSpec("seeds")
+    return jax.shard_map(local, mesh=mesh, in_specs=spread, out_specs=spread, check_vma=False)

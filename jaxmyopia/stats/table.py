@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A table with one row per seed and cell, and the pairing of its rows by seed."""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class SeedTable:
+    """Columns `(rows,)` of equal length, a column `seed` among them. A column that a row lacks holds NaN there."""
+
+    columns: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.columns["seed"])
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.columns[name]
+
+    def where(self, **equals: object) -> "SeedTable":
+        """The rows whose columns equal the values given; floats within float32's precision."""
+        keep = np.ones(len(self), bool)
+        for name, value in equals.items():
+            column = self.columns[name]
+            keep &= np.isclose(column, value, rtol=1e-5, atol=0) if isinstance(value, float) else column == value
+        return SeedTable({name: column[keep] for name, column in self.columns.items()})
+
+    def unique(self, name: str) -> list:
+        """The sorted distinct values of a column."""
+        return np.unique(self.columns[name]).tolist()
+
+    def values(self, name: str) -> np.ndarray:
+        """A column in the order of its seeds, as floats `(rows,)`; NaN for a diverged seed."""
+        order = np.argsort(self.columns["seed"], kind="stable")
+        return np.where(self.columns["diverged"], np.nan, self.columns[name].astype(float))[order]
+
+
+def paired(a: SeedTable, b: SeedTable, name: str) -> tuple[np.ndarray, np.ndarray, int]:
+    """Pairs a column of two cells by seed.
+
+    Args:
+      a, b: tables with one row a seed, `(rows,)` each.
+      name: the column.
+
+    Returns:
+      Two arrays `(S,)` in the same order of seeds, and the number of pairs left out because a partner diverged.
+    """
+    common = np.intersect1d(a["seed"], b["seed"])
+    x, y = (table.values(name)[np.isin(np.sort(table["seed"]), common)] for table in (a, b))
+    whole = np.isfinite(x) & np.isfinite(y)
+    return x[whole], y[whole], int((~whole).sum())
