@@ -12,12 +12,25 @@ from absl import flags
 from experiments import launch
 from jaxmyopia.lowrank import presets
 from jaxmyopia.lowrank.claims import judge_claims
-from jaxmyopia.report import page, plateaus
+from jaxmyopia.report import page
+from jaxmyopia.report.finished import FinishedRun
+from jaxmyopia.report.plateaus import write_report
 from jaxmyopia.runner.experiment import open_folder, plan, run_cells, say
 
 FLAGS = flags.FLAGS
 _LISTS = {"ranks": int, "learning_rates": float, "spectrum": float, "losses": str, "targets": str, "optimizers": str}
-_SCALARS = ("n", "seeds", "wide_seeds", "steps", "init_scale", "bump_delta", "plateau_ratio", "descent_fall", "uptick", "zero_loss")
+_SCALARS = (
+    "n",
+    "seeds",
+    "wide_seeds",
+    "steps",
+    "init_scale",
+    "bump_delta",
+    "plateau_ratio",
+    "descent_fall",
+    "uptick",
+    "zero_loss",
+)
 
 launch.define_flags("plateaus", list(presets.PRESETS))
 flags.DEFINE_integer("n", None, "Side of the matrices.")
@@ -55,10 +68,13 @@ def main() -> None:
     settings = {"root_seed": FLAGS.root_seed, "keep_curves": FLAGS.keep_curves}
     folder = open_folder(FLAGS.out, config, cells, **settings)
     run_cells(folder, cells, command=launch.command(), **settings)
-    run = plateaus.Run(folder=folder, cells=cells, thresholds=sweep.thresholds)
+    run = FinishedRun(folder=folder, cells=cells, thresholds=sweep.thresholds)
     by_target = {target: judge_claims(run.table.where(target=target), sweep.thresholds) for target in sweep.targets}
-    folder.write_json("claims.json", [entry for target, claims in by_target.items() for entry in page.claims_json(claims, target=target)])
-    plateaus.write_report(run, by_target[run.target])
+    folder.write_json(
+        "claims.json",
+        [entry for target, claims in by_target.items() for entry in page.claims_json(claims, target=target)],
+    )
+    write_report(run, by_target[run.target])
     for target, claims in by_target.items():
         print(f"\n{target} targets, n = {sweep.n}, {sweep.steps} steps\n{page.claims_text(claims)}")
     say(f"\nReport: {folder.path / 'report.html'}")

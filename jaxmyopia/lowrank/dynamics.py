@@ -38,7 +38,7 @@ def make_optimizer(name: str) -> Callable[..., optax.GradientTransformation]:
       ValueError: if there is none of this name, or it does not work from a learning rate alone.
     """
     factory = _NAMED.get(name) or getattr(optax, name, None) or getattr(optax.contrib, name, None)
-    allowed = "must be 'momentum' or an optax optimiser that works from a learning rate alone, such as sgd, adam, rmsprop, adamw, lion, muon"
+    allowed = "must be 'momentum' or an optax optimiser made from a learning rate alone, such as sgd, adam, lion, muon"
     require(callable(factory) and name.isidentifier() and not name.startswith("_"), "optimizers", name, allowed)
     try:
         parameters = list(inspect.signature(factory).parameters.values())

@@ -70,11 +70,15 @@ def _prepare_cross_entropy(c: jax.Array) -> tuple[jax.Array, ...]:
 
 
 def _kl(z: jax.Array, dense: tuple[jax.Array, ...]) -> jax.Array:
-    # Each term of sum(Q - P + P log(P/Q)) is >= 0 and of second order near zero, so that the sum does not cancel as
-    # sum(P log(P/Q)) does; since sum(Q - P) = 0 the two are equal.
+    # Each term of sum(Q - P - P log(Q/P)) is >= 0 and of second order near zero, so that the sum does not cancel as
+    # sum(P log(P/Q)) does; since sum(Q - P) = 0 the two are equal. Near zero a term is P (e^d - 1 - d), d = log(Q/P):
+    # there Q - P would round to some 1e-8, and a converged loss could be negative.
     log_p, p = dense
     log_q = _log_softmax(z)
-    return (jnp.exp(log_q) - p + p * (log_p - log_q)).sum(axis=(1, 2))
+    d = log_q - log_p
+    near = jnp.abs(d) < 0.5
+    small = jnp.where(near, d, 0)
+    return jnp.where(near, p * (jnp.expm1(small) - small), jnp.exp(log_q) - p - p * d).sum(axis=(1, 2))
 
 
 def _cross_entropy(z: jax.Array, dense: tuple[jax.Array, ...]) -> jax.Array:

@@ -56,17 +56,23 @@ class Thresholds:
 
     def bump_grid(self) -> list[float]:
         """The choices of `bump_delta` that a verdict is recomputed for, the main one among them."""
-        return [round(factor * self.bump_delta, 6) for factor in (0.5, 0.75, 1.0, 1.5, 2.0) if factor * self.bump_delta < 1]
+        return [
+            round(factor * self.bump_delta, 6) for factor in (0.5, 0.75, 1.0, 1.5, 2.0) if factor * self.bump_delta < 1
+        ]
 
     def plateau_grid(self) -> list[tuple[float, float]]:
         """Likewise the choices of (`plateau_ratio`, `descent_fall`)."""
-        ratios = [round(self.plateau_ratio * factor, 6) for factor in (0.5, 1.0, 1.5) if self.plateau_ratio * factor < 1]
+        ratios = [
+            round(self.plateau_ratio * factor, 6) for factor in (0.5, 1.0, 1.5) if self.plateau_ratio * factor < 1
+        ]
         falls = [round(self.descent_fall * factor, 6) for factor in (0.5, 1.0, 2.5) if self.descent_fall * factor < 1]
         return [(ratio, fall) for ratio in ratios for fall in falls]
 
     def zero_grid(self) -> list[float]:
         """Likewise the choices of `zero_loss`."""
-        return [round(self.zero_loss * factor, 9) for factor in (0.1, 0.3, 1.0, 3.0, 5.0) if self.zero_loss * factor < 1]
+        return [
+            round(self.zero_loss * factor, 9) for factor in (0.1, 0.3, 1.0, 3.0, 5.0) if self.zero_loss * factor < 1
+        ]
 
 
 def bumps_column(delta: float) -> str:
@@ -164,7 +170,9 @@ def summarise(curves: Record, thresholds: Thresholds) -> dict[str, jax.Array]:
     }
     counts = {"upticks": count_upticks(curves.loss, rise=thresholds.uptick)} | _descent_columns(curves, thresholds)
     if curves.align_a.size:
-        out["final_alignment"] = (curves.align_a[-1].max(axis=1).mean(axis=1) + curves.align_b[-1].max(axis=1).mean(axis=1)) / 2
+        out["final_alignment"] = (
+            curves.align_a[-1].max(axis=1).mean(axis=1) + curves.align_b[-1].max(axis=1).mean(axis=1)
+        ) / 2
         counts |= _bump_columns(curves, thresholds)
     nan = jnp.asarray(jnp.nan, curves.loss.dtype)
     return out | {name: jnp.where(finite, count.astype(curves.loss.dtype), nan) for name, count in counts.items()}

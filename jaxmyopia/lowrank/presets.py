@@ -57,13 +57,18 @@ class Sweep:
     records: int = 200
     seeds: int = 64
     wide_seeds: int = 16
-    thresholds: Thresholds = Thresholds()
+    thresholds: Thresholds = dataclasses.field(default_factory=Thresholds)
 
     def __post_init__(self):
         for name in ("ranks", "losses", "targets", "optimizers"):
             values = getattr(self, name)
             require(len(values) > 0 and len(set(values)) == len(values), name, values, "must be a list without repeats")
-        require(len(set(self.learning_rates)) == len(self.learning_rates), "learning_rates", self.learning_rates, "must be a list without repeats")
+        require(
+            len(set(self.learning_rates)) == len(self.learning_rates),
+            "learning_rates",
+            self.learning_rates,
+            "must be a list without repeats",
+        )
         require(self.wide_seeds >= 1, "wide_seeds", self.wide_seeds, "must be at least 1")
 
     def cells(self) -> list[Cell]:
@@ -71,9 +76,14 @@ class Sweep:
         cells = []
         for target, rank, loss, optimizer in itertools.product(self.targets, self.ranks, self.losses, self.optimizers):
             study = LowRank(
-                n=self.n, rank=rank, target=target, spectrum=self.spectrum if target == "spectrum" else (),
-                loss=loss, optimizer=optimizer, thresholds=self.thresholds,
-            )  # fmt: skip
+                n=self.n,
+                rank=rank,
+                target=target,
+                spectrum=self.spectrum if target == "spectrum" else (),
+                loss=loss,
+                optimizer=optimizer,
+                thresholds=self.thresholds,
+            )
             rates = self.learning_rates or default_rates(loss, optimizer, self.n, self.rates)
             sweep = (("learning_rate", rates), ("init_scale", (self.init_scale,)))
             seeds = self.seeds if rank <= ALIGNMENT_RANK else self.wide_seeds

@@ -62,9 +62,15 @@ def draw_target(
 
 
 def draw_problem(
-    key: jax.Array, init_scale: jax.Array, *, kind: str, n: int, rank: int, target_rank: int,
+    key: jax.Array,
+    init_scale: jax.Array,
+    *,
+    kind: str,
+    n: int,
+    rank: int,
+    target_rank: int,
     spectrum: tuple[float, ...] = (),
-) -> Problem:  # fmt: skip
+) -> Problem:
     """Draws one seed's target and start.
 
     Args:

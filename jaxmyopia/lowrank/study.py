@@ -53,20 +53,30 @@ class LowRank:
     spectrum: tuple[float, ...] = ()
     loss: str = "square"
     optimizer: str = "sgd"
-    thresholds: Thresholds = Thresholds()
+    thresholds: Thresholds = dataclasses.field(default_factory=Thresholds)
 
     def __post_init__(self):
         if self.target_rank is None:
             object.__setattr__(self, "target_rank", self.rank)
         require(self.n >= 2, "n", self.n, "must be at least 2")
         for name in ("rank", "target_rank"):
-            require(1 <= getattr(self, name) <= self.n, f"{name}s", getattr(self, name), f"must be between 1 and n={self.n}")
+            require(
+                1 <= getattr(self, name) <= self.n, f"{name}s", getattr(self, name), f"must be between 1 and n={self.n}"
+            )
         require_one_of("targets", self.target, TARGETS)
         require_one_of("losses", self.loss, LOSSES)
         dynamics.make_optimizer(self.optimizer)
         if self.target == "spectrum":
             fine = len(self.spectrum) >= self.target_rank and all(0 < s < float("inf") for s in self.spectrum)
-            require(fine, "spectrum", self.spectrum, f"must be positive singular values, at least rank={self.target_rank} of them")
+            require(
+                fine,
+                "spectrum",
+                self.spectrum,
+                f"must be positive singular values, at least rank={self.target_rank} of them",
+            )
+
+    def __str__(self) -> str:
+        return f"{self.target} rank {self.rank}, {self.loss}, {self.optimizer}"
 
     @property
     def block(self) -> int:
@@ -111,9 +121,14 @@ class LowRank:
 
         def draw(key, scale):
             return draw_problem(
-                key, scale, kind=self.target, n=self.n, rank=self.rank, target_rank=self.target_rank,
+                key,
+                scale,
+                kind=self.target,
+                n=self.n,
+                rank=self.rank,
+                target_rank=self.target_rank,
                 spectrum=self.spectrum,
-            )  # fmt: skip
+            )
 
         problem = jax.vmap(draw, out_axes=-1)(keys, params.init_scale)
         dense = LOSSES[self.loss].prepare(product(problem.u, problem.v))

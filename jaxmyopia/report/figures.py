@@ -2,18 +2,23 @@
 """What all figures share: the style, the colours, and how they are saved."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import matplotlib
+import numpy as np
 
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxmyopia.runner.results import RunFolder
+from jaxmyopia.stats.intervals import Interval
 
 # Okabe and Ito's colours, which people with any colour vision can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+LOSS_NAMES = {"square": "square loss", "cross_entropy": "cross-entropy"}
 _STYLE = {
     "font.size": 8,
     "axes.titlesize": 8,
@@ -42,7 +47,9 @@ class Caption:
     text: str
 
 
-def panels(rows: int, columns: int, *, width: float = 7.2, height: float = 1.9, **options: object) -> tuple[Figure, object]:
+def panels(
+    rows: int, columns: int, *, width: float = 7.2, height: float = 1.9, **options: object
+) -> tuple[Figure, object]:
     """A figure of `(rows, columns)` axes in the house style.
 
     Args:
@@ -62,6 +69,25 @@ def panels(rows: int, columns: int, *, width: float = 7.2, height: float = 1.9, 
 
 def save(folder: RunFolder, name: str, figure: Figure) -> None:
     """Saves a figure of any shape as `figures/NAME.svg` (for the page) and `.png`, and closes it."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # laid out once, not again for every format
     folder.write_with(f"figures/{name}.svg", lambda path: figure.savefig(path, format="svg", metadata={"Date": None}))
     folder.write_with(f"figures/{name}.png", lambda path: figure.savefig(path, format="png"))
     plt.close(figure)
+
+
+def log_steps(axes: Axes, steps: np.ndarray) -> None:
+    axes.set_xscale("symlog", linthresh=1)
+    axes.set_xlim(0, steps[-1])
+    axes.set_xticks([0, *(10**k for k in range(int(np.log10(steps[-1])) + 1))])
+
+
+def draw_intervals(axes: Axes, x: Sequence[float], intervals: Sequence[Interval], colour: str, **style: object) -> None:
+    """Points with their intervals `(points,)`."""
+    if not len(x):
+        return
+    estimates = np.array([interval.estimate for interval in intervals])
+    below = estimates - [interval.low for interval in intervals]
+    above = [interval.high for interval in intervals] - estimates
+    errors = np.maximum([below, above], 0)
+    axes.errorbar(x, estimates, errors, color=colour, ms=3, lw=0.9, capsize=1.5, **{"ls": "none", **style})

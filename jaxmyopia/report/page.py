@@ -12,7 +12,9 @@ from jaxmyopia.report.figures import Caption
 from jaxmyopia.runner.results import RunFolder
 from jaxmyopia.stats.claims import Claim
 
-_ENVIRONMENT = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+_ENVIRONMENT = jinja2.Environment(
+    autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+)
 
 
 def claims_json(claims: Sequence[Claim], **where: object) -> list[dict[str, object]]:
@@ -26,8 +28,9 @@ def claims_text(claims: Sequence[Claim]) -> str:
     for claim in claims:
         lines.append(f"{claim.id:<24}{claim.verdict:<14}{claim.text}")
         lines += [
-            f"{'':<24}{piece.verdict:<14}{piece.name}: {piece.interval} against {piece.null:g}, n = {piece.interval.n}, "
-            f"grid {piece.holds:.0%}" + (f", {piece.diverged} diverged" if piece.diverged else "")
+            f"{'':<24}{piece.verdict:<14}{piece.name}: {piece.interval} against {piece.null:g}, "
+            f"n = {piece.interval.n}, grid {piece.holds:.0%}"
+            + (f", {piece.diverged} diverged" if piece.diverged else "")
             for piece in claim.evidence
         ]
     return "\n".join(lines)
@@ -43,9 +46,14 @@ def claims_markdown(claims: Sequence[Claim]) -> str:
 
 
 def write_page(
-    folder: RunFolder, *, title: str, claims: Sequence[Claim], captions: Sequence[Caption], rows: Sequence[dict[str, object]],
+    folder: RunFolder,
+    *,
+    title: str,
+    claims: Sequence[Claim],
+    captions: Sequence[Caption],
+    rows: Sequence[dict[str, object]],
     notes: Sequence[str],
-) -> None:  # fmt: skip
+) -> None:
     """Writes `report.html`: claims, figures, what was run.
 
     Args:
@@ -62,7 +70,12 @@ def write_page(
         for caption in captions
     }
     html = _ENVIRONMENT.from_string(template).render(
-        title=title, claims=claims, captions=captions, pictures=pictures, rows=rows, notes=notes,
+        title=title,
+        claims=claims,
+        captions=captions,
+        pictures=pictures,
+        rows=rows,
+        notes=notes,
         manifest=folder.manifest,
-    )  # fmt: skip
+    )
     folder.write_text("report.html", html)

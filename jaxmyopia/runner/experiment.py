@@ -19,7 +19,9 @@ from jaxmyopia.runner.study import Cell
 _PACKAGES = ("jaxmyopia", "jax", "jaxlib", "optax", "chex", "numpy", "scipy")
 
 
-def open_folder(out: str, config: dict[str, object], cells: Sequence[Cell], *, root_seed: int, keep_curves: int) -> RunFolder:
+def open_folder(
+    out: str, config: dict[str, object], cells: Sequence[Cell], *, root_seed: int, keep_curves: int
+) -> RunFolder:
     """Opens a run's folder for a configuration.
 
     Args:
@@ -35,7 +37,12 @@ def open_folder(out: str, config: dict[str, object], cells: Sequence[Cell], *, r
     Raises:
       ValueError: if the folder holds something else or cannot be written.
     """
-    identity = {"root_seed": root_seed, "keep_curves": keep_curves, "jax": jax.__version__, "backend": jax.default_backend()}
+    identity = {
+        "root_seed": root_seed,
+        "keep_curves": keep_curves,
+        "jax": jax.__version__,
+        "backend": jax.default_backend(),
+    }
     plans = [{"seeds": cell.seeds, **cell.study.settings(), "sweep": dict(cell.sweep)} for cell in cells]
     return RunFolder(out, {**config, **identity, "cells": plans})
 
@@ -52,7 +59,10 @@ def _git_revision() -> str | None:
 def environment() -> dict[str, object]:
     """What a run was made with: versions, devices, machine, git revision."""
     return {
-        "versions": {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in _PACKAGES}},
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in _PACKAGES},
+        },
         "devices": [str(device) for device in jax.devices()],
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "git": _git_revision(),
@@ -63,13 +73,17 @@ def plan(cells: Sequence[Cell]) -> str:
     """The cells of an experiment as a table of text, one line each, `(cells,)`, and their sum."""
     lines = []
     for cell in cells:
-        settings = ", ".join(f"{value}" for value in cell.study.settings().values())
-        lines.append(f"{settings}: {len(cell.combinations)} settings x {cell.seeds} seeds x {cell.steps} steps, {cell.blocks} blocks")
+        lines.append(
+            f"{cell.study}: {len(cell.combinations)} settings x {cell.seeds} seeds x {cell.steps} steps, "
+            f"{cell.blocks} blocks"
+        )
     total = sum(cell.lanes * cell.steps for cell in cells)
     return "\n".join([*lines, f"{len(cells)} cells, {sum(cell.lanes for cell in cells)} lanes, {total:.3g} seed-steps"])
 
 
-def run_cells(folder: RunFolder, cells: Sequence[Cell], *, root_seed: int, keep_curves: int, command: str) -> dict[str, object]:
+def run_cells(
+    folder: RunFolder, cells: Sequence[Cell], *, root_seed: int, keep_curves: int, command: str
+) -> dict[str, object]:
     """Runs what the folder does not hold yet; finished blocks stay whatever happens next.
 
     Args:
@@ -85,7 +99,12 @@ def run_cells(folder: RunFolder, cells: Sequence[Cell], *, root_seed: int, keep_
     Raises:
       KeyboardInterrupt: passed on once the manifest says so.
     """
-    entries = {"status": "running", "command": command, "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **environment()}
+    entries = {
+        "status": "running",
+        "command": command,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        **environment(),
+    }
     folder.write_manifest(**entries)
     skips = [folder.finished(index) for index in range(len(cells))]
     began, todo = time.monotonic(), [_lanes_left(cell, skip) for cell, skip in zip(cells, skips, strict=True)]
@@ -97,7 +116,7 @@ def run_cells(folder: RunFolder, cells: Sequence[Cell], *, root_seed: int, keep_
                 blocks = run_blocks(cell, root_seed=root_seed, keep_curves=keep_curves, skip=skip, tick=progress.tick)
                 for block in blocks:
                     folder.write_block(index, settings, block)
-                    progress.finish(len(block.rows["seed"]), ", ".join(str(value) for value in settings.values()))
+                    progress.finish(len(block.rows["seed"]), str(cell.study))
         entries["status"] = "complete"
     except BaseException as error:
         entries["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Devices as one axis of seeds: every device takes a block of its own."""
 
+import contextlib
 import os
 from collections.abc import Callable
 
@@ -14,10 +15,8 @@ def use_all_cores() -> None:
 
     One XLA CPU program does not use several cores well on work this small; one block a core does.
     """
-    try:
+    with contextlib.suppress(RuntimeError):  # jax runs already: its devices are what there is
         jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
-    except RuntimeError:
-        pass  # jax runs already: its devices are what there is
 
 
 def use_compilation_cache(folder: str) -> None:

@@ -82,16 +82,28 @@ class RunFolder:
         try:
             self._open()
         except OSError as error:
-            raise ValueError(f"out={str(path)!r} is not allowed: must be a folder that can be written ({error.strerror})") from None
+            raise ValueError(
+                f"out={str(path)!r} is not allowed: must be a folder that can be written ({error.strerror})"
+            ) from None
 
     def _open(self) -> None:
         if self.path.is_dir() and any(self.path.iterdir()):
             foreign = sorted(entry.name for entry in self.path.iterdir() if entry.name not in _ENTRIES)
             known = (self.path / "manifest.json").is_file()
-            require(known, "out", str(self.path), f"must be a new folder or that of a run, but it holds {', '.join(foreign[:3]) or 'no manifest.json'}")
+            require(
+                known,
+                "out",
+                str(self.path),
+                f"must be a new folder or that of a run, but it holds {', '.join(foreign[:3]) or 'no manifest.json'}",
+            )
             differing = list(_differences(self.manifest["config"], self.config))
             shown = "; ".join(differing[:3]) + (f"; and {len(differing) - 3} more" if len(differing) > 3 else "")
-            require(not differing, "out", str(self.path), f"it holds a run of another configuration ({shown}); choose another folder")
+            require(
+                not differing,
+                "out",
+                str(self.path),
+                f"it holds a run of another configuration ({shown}); choose another folder",
+            )
         self.path.mkdir(parents=True, exist_ok=True)
         with _atomic(self.path / ".probe"):
             pass
@@ -138,7 +150,9 @@ class RunFolder:
             with _atomic(self.path / "curves" / f"{stem}.{name}.npy") as temporary, open(temporary, "wb") as file:
                 np.save(file, leaf, allow_pickle=False)
         rows = len(block.rows["seed"])
-        columns = {"cell": np.full(rows, cell)} | {name: [value] * rows for name, value in settings.items()} | block.rows
+        columns = (
+            {"cell": np.full(rows, cell)} | {name: [value] * rows for name, value in settings.items()} | block.rows
+        )
         with _atomic(self.path / "seeds" / f"{stem}.parquet") as temporary:
             pq.write_table(pa.table(columns), temporary)
 

@@ -82,9 +82,7 @@ def _advance_all(cell: Cell, mesh: Mesh, state, curves, params, tick: Callable[[
         stop = max(start + 1, int(np.searchsorted(record_steps, reach, side="right")))
         began = time.monotonic()
         span = jnp.asarray([start, stop], jnp.int32)
-        state, curves = jax.block_until_ready(
-            _advance(state, curves, params, waits, span, study=cell.study, mesh=mesh)
-        )
+        state, curves = jax.block_until_ready(_advance(state, curves, params, waits, span, study=cell.study, mesh=mesh))
         steps = int(record_steps[stop - 1] - done)
         if start and steps:  # the first chunk holds the compilation
             step_seconds = (time.monotonic() - began) / steps
@@ -130,9 +128,13 @@ def _wave(cell: Cell, root: jax.Array, indices: Sequence[int], keep: int, tick: 
 
 
 def run_blocks(
-    cell: Cell, *, root_seed: int, keep_curves: int = 0, skip: frozenset[int] = frozenset(),
+    cell: Cell,
+    *,
+    root_seed: int,
+    keep_curves: int = 0,
+    skip: frozenset[int] = frozenset(),
     tick: Callable[[int], None] = lambda seed_steps: None,
-) -> Iterator[Block]:  # fmt: skip
+) -> Iterator[Block]:
     """Runs the blocks of a cell, as many at a time as there are devices.
 
     Args:

@@ -20,7 +20,7 @@ class Study(Protocol[State, Params, Record]):
     """A frozen, hashable dataclass whose fields are what changes the traced program.
 
     What may differ by seed (rates, scales, cutoffs) goes into the params, whose leaves are `(S,)`. No seed may see
-    another: what it gives depends on its key and its params alone.
+    another: what it gives depends on its key and its params alone. `str(study)` names it in a few words.
     """
 
     @property

@@ -86,13 +86,22 @@ def judge(interval: Interval, *, null: float, direction: int, grid: Sequence[Gri
         return "inconclusive", f"{interval.n} seeds are fewer than {MIN_SEEDS}", holds
     if math.isnan(interval.estimate):
         return "inconclusive", "the statistic is not defined on this run", holds
-    claimed, other = (interval.low > null, interval.high < null)[:: direction]
+    claimed, other = (interval.low > null, interval.high < null)[::direction]
     if other:
         return "contradicted", f"{interval} lies on the other side of {null:g}", holds
     if not claimed:
-        return "inconclusive", f"{interval} holds {null:g}", holds
+        same = (
+            f"all {interval.n} seeds give exactly {null:g}"
+            if interval.method == "none"
+            else f"{interval} holds {null:g}"
+        )
+        return "inconclusive", same, holds
     if holds < GRID_SHARE:
-        return "mixed", f"{interval} excludes {null:g}, but the sign holds in only {holds:.0%} of the threshold grid", holds
+        return (
+            "mixed",
+            f"{interval} excludes {null:g}, but the sign holds in only {holds:.0%} of the threshold grid",
+            holds,
+        )
     return "supported", f"{interval} excludes {null:g}; the sign holds in {holds:.0%} of the threshold grid", holds
 
 

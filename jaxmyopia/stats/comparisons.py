@@ -45,7 +45,9 @@ def compare_paired(
       ValueError: if the shapes differ or there is no seed.
     """
     a, b = np.asarray(a, float), np.asarray(b, float)
-    require(a.shape == b.shape and a.ndim == 1 and a.size > 0, "a, b", (a.shape, b.shape), "two equal shapes (S,), S >= 1")
+    require(
+        a.shape == b.shape and a.ndim == 1 and a.size > 0, "a, b", (a.shape, b.shape), "two equal shapes (S,), S >= 1"
+    )
     difference = a - b
     return PairedComparison(
         difference=bca_mean(difference, rng=rng, resamples=resamples),
@@ -69,9 +71,14 @@ def sign_flip_test(difference: np.ndarray, *, rng: np.random.Generator, resample
     if not np.any(difference):
         return 1.0
     result = stats.permutation_test(
-        [difference], np.mean, permutation_type="samples", n_resamples=resamples, vectorized=True, rng=rng,
+        [difference],
+        np.mean,
+        permutation_type="samples",
+        n_resamples=resamples,
+        vectorized=True,
+        rng=rng,
         batch=max(1, 2_000_000 // difference.size),
-    )  # fmt: skip
+    )
     return float(result.pvalue)
 
 
@@ -87,6 +94,7 @@ def cliffs_delta(a: np.ndarray, b: np.ndarray, *, rng: np.random.Generator, resa
     Returns:
       The `Interval`, within [-1, 1].
     """
+
     def delta(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
         u = stats.mannwhitneyu(x, y, axis=axis, method="asymptotic").statistic
         return 2 * u / (x.shape[axis] * y.shape[axis]) - 1
@@ -130,7 +138,9 @@ class Equivalence:
         return self.p_value < 0.05 and -self.margin < self.inner.low and self.inner.high < self.margin
 
 
-def equivalence_test(difference: np.ndarray, margin: float, *, rng: np.random.Generator, resamples: int = RESAMPLES) -> Equivalence:  # fmt: skip
+def equivalence_test(
+    difference: np.ndarray, margin: float, *, rng: np.random.Generator, resamples: int = RESAMPLES
+) -> Equivalence:
     """Tests whether a mean of paired differences lies within a margin of zero.
 
     Args:

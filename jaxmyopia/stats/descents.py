@@ -83,18 +83,34 @@ def _log_speed(steps: jax.Array, loss: jax.Array) -> jax.Array:
 def _start(loss: jax.Array) -> _Walk:
     zero, index = jnp.zeros_like(loss[0]), jnp.zeros(loss.shape[1:], jnp.int32)
     return _Walk(
-        start=index, start_loss=loss[0], atom_loss=loss[0], atom_peak=index, atom_speed=zero - jnp.inf,
-        best_fall=zero - jnp.inf, peak=index, speed=zero, gap=zero + jnp.inf, after=zero + jnp.inf,
+        start=index,
+        start_loss=loss[0],
+        atom_loss=loss[0],
+        atom_peak=index,
+        atom_speed=zero - jnp.inf,
+        best_fall=zero - jnp.inf,
+        peak=index,
+        speed=zero,
+        gap=zero + jnp.inf,
+        after=zero + jnp.inf,
         before_speed=zero + jnp.inf,
-    )  # fmt: skip
+    )
 
 
 def _choose(where: jax.Array, new: _Walk, old: _Walk) -> _Walk:
     return jax.tree.map(lambda a, b: jnp.where(where, a, b), new, old)
 
 
-def _merge(walk: _Walk, kind: jax.Array, index: jax.Array, loss: jax.Array, speed: jax.Array, least: jax.Array,
-           needed: jax.Array, ratio: jax.Array) -> tuple[_Walk, Descents]:  # fmt: skip
+def _merge(
+    walk: _Walk,
+    kind: jax.Array,
+    index: jax.Array,
+    loss: jax.Array,
+    speed: jax.Array,
+    least: jax.Array,
+    needed: jax.Array,
+    ratio: jax.Array,
+) -> tuple[_Walk, Descents]:
     """Passes one turning point: a peak is remembered, a valley ends a stretch and perhaps the descent."""
     first = jnp.isinf(walk.after) & jnp.isinf(walk.gap)
     peaked = walk.replace(atom_peak=index, atom_speed=speed, after=jnp.where(first, least, walk.after))
@@ -110,9 +126,13 @@ def _merge(walk: _Walk, kind: jax.Array, index: jax.Array, loss: jax.Array, spee
     slow = jnp.log(ratio) + jnp.minimum(grown.before_speed, grown.speed)
     found = Descents(closed=closed, start=grown.start, peak=grown.peak, end=index, plateau=grown.gap <= slow)
     renewed = grown.replace(
-        start=index, start_loss=loss, best_fall=jnp.full_like(loss, -jnp.inf),
-        gap=grown.after, after=jnp.full_like(loss, jnp.inf), before_speed=grown.speed,
-    )  # fmt: skip
+        start=index,
+        start_loss=loss,
+        best_fall=jnp.full_like(loss, -jnp.inf),
+        gap=grown.after,
+        after=jnp.full_like(loss, jnp.inf),
+        before_speed=grown.speed,
+    )
     return _choose(closed, renewed, _choose(kind == -1, grown, walk)), found
 
 

@@ -65,9 +65,15 @@ def bca(
         # A resample without variation makes scipy warn of a degenerate acceleration; the result is checked below.
         warnings.simplefilter("ignore")
         result = stats.bootstrap(
-            samples, statistic, n_resamples=resamples, method="BCa", confidence_level=level, rng=rng,
-            vectorized=True, batch=max(1, 2_000_000 // max(sample.size for sample in samples)),
-        )  # fmt: skip
+            samples,
+            statistic,
+            n_resamples=resamples,
+            method="BCa",
+            confidence_level=level,
+            rng=rng,
+            vectorized=True,
+            batch=max(1, 2_000_000 // max(sample.size for sample in samples)),
+        )
     low, high = (float(end) for end in result.confidence_interval)
     if not (np.isfinite(low) and np.isfinite(high)):
         low, high = np.quantile(result.bootstrap_distribution, [(1 - level) / 2, (1 + level) / 2])
@@ -75,7 +81,9 @@ def bca(
     return Interval(estimate, low, high, n, "BCa", level)
 
 
-def bca_mean(sample: np.ndarray, *, rng: np.random.Generator, level: float = 0.95, resamples: int = RESAMPLES) -> Interval:  # fmt: skip
+def bca_mean(
+    sample: np.ndarray, *, rng: np.random.Generator, level: float = 0.95, resamples: int = RESAMPLES
+) -> Interval:
     """The BCa interval of a mean.
 
     Args:
