@@ -35,6 +35,7 @@ def numbers(name: str, kind: Callable[[str], float]) -> tuple[float, ...] | None
     entries = FLAGS[name].value
     if entries is None:
         return None
+    require(len(entries) > 0, name, "", "must be a comma-separated list")
     out = []
     for entry in entries:
         try:
@@ -61,23 +62,36 @@ def _parse(argv: Sequence[str]) -> list[str]:
         sys.exit(2)
 
 
-def launch(main: Callable[[], None]) -> None:
-    """Runs an experiment: a bad argument ends in one line and exit code 2, Ctrl-C in a word on how to go on."""
+def finish(main: Callable[[], None]) -> int:
+    """Runs an experiment once its flags are parsed: a bad argument takes one line, Ctrl-C a word on how to go on.
 
-    def guarded(argv: Sequence[str]) -> None:
+    Args:
+      main: the experiment.
+
+    Returns:
+      The exit code: 0, 2 for a bad argument, 130 for an interrupt.
+    """
+    try:
+        main()
+    except ValueError as error:
+        if "is not allowed" not in str(error):
+            raise
+        say(f"error: --{error}")
+        return 2
+    except KeyboardInterrupt:
+        say(f"\nInterrupted. What is finished stays in {FLAGS.out}; to go on: {command()}")
+        return 130
+    return 0
+
+
+def launch(main: Callable[[], None]) -> None:
+    """Parses the flags, makes JAX ready, runs `main` and exits."""
+
+    def run(argv: Sequence[str]) -> int:
         del argv
         logging.getLogger("jax").setLevel(logging.WARNING)  # absl's app would show jax's notes on absent backends
         use_all_cores()
         use_compilation_cache(FLAGS.compilation_cache)
-        try:
-            main()
-        except ValueError as error:
-            if "is not allowed" not in str(error):
-                raise
-            say(f"error: --{error}")
-            sys.exit(2)
-        except KeyboardInterrupt:
-            say(f"\nInterrupted. What is finished stays in {FLAGS.out}; to go on: {command()}")
-            sys.exit(130)
+        return finish(main)
 
-    app.run(guarded, flags_parser=_parse)
+    app.run(run, flags_parser=_parse)

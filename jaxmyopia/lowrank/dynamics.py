@@ -5,10 +5,12 @@ Factors are `(n, r, S)`, seeds last. Optimisers that act entry by entry work on 
 (matrix-valued ones such as muon, or those that use norms) are mapped over the seeds, so that no seed sees another.
 """
 
+import functools
 import inspect
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from jaxmyopia.checks import require
@@ -25,6 +27,22 @@ _NAMED: dict[str, Callable[..., optax.GradientTransformation]] = {"momentum": _m
 ELEMENTWISE = frozenset({"sgd", "momentum", "adam", "adamw", "nadam", "rmsprop", "adagrad", "lion", "sign_sgd", "yogi"})
 
 
+def _steps_alone(factory: Callable[..., optax.GradientTransformation]) -> bool:
+    """Whether an update needs nothing but gradients and parameters: lbfgs or momo want the loss too."""
+
+    def update(x: jax.Array) -> jax.Array:
+        optimizer = factory(1e-3)
+        return optimizer.update(x, optimizer.init(x), x)[0]
+
+    try:
+        with jax.numpy_dtype_promotion("standard"):
+            jax.eval_shape(update, jax.ShapeDtypeStruct((2, 1), "float32"))
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+@functools.cache
 def make_optimizer(name: str) -> Callable[..., optax.GradientTransformation]:
     """Looks an optimiser up: `momentum` (SGD with 0.9), or any of `optax` or `optax.contrib` by its name there.
 
@@ -46,8 +64,8 @@ def make_optimizer(name: str) -> Callable[..., optax.GradientTransformation]:
         parameters = []
     required = [p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
     require(
-        bool(parameters) and parameters[0].name == "learning_rate" and required in ([], ["learning_rate"]),
-        "optimizers", name, allowed,
+        bool(parameters) and parameters[0].name == "learning_rate" and required in ([], ["learning_rate"])
+        and _steps_alone(factory), "optimizers", name, allowed,
     )  # fmt: skip
     return factory
 
@@ -61,11 +79,11 @@ def init_optimizer(name: str, factors: Factors, learning_rate: jax.Array) -> opt
       learning_rate: `(S,)`.
 
     Returns:
-      The optax state; moments are `(n, r, S)`.
+      The optax state; moments are `(2n, r, S)`, a's above b's, if `name` is in `ELEMENTWISE`, else `(n, r, S)` each.
     """
     factory = make_optimizer(name)
     if name in ELEMENTWISE:
-        return factory(learning_rate[None, None, :]).init(factors)
+        return factory(learning_rate[None, None, :]).init(jnp.concatenate(factors))
     return jax.vmap(lambda f, rate: factory(rate).init(f), in_axes=-1, out_axes=-1)(factors, learning_rate)
 
 
@@ -93,7 +111,11 @@ def apply_optimizer(
     # optax raises a float to an integer step count, which strict promotion (a user's setting) refuses.
     with jax.numpy_dtype_promotion("standard"):
         if name in ELEMENTWISE:
-            return update(gradients, opt_state, factors, learning_rate[None, None, :])
+            # As one array: of two that share a scalar (Adam's bias correction), XLA divides in another order when it
+            # compiles for one device than for several, and the bits differ.
+            stacked = jnp.concatenate(gradients), opt_state, jnp.concatenate(factors)
+            both, opt_state = update(*stacked, learning_rate[None, None, :])
+            return tuple(jnp.split(both, 2)), opt_state
         return jax.vmap(update, in_axes=-1, out_axes=-1)(gradients, opt_state, factors, learning_rate)
 
 

@@ -17,7 +17,16 @@ _turning_points = jax.jit(turning_points)
 
 
 def alignment_curves(run: FinishedRun, rank: int, loss: str) -> Figure:
-    """Alignments of single seeds with their bumps marked, `(optimisers, seeds)` panels."""
+    """Alignments of single seeds with their bumps marked, `(optimisers, seeds)` panels.
+
+    Args:
+      run: the finished run; curves are `(T, S)` a cell.
+      rank: of the cells shown.
+      loss: likewise.
+
+    Returns:
+      The figure.
+    """
     optimizers = run.values("optimizer")
     figure, grid = panels(len(optimizers), 3, sharex=True, sharey=True)
     for i, optimizer in enumerate(optimizers):
@@ -48,7 +57,14 @@ def _alignments_of_one(axes: Axes, steps: np.ndarray, curves: np.ndarray, style:
 
 
 def bump_figure(run: FinishedRun) -> Figure:
-    """The paired difference in bumps across ranks and thresholds, `(losses, matchings)` panels."""
+    """The paired difference in bumps across ranks and thresholds, `(losses, matchings)` panels.
+
+    Args:
+      run: the finished run; curves are `(T, S)` a cell.
+
+    Returns:
+      The figure.
+    """
     losses = run.values("loss")
     ranks = [rank for rank in run.values("rank") if rank <= ALIGNMENT_RANK]
     grid_deltas = run.thresholds.bump_grid()

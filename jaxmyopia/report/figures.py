@@ -77,13 +77,27 @@ def save(folder: RunFolder, name: str, figure: Figure) -> None:
 
 
 def log_steps(axes: Axes, steps: np.ndarray) -> None:
+    """Gives axes a logarithmic axis of steps that holds step 0 too.
+
+    Args:
+      axes: to change.
+      steps: `(T,)` the recorded steps.
+    """
     axes.set_xscale("symlog", linthresh=1)
     axes.set_xlim(0, steps[-1])
     axes.set_xticks([0, *(10**k for k in range(int(np.log10(steps[-1])) + 1))])
 
 
 def draw_intervals(axes: Axes, x: Sequence[float], intervals: Sequence[Interval], colour: str, **style: object) -> None:
-    """Points with their intervals `(points,)`."""
+    """Draws points with their intervals.
+
+    Args:
+      axes: to draw on.
+      x: `(m,)` places.
+      intervals: `(m,)` estimates with their intervals.
+      colour: of points and bars.
+      **style: for `errorbar`.
+    """
     if not len(x):
         return
     estimates = np.array([interval.estimate for interval in intervals])

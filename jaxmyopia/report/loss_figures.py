@@ -18,7 +18,14 @@ _descents = jax.jit(descents)
 
 
 def loss_bands(run: FinishedRun) -> Figure:
-    """Quantiles of the loss over seeds, `(losses, ranks)` panels, one line an optimiser and rate."""
+    """Quantiles of the loss over seeds, `(losses, ranks)` panels, one line an optimiser and rate.
+
+    Args:
+      run: the finished run; curves are `(T, S)` a cell.
+
+    Returns:
+      The figure.
+    """
     losses, ranks, n = run.values("loss"), run.values("rank"), run.cells[0].study.n
     figure, grid = panels(len(losses), len(ranks), sharex=True, sharey=True)
     for i, loss in enumerate(losses):
@@ -88,7 +95,16 @@ def _missing(axes: Axes, text: str = "not run") -> None:
 
 
 def single_seeds(run: FinishedRun, loss: str = "cross_entropy", rank: int = 2) -> Figure:
-    """Single seeds' losses with their plateaus marked, `(optimisers, seeds)` panels."""
+    """Single seeds' losses with their plateaus marked, `(optimisers, seeds)` panels.
+
+    Args:
+      run: the finished run; curves are `(T, S)` a cell.
+      loss: of the cells shown.
+      rank: likewise.
+
+    Returns:
+      The figure.
+    """
     optimizers = run.values("optimizer")
     figure, grid = panels(len(optimizers), 4, sharey=True)
     for i, optimizer in enumerate(optimizers):
@@ -119,7 +135,16 @@ def single_seeds(run: FinishedRun, loss: str = "cross_entropy", rank: int = 2) -
 
 
 def plateau_counts(run: FinishedRun, loss: str, rank: int) -> Figure:
-    """The distribution of plateau counts by rate, one panel an optimiser."""
+    """The distribution of plateau counts by rate, one panel an optimiser.
+
+    Args:
+      run: the finished run; curves are `(T, S)` a cell.
+      loss: of the cells shown.
+      rank: likewise.
+
+    Returns:
+      The figure.
+    """
     optimizers = run.values("optimizer")
     column = count_column("plateaus", run.thresholds.plateau_ratio, run.thresholds.descent_fall)
     figure, grid = panels(1, len(optimizers), sharey=True, height=2.2)
@@ -145,7 +170,14 @@ def plateau_counts(run: FinishedRun, loss: str, rank: int) -> Figure:
 
 
 def zero_loss_figure(run: FinishedRun) -> Figure:
-    """P(zero loss) by learning rate and rank with Wilson's intervals, `(losses, optimisers)` panels."""
+    """P(zero loss) by learning rate and rank with Wilson's intervals, `(losses, optimisers)` panels.
+
+    Args:
+      run: the finished run; curves are `(T, S)` a cell.
+
+    Returns:
+      The figure.
+    """
     losses, optimizers, ranks = run.values("loss"), run.values("optimizer"), run.values("rank")
     figure, grid = panels(len(losses), len(optimizers), sharey=True)
     for i, loss in enumerate(losses):

@@ -18,12 +18,27 @@ _ENVIRONMENT = jinja2.Environment(
 
 
 def claims_json(claims: Sequence[Claim], **where: object) -> list[dict[str, object]]:
-    """Claims `(m,)` as JSON values; `where` (say, the target) is put into each."""
+    """Claims as JSON values.
+
+    Args:
+      claims: `(m,)`.
+      **where: what they were judged on (say, the target), put into each.
+
+    Returns:
+      One dict a claim.
+    """
     return [{"id": claim.id, **where, **dataclasses.asdict(claim)} for claim in claims]
 
 
 def claims_text(claims: Sequence[Claim]) -> str:
-    """Claims `(m,)` as a table of text, one line a piece of evidence: verdict, estimate, interval, seeds."""
+    """Claims as a table of text, one line a piece of evidence: verdict, estimate, interval, seeds.
+
+    Args:
+      claims: `(m,)`.
+
+    Returns:
+      The table.
+    """
     lines = [f"{'claim':<24}{'verdict':<14}{'evidence'}"]
     for claim in claims:
         lines.append(f"{claim.id:<24}{claim.verdict:<14}{claim.text}")
@@ -33,15 +48,6 @@ def claims_text(claims: Sequence[Claim]) -> str:
             + (f", {piece.diverged} diverged" if piece.diverged else "")
             for piece in claim.evidence
         ]
-    return "\n".join(lines)
-
-
-def claims_markdown(claims: Sequence[Claim]) -> str:
-    """Claims `(m,)` as a Markdown table for a README."""
-    lines = ["| claim | verdict | estimate [95 % interval], seeds |", "|---|---|---|"]
-    for claim in claims:
-        pieces = "<br>".join(f"{piece.name}: {piece.interval}, n = {piece.interval.n}" for piece in claim.evidence)
-        lines.append(f"| {claim.text} | **{claim.verdict}** | {pieces} |")
     return "\n".join(lines)
 
 

@@ -18,9 +18,9 @@ _CAPTIONS = {
         Caption(
             "loss",
             "Loss over seeds",
-            "Median loss over seeds, relative to the first: thick at each optimiser's best rate, with the band from the "
-            "5th to the 95th percentile; thin at its other rates. A line that leaves the panel upwards is a rate at "
-            "which half of the seeds diverge.",
+            "Median loss over seeds, relative to the first: thick at each optimiser's best rate, with the band between "
+            "the 5th and the 95th percentile; thin at its other rates. A line that leaves the panel upwards is a rate "
+            "at which half of the seeds diverge.",
         ),
         Caption(
             "plateau_counts",
@@ -32,28 +32,28 @@ _CAPTIONS = {
         Caption(
             "zero_loss",
             "Who finds the zero-loss solution",
-            "Share of seeds whose final loss is below the threshold of zero, with Wilson's 95 % intervals, by learning "
-            "rate and rank. A diverged seed counts as one that does not. Points are shifted sideways to keep them apart.",
+            "Share of seeds whose final loss is below the threshold of zero, with Wilson's 95 % intervals, by rate and "
+            "rank. A diverged seed counts as one that does not. Points are shifted sideways to keep them apart.",
         ),
         Caption(
             "single_seeds",
             "Single seeds",
-            "Loss of single seeds at each optimiser's best rate. Triangles: where a descent is fastest. Grey: plateaus, "
-            "where the loss falls slowly before or between descents.",
+            "Loss of single seeds at each optimiser's best rate. Triangles: where a descent is fastest. Grey: "
+            "plateaus, where the loss falls slowly before or between descents.",
         ),
         Caption(
             "alignments",
             "Alignments and their bumps",
-            f"|cos| between learned and target columns at each optimiser's best rate; solid: a with u, dashed: b with v, "
-            f"one colour a pair (at most {len(COLOURS)} pairs). Triangles: bumps, maxima after which the alignment falls "
-            "by at least the threshold: the learned column leaves a target that another column wins.",
+            "|cos| between learned and target columns at each optimiser's best rate; solid: a with u, dashed: b with "
+            f"v, one colour a pair (at most {len(COLOURS)} pairs). Triangles: bumps, maxima after which the alignment "
+            "falls by at least the threshold: the learned column leaves a target that another column wins.",
         ),
         Caption(
             "bumps",
             "Bumps: Adam minus SGD",
             "Difference in bumps a pair between Adam and SGD on the same seeds, with 95 % BCa intervals, by rank and "
-            "threshold, at each optimiser's best rate and at rates with equal median half-times. Above zero: more bumps "
-            "with Adam.",
+            "threshold, at each optimiser's best rate and at rates with equal median half-times. Above zero: more "
+            "bumps with Adam.",
         ),
     )
 }
@@ -103,11 +103,12 @@ def write_report(run: FinishedRun, claims: Sequence[Claim]) -> None:
             | {"rates": ", ".join(f"{rate:g}" for rate in mine.unique("learning_rate")), "best": f"{best_rate(mine):g}"}
             | {"seeds": cell.seeds, "steps": cell.steps, "diverged": f"{int(mine['diverged'].sum())} of {len(mine)}"}
         )
-    notes = [
-        f"A target C = U Vᵀ of side {run.cells[0].study.n} ({run.target}) is learned as Z = A Bᵀ of the same rank, from entries of "
-        f"standard deviation {dict(run.cells[0].sweep)['init_scale'][0]:g}. SGD and Adam are paired: seed i has the same target and the "
+    study, scale = run.cells[0].study, dict(run.cells[0].sweep)["init_scale"][0]
+    note = (
+        f"A target C = U Vᵀ of side {study.n} ({run.target}) is learned as Z = A Bᵀ of the same rank. A and B start "
+        f"with entries of standard deviation {scale:g}. SGD and Adam are paired: seed i has the same target and the "
         "same start under every optimiser, loss and rate of its rank."
-    ]
+    )
     write_page(
-        run.folder, title="S-curves of low-rank learning", claims=claims, captions=draw(run), rows=rows, notes=notes
+        run.folder, title="S-curves of low-rank learning", claims=claims, captions=draw(run), rows=rows, notes=[note]
     )

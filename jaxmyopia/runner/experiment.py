@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import jax
 
+from jaxmyopia.checks import require
 from jaxmyopia.runner.progress import Progress
 from jaxmyopia.runner.results import RunFolder
 from jaxmyopia.runner.run import run_blocks
@@ -37,6 +38,7 @@ def open_folder(
     Raises:
       ValueError: if the folder holds something else or cannot be written.
     """
+    require(keep_curves >= 0, "keep_curves", keep_curves, "must be at least 0")
     identity = {
         "root_seed": root_seed,
         "keep_curves": keep_curves,
@@ -70,7 +72,14 @@ def environment() -> dict[str, object]:
 
 
 def plan(cells: Sequence[Cell]) -> str:
-    """The cells of an experiment as a table of text, one line each, `(cells,)`, and their sum."""
+    """What would be run, as text.
+
+    Args:
+      cells: of the experiment.
+
+    Returns:
+      One line a cell, and their sum.
+    """
     lines = []
     for cell in cells:
         lines.append(
@@ -134,5 +143,9 @@ def _lanes_left(cell: Cell, skip: frozenset[int]) -> int:
 
 
 def say(text: str) -> None:
-    """Prints a line, length any, to standard error, where messages go; standard output is for results."""
+    """Prints a message to standard error; standard output is for results.
+
+    Args:
+      text: one line or several.
+    """
     print(text, file=sys.stderr, flush=True)

@@ -32,7 +32,14 @@ def use_compilation_cache(folder: str) -> None:
 
 
 def seed_mesh(blocks: int) -> Mesh:
-    """The mesh of local devices, one axis `seeds`, of no more devices than there are blocks."""
+    """The mesh of local devices, one axis `seeds`.
+
+    Args:
+      blocks: how many blocks there are to run; no more devices than that are taken.
+
+    Returns:
+      The mesh.
+    """
     devices = jax.local_devices()[:blocks]
     return Mesh(np.asarray(devices), ("seeds",), axis_types=(jax.sharding.AxisType.Auto,))
 

@@ -47,9 +47,11 @@ def _atomic(path: pathlib.Path) -> Iterator[str]:
 
 def _differences(old: object, new: object, path: str = "") -> Iterator[str]:
     """The leaves in which two JSON values differ, as `path: old, now new`."""
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        old, new = (dict(enumerate(value)) for value in (old, new))
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
-            yield from _differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
+            yield from _differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
     elif old != new:
         yield f"{path}: {json.dumps(old)}, now {json.dumps(new)}"
 
@@ -77,6 +79,7 @@ class RunFolder:
     """
 
     def __init__(self, path: str | os.PathLike, config: dict[str, object]):
+        require(str(path) != "", "out", path, "must be a folder")
         self.path = pathlib.Path(path)
         self.config = json.loads(json.dumps(config))
         try:
@@ -87,23 +90,16 @@ class RunFolder:
             ) from None
 
     def _open(self) -> None:
-        if self.path.is_dir() and any(self.path.iterdir()):
-            foreign = sorted(entry.name for entry in self.path.iterdir() if entry.name not in _ENTRIES)
-            known = (self.path / "manifest.json").is_file()
-            require(
-                known,
-                "out",
-                str(self.path),
-                f"must be a new folder or that of a run, but it holds {', '.join(foreign[:3]) or 'no manifest.json'}",
-            )
-            differing = list(_differences(self.manifest["config"], self.config))
+        names = [entry.name for entry in self.path.iterdir()] if self.path.is_dir() else []
+        if any(not name.startswith(".") for name in names):  # a killed writer leaves dot files
+            foreign = ", ".join(sorted(set(names) - _ENTRIES)[:3]) or "no manifest.json"
+            ours = "manifest.json" in names
+            require(ours, "out", str(self.path), f"must be a new folder or that of a run, but it holds {foreign}")
+            # Flags before what follows from them: the cells lie deeper.
+            differing = sorted(_differences(self.manifest["config"], self.config), key=lambda text: text.count("."))
             shown = "; ".join(differing[:3]) + (f"; and {len(differing) - 3} more" if len(differing) > 3 else "")
-            require(
-                not differing,
-                "out",
-                str(self.path),
-                f"it holds a run of another configuration ({shown}); choose another folder",
-            )
+            allowed = f"it holds a run of another configuration ({shown}); choose another folder"
+            require(not differing, "out", str(self.path), allowed)
         self.path.mkdir(parents=True, exist_ok=True)
         with _atomic(self.path / ".probe"):
             pass

@@ -91,11 +91,16 @@ def _advance_all(cell: Cell, mesh: Mesh, state, curves, params, tick: Callable[[
     return curves
 
 
-def _wave(cell: Cell, root: jax.Array, indices: Sequence[int], keep: int, tick: Callable[[int], None]) -> list[Block]:
-    """Runs several blocks at once, one a device."""
-    mesh, size = seed_mesh(len(indices)), cell.study.block
-    lanes = np.asarray(indices)[:, None] * size + np.arange(size)[None, :]
-    real = lanes < cell.lanes
+def _wave(
+    cell: Cell, root: jax.Array, indices: Sequence[int], width: int, keep: int, tick: Callable[[int], None]
+) -> list[Block]:
+    """Runs several blocks at once, one a device, on `width` devices."""
+    mesh, size = seed_mesh(width), cell.study.block
+    # A wave that does not fill the mesh runs its last block again: a smaller mesh would be another program, to compile
+    # and, for some optimisers, with other bits, so that a resumed run would differ from one that never stopped.
+    filled = [*indices, *[indices[-1]] * (width - len(indices))]
+    lanes = np.asarray(filled)[:, None] * size + np.arange(size)[None, :]
+    real = (lanes < cell.lanes) & (np.arange(width) < len(indices))[:, None]
     lanes = np.minimum(lanes, cell.lanes - 1)  # padding runs the last lane again
     settings = cell.columns(lanes.ravel())
     params = jax.tree.map(lambda x: x.reshape(lanes.shape), cell.study.params(**settings))
@@ -149,9 +154,9 @@ def run_blocks(
     """
     root = jax.random.key(root_seed)
     wanted = [index for index in range(cell.blocks) if index not in skip]
-    width = jax.local_device_count()
+    width = min(jax.local_device_count(), cell.blocks)
     for first in range(0, len(wanted), width):
-        yield from _wave(cell, root, wanted[first : first + width], keep_curves, tick)
+        yield from _wave(cell, root, wanted[first : first + width], width, keep_curves, tick)
 
 
 def run(study: Study, *, seeds: int, steps: int, root_seed: int = 0, **sweep: float | Sequence[float]) -> SeedTable:

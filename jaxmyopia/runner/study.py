@@ -65,6 +65,8 @@ class Cell:
         for name in ("seeds", "steps"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
         require(self.records >= 4, "records", self.records, "must be at least 4")
+        for name, values in self.sweep:
+            require(0 < len(set(values)) == len(values), name, values, "must be values without repeats, at least one")
         self.study.params(**self.columns(np.arange(self.lanes)))  # refuses settings that are not allowed
 
     @property

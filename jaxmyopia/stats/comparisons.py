@@ -66,9 +66,11 @@ def sign_flip_test(difference: np.ndarray, *, rng: np.random.Generator, resample
       resamples: permutations; all 2^S of them where that is fewer.
 
     Returns:
-      The p-value; 1 where all differences are zero.
+      The p-value; 1 where all differences are zero or there is only one, NaN where one is not finite.
     """
-    if not np.any(difference):
+    if not np.all(np.isfinite(difference)):
+        return float("nan")
+    if difference.size < 2 or not np.any(difference):
         return 1.0
     result = stats.permutation_test(
         [difference],

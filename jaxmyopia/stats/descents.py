@@ -148,7 +148,7 @@ def descents(
       fall: scalar, the least fall of a descent, as a share of the first loss; in (0, 1).
 
     Returns:
-      The `Descents`; none for a curve that is not finite throughout.
+      The `Descents`; none for a curve that is not finite throughout or does not start above zero.
     """
     chex.assert_axis_dimension(steps, 0, loss.shape[0])
     ratio, fall, last = jnp.asarray(ratio, loss.dtype), jnp.asarray(fall, loss.dtype), loss.shape[0] - 1
@@ -161,8 +161,8 @@ def descents(
     in_speed = jnp.minimum(index, last - 1)
     at_speed = jnp.take_along_axis(speed, in_speed, axis=0)
     least = jnp.take_along_axis(jax.lax.cummin(speed, axis=0), in_speed, axis=0)
-    # A loss that is not finite has no turning points, but the walk must not carry its NaNs either.
-    needed = jnp.where(points.finite & jnp.isfinite(loss[0]), fall * loss[0], jnp.inf)
+    # The speed of a loss that holds a NaN is all floor, hence finite, and a loss of zero has nothing to fall.
+    needed = jnp.where(jnp.isfinite(loss).all(axis=0) & (loss[0] > 0), fall * loss[0], jnp.inf)
 
     def pass_point(walk, point):
         return _merge(walk, *point, needed, ratio)

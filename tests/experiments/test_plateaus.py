@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plateaus binary: its flags, what it refuses, and what it leaves behind."""
+
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+
+from experiments import launch, plateaus
+from jaxmyopia.lowrank.presets import PRESETS, Sweep, default_rates, resolve
+
+FLAGS = flags.FLAGS
+ROOT = pathlib.Path(__file__).parents[2]
+SMALL = ["--n=8", "--ranks=2,8", "--seeds=12", "--steps=60", "--learning_rates=0.01,0.05", "--keep_curves=2"]
+
+
+def call(*arguments):
+    """Runs the binary's `main` on command-line flags, in this process; gives the exit code."""
+    with flagsaver.flagsaver():
+        try:
+            launch._parse(["plateaus", *arguments])
+        except SystemExit as stop:
+            return stop.code
+        return launch.finish(plateaus.main)
+
+
+@pytest.mark.parametrize(
+    ("flag", "allowed"),
+    [
+        ("--losses=hinge", "must be one of cross_entropy, square"),
+        ("--optimizers=sdg", "optax optimiser"),
+        ("--optimizers=adam_", "optax optimiser"),
+        ("--targets=gauss", "must be one of gaussian, orthogonal, spectrum"),
+        ("--spectrum=two", "numbers"),
+        ("--ranks=0", "between 1 and n=100"),
+        ("--ranks=-3", "between 1 and n=100"),
+        ("--ranks=101", "between 1 and n=100"),
+        ("--ranks=two", "whole numbers"),
+        ("--ranks=", "comma-separated list"),
+        ("--ranks=2,2", "without repeats"),
+        ("--seeds=0", "at least 1"),
+        ("--seeds=many", "invalid literal"),
+        ("--steps=0", "at least 1"),
+        ("--learning_rates=0", "positive and finite"),
+        ("--learning_rates=-0.1", "positive and finite"),
+        ("--learning_rates=nan", "positive and finite"),
+        ("--learning_rates=inf", "positive and finite"),
+        ("--init_scale=0", "positive and finite"),
+        ("--bump_delta=0", "between 0 and 1"),
+        ("--bump_delta=-0.1", "between 0 and 1"),
+        ("--plateau_ratio=1", "between 0 and 1"),
+        ("--zero_loss=nan", "between 0 and 1"),
+        ("--uptick=1", "above 1"),
+        ("--preset=huge", "quick|full"),
+        ("--keep_curves=-1", "at least 0"),
+        ("--frobnicate", "Unknown command line flag"),
+    ],
+)
+def test_bad_input_takes_one_line_and_writes_nothing(flag, allowed, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert call(flag, f"--out={out}") == 2
+    error = capsys.readouterr().err
+    name, _, value = flag.lstrip("-").partition("=")
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert name in error
+    assert allowed in error
+    assert value.split(",")[0] in error
+    assert not out.exists()
+
+
+def test_a_small_run_leaves_a_whole_folder_and_goes_on_where_it_was(tmp_path, capsys):
+    out = tmp_path / "run"
+    assert call(*SMALL, f"--out={out}") == 0
+    printed = capsys.readouterr().out
+    claims = json.loads((out / "claims.json").read_text())
+    assert len(claims) == 6
+    for claim in claims:
+        assert claim["id"] in printed
+        assert claim["verdict"] in {"supported", "contradicted", "mixed", "inconclusive", "not judged"}
+    assert {claim["id"]: claim["verdict"] for claim in claims}["ce-rank10-stuck"] == "not judged"
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["status"] == "complete"
+    assert {"python", "jax", "optax"} <= manifest["versions"].keys()
+    assert sorted(path.suffix for path in (out / "figures").iterdir()) == [".png"] * 6 + [".svg"] * 6
+    page = (out / "report.html").read_text()
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "https://" not in page
+    assert page.index("<h2>Claims") < page.index("<h2>Figures") < page.index("<h2>What was run")
+    assert page.count('<img src="data:image/svg+xml;base64,') == 6
+    parts = {path: path.stat().st_mtime_ns for path in out.rglob("part-*")}
+    assert call(*SMALL, f"--out={out}") == 0
+    assert parts == {path: path.stat().st_mtime_ns for path in out.rglob("part-*")}
+    assert json.loads((out / "claims.json").read_text()) == claims
+    assert call(*SMALL, f"--out={out}", "--seeds=13") == 2
+    assert "seeds: 12, now 13" in capsys.readouterr().err
+
+
+def test_a_rate_far_too_high_ends_normally_with_its_seeds_counted(tmp_path, capsys):
+    out = tmp_path / "run"
+    arguments = ["--n=8", "--ranks=2", "--losses=square", "--seeds=12", "--steps=200", "--learning_rates=0.01,30"]
+    assert call(*arguments, "--optimizers=sgd", f"--out={out}") == 0
+    assert "12 of 24" in (out / "report.html").read_text()
+    table = launch_table(out)
+    np.testing.assert_array_equal(table["diverged"], table["learning_rate"] > 1)
+    assert "not judged" in capsys.readouterr().out
+
+
+def launch_table(out):
+    from jaxmyopia.runner.results import RunFolder
+
+    return RunFolder(out, json.loads((out / "manifest.json").read_text())["config"]).table()
+
+
+def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(tmp_path):
+    command = [sys.executable, "-m", "experiments.plateaus", f"--out={tmp_path / 'run'}", *SMALL, "--steps=300000"]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stderr.read(1)  # the progress bar has begun
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Traceback" not in error
+    assert "to go on: python -m experiments.plateaus" in error.splitlines()[-1]
+    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["status"] == "interrupted"
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert call("--dry_run", "--preset=full") == 0
+    plan = capsys.readouterr().out.splitlines()
+    assert len(plan) == 21
+    assert plan[-1].startswith("20 cells")
+    assert not list(tmp_path.iterdir())
+
+
+def test_flags_override_the_preset_and_flagfiles_work(tmp_path):
+    flagfile = tmp_path / "flags"
+    flagfile.write_text("--ranks=1,2\n--steps=77\n--bump_delta=0.2\n")
+    with flagsaver.flagsaver():
+        launch._parse(["plateaus", f"--flagfile={flagfile}", "--preset=full", "--seeds=5"])
+        sweep = plateaus.sweep_from_flags()
+    assert (sweep.ranks, sweep.steps, sweep.thresholds.bump_delta) == ((1, 2), 77, 0.2)
+    assert (sweep.seeds, sweep.wide_seeds) == (5, 5)
+    assert sweep.rates == PRESETS["full"].rates
+
+
+def test_the_full_preset_holds_what_is_promised_of_it():
+    for cell in PRESETS["full"].cells():
+        assert len(cell.combinations) == 5
+        assert cell.seeds >= (1024 if cell.study.rank <= 10 else 128)
+
+
+def test_rates_follow_the_gradients_scale():
+    assert default_rates("square", "sgd", 10, 3) == pytest.approx(
+        np.multiply(10, default_rates("square", "sgd", 100, 3))
+    )
+    assert default_rates("cross_entropy", "adam", 10, 3) == default_rates("square", "adam", 100, 3)
+    assert resolve("quick", {}) == Sweep()
