@@ -14,6 +14,7 @@ import numpy as np
 from jaxmyopia.lowrank.matching import (
     MATCHINGS,
     OPTIMIZERS,
+    Bumps,
     best_rate,
     bumps_by_rank,
     match_rates,
@@ -21,7 +22,7 @@ from jaxmyopia.lowrank.matching import (
 )
 from jaxmyopia.lowrank.observables import ALIGNMENT_RANK, Thresholds, count_column
 from jaxmyopia.stats.claims import Claim, Evidence, GridPoint, combine, judge, judge_equivalence
-from jaxmyopia.stats.comparisons import compare_paired, equivalence_test, holm
+from jaxmyopia.stats.comparisons import cliffs_delta, compare_paired, equivalence_test, holm
 from jaxmyopia.stats.intervals import RESAMPLES, Interval, bca_mean, wilson
 from jaxmyopia.stats.table import SeedTable, paired
 
@@ -203,6 +204,10 @@ def _full_rank_same(table: SeedTable, thresholds: Thresholds, rng: Callable[[], 
     return _claim("ce-full-rank-same", "At full rank, cross-entropy looks like square loss.", evidence)
 
 
+def _cliffs_delta(bumps: Bumps, rng: Rng) -> Interval:
+    return cliffs_delta(bumps.adam, bumps.sgd, rng=rng, resamples=_GRID_RESAMPLES)
+
+
 def _each_rank(
     table: SeedTable, thresholds: Thresholds, rng: Callable[[], Rng], ranks: Sequence[int]
 ) -> dict[str, object]:
@@ -221,6 +226,7 @@ def _each_rank(
             "sgd": family[name].sgd.mean(),
             "adam - sgd": dataclasses.asdict(comparison.difference),
             "P(adam > sgd) + P(equal)/2": dataclasses.asdict(comparison.superiority),
+            "Cliff's delta": dataclasses.asdict(_cliffs_delta(family[name], rng())),
             "p (Holm)": p_value,
             "diverged": family[name].diverged,
         }

@@ -56,7 +56,7 @@ class Sweep:
     steps: int = 1000
     records: int = 200
     seeds: int = 64
-    wide_seeds: int = 16
+    wide_seeds: int = 32
     thresholds: Thresholds = dataclasses.field(default_factory=Thresholds)
 
     def __post_init__(self):

@@ -2,8 +2,9 @@
 """Runs the blocks of a cell: chunks of steps under jit, a Python loop between them.
 
 What a lane gives depends on the study, the root seed, its seed and its settings alone: a block has one fixed,
-padded size, and each device runs whole blocks, so that neither the company a lane keeps nor the number of devices
-changes a bit of it.
+padded size, and each device runs whole blocks, so that neither the company a lane keeps nor a resume changes a bit of
+it, nor, for optimisers that act entry by entry, does the number of devices. (For muon, lamb and others that are mapped
+over the seeds, XLA compiles another order of operations for one device than for several.)
 """
 
 import dataclasses

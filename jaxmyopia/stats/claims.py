@@ -20,7 +20,7 @@ from jaxmyopia.stats.comparisons import Equivalence
 from jaxmyopia.stats.intervals import Interval
 
 Verdict = Literal["supported", "contradicted", "mixed", "inconclusive", "not judged"]
-MIN_SEEDS = 10
+MIN_SEEDS = 24  # below, intervals are too narrow: with 10 seeds the rule errs in 9 % of null cases, not 5 %
 GRID_SHARE = 0.8
 
 

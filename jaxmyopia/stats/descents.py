@@ -4,7 +4,7 @@
 With `v = -dL/dt` between records, floored at a tiny share of its greatest value, a descent is a peak of `log v`
 that stands out by `log(1/ratio)` (1/2: log 2) and over which the loss falls by at least the share `fall` of the
 first loss. Stretches of less fall merge: their falls add up until they make a descent, whose peak is that of the
-steepest contributor; what is left at the end belongs to the descent before it. A plateau is the slow stretch
+stretch that fell most; what is left at the end belongs to the descent before it. A plateau is the slow stretch
 before or between descents in which `v` is at most `ratio` times both neighbours' peaks (before the first descent:
 times its peak). The counts do not change when the loss or the time is measured in other units.
 
@@ -52,23 +52,20 @@ class Descents:
 class _Walk:
     """What the walk over turning points of the speed remembers; every field `(...)`.
 
-    `start`, `start_loss`: where the descent in the making starts. `atom_loss`: the loss at the last valley.
-    `atom_peak`, `atom_speed`: the last peak passed. `best_fall`, `peak`, `speed`: the fall, place and log speed of
-    the stretch that gives this descent its peak. `gap`: the least log speed between the last descent's peak and
-    this one's. `after`: the least log speed since this one's peak. `before_speed`: the last descent's log speed.
+    `start`, `start_loss`: where the descent in the making starts. `valley_loss`: the loss at the last valley.
+    `last_peak`, `last_slow`: the last peak passed, and whether the curve was ever slow before it. `most`, `peak`,
+    `slow`: of the stretch that fell most since `start`, its fall and the same two. `later`: a descent is closed already.
     """
 
     start: jax.Array
     start_loss: jax.Array
-    atom_loss: jax.Array
-    atom_peak: jax.Array
-    atom_speed: jax.Array
-    best_fall: jax.Array
+    valley_loss: jax.Array
+    last_peak: jax.Array
+    last_slow: jax.Array
+    most: jax.Array
     peak: jax.Array
-    speed: jax.Array
-    gap: jax.Array
-    after: jax.Array
-    before_speed: jax.Array
+    slow: jax.Array
+    later: jax.Array
 
 
 def _log_speed(steps: jax.Array, loss: jax.Array) -> jax.Array:
@@ -81,19 +78,17 @@ def _log_speed(steps: jax.Array, loss: jax.Array) -> jax.Array:
 
 
 def _start(loss: jax.Array) -> _Walk:
-    zero, index = jnp.zeros_like(loss[0]), jnp.zeros(loss.shape[1:], jnp.int32)
+    index, no = jnp.zeros(loss.shape[1:], jnp.int32), jnp.zeros(loss.shape[1:], bool)
     return _Walk(
         start=index,
         start_loss=loss[0],
-        atom_loss=loss[0],
-        atom_peak=index,
-        atom_speed=zero - jnp.inf,
-        best_fall=zero - jnp.inf,
+        valley_loss=loss[0],
+        last_peak=index,
+        last_slow=no,
+        most=jnp.full_like(loss[0], -jnp.inf),
         peak=index,
-        speed=zero,
-        gap=zero + jnp.inf,
-        after=zero + jnp.inf,
-        before_speed=zero + jnp.inf,
+        slow=no,
+        later=no,
     )
 
 
@@ -102,36 +97,19 @@ def _choose(where: jax.Array, new: _Walk, old: _Walk) -> _Walk:
 
 
 def _merge(
-    walk: _Walk,
-    kind: jax.Array,
-    index: jax.Array,
-    loss: jax.Array,
-    speed: jax.Array,
-    least: jax.Array,
-    needed: jax.Array,
-    ratio: jax.Array,
+    walk: _Walk, kind: jax.Array, index: jax.Array, loss: jax.Array, slow: jax.Array, needed: jax.Array
 ) -> tuple[_Walk, Descents]:
     """Passes one turning point: a peak is remembered, a valley ends a stretch and perhaps the descent."""
-    first = jnp.isinf(walk.after) & jnp.isinf(walk.gap)
-    peaked = walk.replace(atom_peak=index, atom_speed=speed, after=jnp.where(first, least, walk.after))
-    walk = _choose(kind == 1, peaked, walk)
+    walk = _choose(kind == 1, walk.replace(last_peak=index, last_slow=slow), walk)
 
-    fall = walk.atom_loss - loss
-    leads = walk.replace(
-        best_fall=fall, peak=walk.atom_peak, speed=walk.atom_speed, gap=jnp.minimum(walk.gap, walk.after), after=speed
-    )
-    follows = walk.replace(after=jnp.minimum(walk.after, speed))
-    grown = _choose(fall > walk.best_fall, leads, follows).replace(atom_loss=loss)
+    fall = walk.valley_loss - loss
+    leads = walk.replace(most=fall, peak=walk.last_peak, slow=walk.last_slow)
+    grown = _choose(fall > walk.most, leads, walk).replace(valley_loss=loss)
     closed = (kind == -1) & (walk.start_loss - loss >= needed)
-    slow = jnp.log(ratio) + jnp.minimum(grown.before_speed, grown.speed)
-    found = Descents(closed=closed, start=grown.start, peak=grown.peak, end=index, plateau=grown.gap <= slow)
+    # Between two descents lie two valleys, each a plateau to the peak beside it, and the lower one to both.
+    found = Descents(closed=closed, start=grown.start, peak=grown.peak, end=index, plateau=grown.later | grown.slow)
     renewed = grown.replace(
-        start=index,
-        start_loss=loss,
-        best_fall=jnp.full_like(loss, -jnp.inf),
-        gap=grown.after,
-        after=jnp.full_like(loss, jnp.inf),
-        before_speed=grown.speed,
+        start=index, start_loss=loss, most=jnp.full_like(loss, -jnp.inf), later=jnp.ones_like(grown.later)
     )
     return _choose(closed, renewed, _choose(kind == -1, grown, walk)), found
 
@@ -160,14 +138,14 @@ def descents(
     at_record = jnp.take_along_axis(loss, index, axis=0)
     in_speed = jnp.minimum(index, last - 1)
     at_speed = jnp.take_along_axis(speed, in_speed, axis=0)
-    least = jnp.take_along_axis(jax.lax.cummin(speed, axis=0), in_speed, axis=0)
+    slow = jnp.take_along_axis(jax.lax.cummin(speed, axis=0), in_speed, axis=0) <= jnp.log(ratio) + at_speed
     # The speed of a loss that holds a NaN is all floor, hence finite, and a loss of zero has nothing to fall.
     needed = jnp.where(jnp.isfinite(loss).all(axis=0) & (loss[0] > 0), fall * loss[0], jnp.inf)
 
     def pass_point(walk, point):
-        return _merge(walk, *point, needed, ratio)
+        return _merge(walk, *point, needed)
 
-    _, found = jax.lax.scan(pass_point, _start(loss), (points.kind, index, at_record, at_speed, least))
+    _, found = jax.lax.scan(pass_point, _start(loss), (points.kind, index, at_record, slow))
     return found
 
 

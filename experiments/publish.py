@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Puts a finished run on show: its claims and figures under experiments/results/, its claims table into the README.
+
+python -m experiments.publish --run=runs/plateaus --figures=loss,bumps
+"""
+
+import json
+import pathlib
+import shutil
+
+from absl import flags
+
+from experiments import launch
+from jaxmyopia.checks import require
+
+FLAGS = flags.FLAGS
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+flags.DEFINE_string("run", "runs/plateaus", "Folder of the finished run.")
+flags.DEFINE_list("figures", [], "Names of the figures to keep, without their ending.")
+
+
+def claims_table(claims: list[dict], manifest: dict) -> str:
+    """The claims of a run as a Markdown table, with when and on what it was made.
+
+    Args:
+      claims: `(m,)` entries of claims.json.
+      manifest: of the run.
+
+    Returns:
+      Markdown text.
+    """
+    cells = manifest["config"]["cells"]
+    seeds = sorted({cell["seeds"] for cell in cells}, reverse=True)
+    lines = ["| claim | verdict | evidence: estimate [95 % interval] |", "|---|---|---|"]
+    for claim in claims:
+        pieces = [
+            f"{piece['name']}: {_interval(piece['interval'])}, n = {piece['interval']['n']}, {piece['verdict']}"
+            for piece in claim["evidence"]
+        ]
+        lines.append(f"| {claim['text']} | **{claim['verdict']}** | {'<br>'.join(pieces) or claim['reason']} |")
+    day, machine = manifest["started"][:10], manifest["machine"]
+    lines += ["", f"{day}, {machine}, jax {manifest['versions']['jax']}, {manifest['seconds']:.0f} s, "]
+    lines[-1] += f"{' or '.join(map(str, seeds))} seeds a cell: `{manifest['command']}`."
+    return "\n".join(lines)
+
+
+def _interval(interval: dict) -> str:
+    return f"{interval['estimate']:.2g} [{interval['low']:.2g}, {interval['high']:.2g}]"
+
+
+def put_between(text: str, name: str, new: str) -> str:
+    """Replaces what stands between the comments `<!-- NAME -->` and `<!-- /NAME -->` of a text of any length."""
+    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, _, rest = text.partition(start)
+    _, _, after = rest.partition(end)
+    return f"{before}{start}\n{new}\n{end}{after}"
+
+
+def main() -> None:
+    """Copies and rewrites; nothing is changed if the run is not finished."""
+    run = pathlib.Path(FLAGS.run)
+    require((run / "claims.json").is_file(), "run", FLAGS.run, "must be the folder of a finished run")
+    claims, manifest = (json.loads((run / name).read_text()) for name in ("claims.json", "manifest.json"))
+    require(manifest["status"] == "complete", "run", FLAGS.run, f"must be finished, but it is {manifest['status']}")
+    for name in FLAGS.figures:
+        known = sorted(path.stem for path in (run / "figures").glob("*.png"))
+        require(name in known, "figures", name, f"must be one of {', '.join(known)}")
+    out = ROOT / "experiments" / "results" / manifest["config"]["experiment"]
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    for name in ("claims.json", "manifest.json", *(f"figures/{name}.png" for name in FLAGS.figures)):
+        shutil.copyfile(run / name, out / pathlib.Path(name).name)
+    readme = ROOT / "README.md"
+    readme.write_text(put_between(readme.read_text(), "claims", claims_table(claims, manifest)))
+
+
+if __name__ == "__main__":
+    launch.launch(main)
