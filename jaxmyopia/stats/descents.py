@@ -54,7 +54,7 @@ class _Walk:
 
     `start`, `start_loss`: where the descent in the making starts. `valley_loss`: the loss at the last valley.
     `last_peak`, `last_slow`: the last peak passed, and whether the curve was ever slow before it. `most`, `peak`,
-    `slow`: of the stretch that fell most since `start`, its fall and the same two. `later`: a descent is closed already.
+    `slow`: of the stretch that fell most since `start`, its fall and the same two. `later`: one is closed already.
     """
 
     start: jax.Array

@@ -155,7 +155,7 @@ def test_null_data_give_a_verdict_in_at_most_5_percent():
 
 
 def test_at_the_fewest_seeds_the_rule_errs_a_little_more_often():
-    # BCa is short for few seeds: 9.1 % in 4,000 draws of 10; 7.8 % at 16, 5.8 % at 32 and 5.4 % at 64 seeds (scipy 1.17).
+    # BCa is short for few seeds: 9.1 % of 4,000 draws of 10; 7.8 % at 16, 5.8 % at 32, 5.4 % at 64 (scipy 1.17).
     share = wrong_share(MIN_SEEDS, 2000)
     print(f"wrong verdicts on null data, {MIN_SEEDS} seeds:", share)
     assert share <= 0.08
