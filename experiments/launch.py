@@ -51,7 +51,7 @@ def command() -> str:
     return shlex.join(["python", "-m", module.name if module else sys.argv[0], *sys.argv[1:]])
 
 
-def _parse(argv: Sequence[str]) -> list[str]:
+def parse(argv: Sequence[str]) -> list[str]:
     """Parses flags; what is wrong with them takes one line."""
     try:
         rest = FLAGS(argv)
@@ -94,4 +94,4 @@ def launch(main: Callable[[], None]) -> None:
         use_compilation_cache(FLAGS.compilation_cache)
         return finish(main)
 
-    app.run(run, flags_parser=_parse)
+    app.run(run, flags_parser=parse)

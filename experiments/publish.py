@@ -8,7 +8,7 @@ import json
 import pathlib
 import shutil
 
-from absl import flags
+from absl import app, flags
 
 from experiments import launch
 from jaxmyopia.checks import require
@@ -37,7 +37,9 @@ def claims_table(claims: list[dict], manifest: dict) -> str:
             f"{piece['name']}: {_interval(piece['interval'])}, n = {piece['interval']['n']}, {piece['verdict']}"
             for piece in claim["evidence"]
         ]
-        lines.append(f"| {claim['text']} | **{claim['verdict']}** | {'<br>'.join(pieces) or claim['reason']} |")
+        statistics = {f"{piece['statistic']} (null {piece['null']:g}):": None for piece in claim["evidence"]}
+        evidence = "<br>".join([*statistics, *pieces]) or claim["reason"]
+        lines.append(f"| {claim['text']} | **{claim['verdict']}** | {evidence} |")
     day, machine = manifest["started"][:10], manifest["machine"]
     lines += ["", f"{day}, {machine}, jax {manifest['versions']['jax']}, {manifest['seconds']:.0f} s, "]
     lines[-1] += f"{' or '.join(map(str, seeds))} seeds a cell: `{manifest['command']}`."
@@ -75,4 +77,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    launch.launch(main)
+    app.run(lambda _: launch.finish(main), flags_parser=launch.parse)

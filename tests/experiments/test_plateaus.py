@@ -24,7 +24,7 @@ def call(*arguments):
     """Runs the binary's `main` on command-line flags, in this process; gives the exit code."""
     with flagsaver.flagsaver():
         try:
-            launch._parse(["plateaus", *arguments])
+            launch.parse(["plateaus", *arguments])
         except SystemExit as stop:
             return stop.code
         return launch.finish(plateaus.main)
@@ -143,7 +143,7 @@ def test_flags_override_the_preset_and_flagfiles_work(tmp_path):
     flagfile = tmp_path / "flags"
     flagfile.write_text("--ranks=1,2\n--steps=77\n--bump_delta=0.2\n")
     with flagsaver.flagsaver():
-        launch._parse(["plateaus", f"--flagfile={flagfile}", "--preset=full", "--seeds=5"])
+        launch.parse(["plateaus", f"--flagfile={flagfile}", "--preset=full", "--seeds=5"])
         sweep = plateaus.sweep_from_flags()
     assert (sweep.ranks, sweep.steps, sweep.thresholds.bump_delta) == ((1, 2), 77, 0.2)
     assert (sweep.seeds, sweep.wide_seeds) == (5, 5)
