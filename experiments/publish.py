@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Puts a finished run on show: its claims and figures under experiments/results/, its claims table into the README.
 
-python -m experiments.publish --run=runs/plateaus --figures=loss,bumps
+python -m experiments.publish --run=runs/plateaus --name=plateaus --figures=loss,bumps
 """
 
 import json
 import pathlib
+import re
 import shutil
 
 from absl import app, flags
@@ -15,7 +16,10 @@ from jaxmyopia.checks import require
 
 FLAGS = flags.FLAGS
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "experiments" / "results"
+MARK = re.compile(r"<!-- claims (\w+) -->")
 flags.DEFINE_string("run", "runs/plateaus", "Folder of the finished run.")
+flags.DEFINE_string("name", "plateaus", "Name of the answer: its folder, and its marks in the README.")
 flags.DEFINE_list("figures", [], "Names of the figures to keep, without their ending.")
 
 
@@ -67,13 +71,15 @@ def main() -> None:
     for name in FLAGS.figures:
         known = sorted(path.stem for path in (run / "figures").glob("*.png"))
         require(name in known, "figures", name, f"must be one of {', '.join(known)}")
-    out = ROOT / "experiments" / "results" / manifest["config"]["experiment"]
+    readme = ROOT / "README.md"
+    known = MARK.findall(readme.read_text())
+    require(FLAGS.name in known, "name", FLAGS.name, f"must have its marks in the README, as {', '.join(known)}")
+    out = RESULTS / FLAGS.name
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     for name in ("claims.json", "manifest.json", *(f"figures/{name}.png" for name in FLAGS.figures)):
         shutil.copyfile(run / name, out / pathlib.Path(name).name)
-    readme = ROOT / "README.md"
-    readme.write_text(put_between(readme.read_text(), "claims", claims_table(claims, manifest)))
+    readme.write_text(put_between(readme.read_text(), f"claims {FLAGS.name}", claims_table(claims, manifest)))
 
 
 if __name__ == "__main__":

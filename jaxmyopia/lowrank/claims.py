@@ -189,7 +189,7 @@ def _full_rank_same(table: SeedTable, thresholds: Thresholds, rng: Callable[[], 
         evidence.append(
             Evidence(
                 name=f"{optimizer}, {kind}, best rates ({_rate(rows[0])}, {_rate(rows[1])})",
-                statistic=f"number of descents or plateaus, cross-entropy minus square loss, the same if within ±{MARGIN}",
+                statistic=f"descents or plateaus, cross-entropy minus square loss; the same if within ±{MARGIN}",
                 interval=main.difference,
                 null=0.0,
                 direction=0,

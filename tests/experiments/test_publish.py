@@ -5,13 +5,17 @@ import json
 
 from experiments import publish
 
+FILES = ("claims", "manifest")
+
 
 def test_the_readme_shows_the_committed_claims():
-    folder = publish.ROOT / "experiments" / "results" / "plateaus"
-    claims, manifest = (json.loads((folder / name).read_text()) for name in ("claims.json", "manifest.json"))
     readme = (publish.ROOT / "README.md").read_text()
-    assert manifest["status"] == "complete"
-    assert readme == publish.put_between(readme, "claims", publish.claims_table(claims, manifest))
+    names = [folder.name for folder in publish.RESULTS.iterdir()]
+    assert sorted(publish.MARK.findall(readme)) == sorted(names)
+    for name in names:
+        claims, manifest = (json.loads((publish.RESULTS / name / f"{file}.json").read_text()) for file in FILES)
+        assert manifest["status"] == "complete"
+        assert readme == publish.put_between(readme, f"claims {name}", publish.claims_table(claims, manifest))
 
 
 def test_only_what_stands_between_the_marks_is_replaced():
