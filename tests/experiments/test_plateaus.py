@@ -121,7 +121,11 @@ def launch_table(out):
 def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(tmp_path):
     command = [sys.executable, "-m", "experiments.plateaus", f"--out={tmp_path / 'run'}", *SMALL, "--steps=300000"]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stderr.read(1)  # the progress bar has begun
+    said = ""
+    while "0%|" not in said:  # until the progress bar has begun
+        character = process.stderr.read(1)
+        assert character, said
+        said += character
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=120)
     assert process.returncode == 130
