@@ -33,6 +33,7 @@ _SCALARS = (
 )
 
 launch.define_flags("plateaus", list(presets.PRESETS))
+flags.adopt_module_key_flags(launch)  # for --helpshort
 flags.DEFINE_integer("n", None, "Side of the matrices.")
 flags.DEFINE_integer("wide_seeds", None, "Seeds in cells of rank above 16, which cost more.")
 flags.DEFINE_integer("steps", None, "Optimisation steps.")

@@ -108,10 +108,12 @@ def run_cells(
     Raises:
       KeyboardInterrupt: passed on once the manifest says so.
     """
+    before = folder.manifest if (folder.path / "manifest.json").is_file() else {}
     entries = {
         "status": "running",
         "command": command,
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "started": before.get("started", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())),
+        "seconds": before.get("seconds", 0.0),
         **environment(),
     }
     folder.write_manifest(**entries)
@@ -131,8 +133,7 @@ def run_cells(
         entries["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         raise
     finally:
-        seconds = time.monotonic() - began
-        entries |= {"seconds": round(seconds, 1), "seed_steps_this_session": seed_steps}
+        entries["seconds"] = round(entries["seconds"] + time.monotonic() - began, 1)  # of all sessions
         folder.write_manifest(**entries)
     return entries
 

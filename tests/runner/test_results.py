@@ -65,6 +65,8 @@ def test_an_interrupted_run_keeps_what_is_finished_and_ends_with_the_same_bytes(
     resumed, _ = go(tmp_path / "cut", cells)
     for path in (tmp_path / "whole").rglob("part-*"):
         assert path.read_bytes() == (resumed.path / path.relative_to(whole.path)).read_bytes(), path.name
+    assert resumed.manifest["seconds"] >= interrupted["seconds"]
+    assert resumed.manifest["started"] == interrupted["started"]
     for name, time in finished.items():
         assert (resumed.path / "seeds" / name).stat().st_mtime_ns == time, "a finished part was computed again"
 
