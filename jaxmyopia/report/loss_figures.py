@@ -122,7 +122,7 @@ def single_seeds(run: FinishedRun, loss: str = "cross_entropy", rank: int = 2) -
                 axes.plot(steps[peaks], curve[peaks], "v", color="k", ms=4, clip_on=False)
                 for first, last in spans:
                     axes.axvspan(first, last, color="0.6", alpha=0.35, lw=0)
-                axes.set_title(f"seed {seed}: {len(peaks)} descents, {len(spans)} plateaus", fontsize=6.5)
+                axes.set_title(f"seed {seed}: descents {len(peaks)}, plateaus {len(spans)}", fontsize=6.5)
             else:
                 axes.set_title(f"seed {seed}: diverged", fontsize=6.5)
             log_steps(axes, steps)

@@ -108,14 +108,7 @@ def run_cells(
     Raises:
       KeyboardInterrupt: passed on once the manifest says so.
     """
-    before = folder.manifest if (folder.path / "manifest.json").is_file() else {}
-    entries = {
-        "status": "running",
-        "command": command,
-        "started": before.get("started", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())),
-        "seconds": before.get("seconds", 0.0),
-        **environment(),
-    }
+    entries = _first_entries(folder, command)
     folder.write_manifest(**entries)
     skips = [folder.finished(index) for index in range(len(cells))]
     began, todo = time.monotonic(), [_lanes_left(cell, skip) for cell, skip in zip(cells, skips, strict=True)]
@@ -136,6 +129,18 @@ def run_cells(
         entries["seconds"] = round(entries["seconds"] + time.monotonic() - began, 1)  # of all sessions
         folder.write_manifest(**entries)
     return entries
+
+
+def _first_entries(folder: RunFolder, command: str) -> dict[str, object]:
+    """The manifest's entries as a session begins: a run that goes on keeps its start and its seconds."""
+    before = folder.manifest if (folder.path / "manifest.json").is_file() else {}
+    return {
+        "status": "running",
+        "command": command,
+        "started": before.get("started", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())),
+        "seconds": before.get("seconds", 0.0),
+        **environment(),
+    }
 
 
 def _lanes_left(cell: Cell, skip: frozenset[int]) -> int:
