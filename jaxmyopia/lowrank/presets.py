@@ -14,7 +14,7 @@ from jaxmyopia.runner.study import Cell
 # falls with it. Optimisers that normalise the gradient share one grid.
 _DESCENT_RATES = {"square": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), "cross_entropy": (0.03, 0.1, 0.3, 1.0, 3.0)}
 _NORMALISED_RATES = (0.002, 0.006, 0.02, 0.06, 0.2)
-_DESCENT = {"sgd": 1.0, "momentum": 0.1, "nesterov": 0.1, "noisy_sgd": 1.0}
+_DESCENT = {"sgd": 1.0, "momentum": 0.1, "noisy_sgd": 1.0}
 
 
 def default_rates(loss: str, optimizer: str, n: int, count: int) -> tuple[float, ...]:

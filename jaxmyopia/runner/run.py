@@ -29,14 +29,13 @@ class Block:
     """A finished block of a cell.
 
     `index`: its place in the cell. `rows`: columns `(lanes,)`. `loss`: `(T, lanes)`. `kept`: every leaf of the
-    record, `(T, lanes kept, ...)`, for the lanes of the first seeds. `seconds`: how long its steps took.
+    record, `(T, lanes kept, ...)`, for the lanes of the first seeds.
     """
 
     index: int
     rows: dict[str, np.ndarray]
     loss: np.ndarray
     kept: dict[str, np.ndarray]
-    seconds: float
 
 
 @functools.partial(jax.jit, static_argnames=("study", "mesh", "points"))
@@ -106,14 +105,12 @@ def _wave(
     settings = cell.columns(lanes.ravel())
     params = jax.tree.map(lambda x: x.reshape(lanes.shape), cell.study.params(**settings))
     seeds = jnp.asarray(cell.seed_of(lanes), jnp.uint32)
-    began = time.monotonic()
     points = len(cell.record_steps())
     state, curves = _begin(root, seeds, params, study=cell.study, mesh=mesh, points=points)
     # A tick counts real lanes only, so that the progress bar ends where it should.
     curves = _advance_all(cell, mesh, state, curves, params, lambda steps: tick(steps * int(real.sum())))
     summary = jax.device_get(_summarise(curves, study=cell.study, mesh=mesh))
     curves = jax.device_get(curves)
-    seconds = (time.monotonic() - began) / len(indices)
     blocks = []
     for device, index in enumerate(indices):
         mine = real[device]
@@ -127,7 +124,6 @@ def _wave(
                 rows={name: np.asarray(values)[mine] for name, values in columns.items()},
                 loss=leaves["loss"][:, mine],
                 kept={name: leaf[:, kept] for name, leaf in leaves.items() if leaf.ndim > 1},
-                seconds=seconds,
             )
         )
     return blocks

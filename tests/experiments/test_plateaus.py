@@ -14,6 +14,7 @@ from absl.testing import flagsaver
 
 from experiments import launch, plateaus
 from jaxmyopia.lowrank.presets import PRESETS, Sweep, default_rates, resolve
+from jaxmyopia.runner.results import RunFolder
 
 FLAGS = flags.FLAGS
 ROOT = pathlib.Path(__file__).parents[2]
@@ -107,14 +108,12 @@ def test_a_rate_far_too_high_ends_normally_with_its_seeds_counted(tmp_path, caps
     arguments = ["--n=8", "--ranks=2", "--losses=square", "--seeds=12", "--steps=200", "--learning_rates=0.01,30"]
     assert call(*arguments, "--optimizers=sgd", f"--out={out}") == 0
     assert "12 of 24" in (out / "report.html").read_text()
-    table = launch_table(out)
+    table = read_table(out)
     np.testing.assert_array_equal(table["diverged"], table["learning_rate"] > 1)
     assert "not judged" in capsys.readouterr().out
 
 
-def launch_table(out):
-    from jaxmyopia.runner.results import RunFolder
-
+def read_table(out):
     return RunFolder(out, json.loads((out / "manifest.json").read_text())["config"]).table()
 
 
