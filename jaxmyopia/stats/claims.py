@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rules that turn intervals into verdicts; fixed here before any run, the same for every system.
+"""The rules that turn intervals into verdicts, the same for every system.
 
 A claim is judged on one or more pieces of evidence (say, rates matched in two ways). Each says: an interval at the
 main thresholds, a null, the claimed direction, and the estimate at every point of the threshold grid.
