@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Judges six claims about the S-curves of low-rank learning under SGD and Adam.
 
-python -m experiments.plateaus                  a few minutes on two cores
+python -m experiments.plateaus                  a minute on two cores
 python -m experiments.plateaus --preset=full    an hour or two
 """
 
@@ -24,6 +24,7 @@ _SCALARS = (
     "seeds",
     "wide_seeds",
     "steps",
+    "wide_steps",
     "init_scale",
     "bump_delta",
     "plateau_ratio",
@@ -37,6 +38,7 @@ flags.adopt_module_key_flags(launch)  # for --helpshort
 flags.DEFINE_integer("n", None, "Side of the matrices.")
 flags.DEFINE_integer("wide_seeds", None, "Seeds in cells of rank above 16, which cost more.")
 flags.DEFINE_integer("steps", None, "Optimisation steps.")
+flags.DEFINE_integer("wide_steps", None, "Optimisation steps in cells of rank above 16.")
 flags.DEFINE_list("ranks", None, "Ranks of target and learned factors.")
 flags.DEFINE_list("losses", None, "Losses: square, cross_entropy.")
 flags.DEFINE_list("targets", None, "Targets: gaussian, orthogonal, spectrum.")
@@ -77,7 +79,7 @@ def main() -> None:
     )
     write_report(run, by_target[run.target])
     for target, claims in by_target.items():
-        print(f"\n{target} targets, n = {sweep.n}, {sweep.steps} steps\n{page.claims_text(claims)}")
+        print(f"\n{target} targets, n = {sweep.n}\n{page.claims_text(claims)}")
     say(f"\nReport: {folder.path / 'report.html'}")
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One optimisation step of S seeds: the gradient, and any optax optimiser by name, with one rate a seed.
+"""One update of S seeds by any optax optimiser, looked up by name, with one rate a seed.
 
-Factors are `(n, r, S)`, seeds last. Optimisers that act entry by entry work on that layout as it is; all others
-(matrix-valued ones such as muon, or those that use norms) are mapped over the seeds, so that no seed sees another.
+Pairs of factors are in either of the orders of `jaxmyopia.lowrank.layouts`. Optimisers that act entry by entry work on
+them as they are; all others (matrix-valued ones such as muon, or those that use norms) are mapped over the seeds and
+see a pair of matrices `(n, r)`, so that no seed sees another.
 """
 
 import functools
@@ -14,9 +15,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxmyopia.checks import require
-from jaxmyopia.lowrank.losses import LOSSES, Target, product
-
-Factors = tuple[jax.Array, jax.Array]
+from jaxmyopia.lowrank.layouts import Layout
 
 
 def _momentum(learning_rate: jax.Array) -> optax.GradientTransformation:
@@ -70,33 +69,41 @@ def make_optimizer(name: str) -> Callable[..., optax.GradientTransformation]:
     return factory
 
 
-def init_optimizer(name: str, factors: Factors, learning_rate: jax.Array) -> optax.OptState:
+def init_optimizer(name: str, layout: Layout, factors: jax.Array, learning_rate: jax.Array) -> optax.OptState:
     """The optimiser's state of S seeds.
 
     Args:
       name: see `make_optimizer`.
-      factors: `(n, r, S)` each.
+      layout: of the factors.
+      factors: `(2, n, r, S)` or `(2, S, r, n)`.
       learning_rate: `(S,)`.
 
     Returns:
-      The optax state; moments are `(2n, r, S)`, a's above b's, if `name` is in `ELEMENTWISE`, else `(n, r, S)` each.
+      The optax state; moments are shaped like `factors` if `name` is in `ELEMENTWISE`, else a pair of `(S, n, r)`.
     """
     factory = make_optimizer(name)
     if name in ELEMENTWISE:
-        return factory(learning_rate[None, None, :]).init(jnp.concatenate(factors))
-    return jax.vmap(lambda f, rate: factory(rate).init(f), in_axes=-1, out_axes=-1)(factors, learning_rate)
+        return factory(layout.spread(learning_rate)).init(factors)
+    one = lambda f, rate: factory(rate).init(tuple(layout.turn(f)))  # noqa: E731
+    return jax.vmap(one, in_axes=(layout.seed_axis, 0))(factors, learning_rate)
 
 
 def apply_optimizer(
-    name: str, gradients: Factors, opt_state: optax.OptState, factors: Factors, learning_rate: jax.Array
-) -> tuple[Factors, optax.OptState]:
+    name: str,
+    layout: Layout,
+    gradients: jax.Array,
+    opt_state: optax.OptState,
+    factors: jax.Array,
+    learning_rate: jax.Array,
+) -> tuple[jax.Array, optax.OptState]:
     """One optax update of S seeds.
 
     Args:
       name: see `make_optimizer`.
-      gradients: `(n, r, S)` each.
+      layout: of the factors.
+      gradients: shaped like `factors`.
       opt_state: from `init_optimizer` or the last call.
-      factors: `(n, r, S)` each.
+      factors: `(2, n, r, S)` or `(2, S, r, n)`.
       learning_rate: `(S,)`.
 
     Returns:
@@ -104,31 +111,18 @@ def apply_optimizer(
     """
     factory = make_optimizer(name)
 
-    def update(g, state, f, rate):
-        updates, state = factory(rate).update(g, state, f)
-        return optax.apply_updates(f, updates), state
+    def update(gradients, opt_state, factors, rate):
+        updates, opt_state = factory(rate).update(gradients, opt_state, factors)
+        return optax.apply_updates(factors, updates), opt_state
+
+    def update_one(gradients, opt_state, factors, rate):
+        pairs = (tuple(layout.turn(x)) for x in (gradients, factors))
+        pair, opt_state = update(next(pairs), opt_state, next(pairs), rate)
+        return layout.turn(jnp.stack(pair)), opt_state
 
     # optax raises a float to an integer step count, which strict promotion (a user's setting) refuses.
     with jax.numpy_dtype_promotion("standard"):
         if name in ELEMENTWISE:
-            # As one array: of two that share a scalar (Adam's bias correction), XLA divides in another order when it
-            # compiles for one device than for several, and the bits differ.
-            stacked = jnp.concatenate(gradients), opt_state, jnp.concatenate(factors)
-            both, opt_state = update(*stacked, learning_rate[None, None, :])
-            return tuple(jnp.split(both, 2)), opt_state
-        return jax.vmap(update, in_axes=-1, out_axes=-1)(gradients, opt_state, factors, learning_rate)
-
-
-def gradient(loss: str, factors: Factors, target: Target) -> Factors:
-    """The gradient of every seed's loss in its factors, by automatic differentiation.
-
-    Args:
-      loss: a name of `LOSSES`.
-      factors: `a`, `b`, `(n, r, S)` each.
-      target: the `Target`.
-
-    Returns:
-      `(n, r, S)` each.
-    """
-    # Seeds do not interact, so the gradient of the sum over seeds holds each seed's own.
-    return jax.grad(lambda f: LOSSES[loss].objective(product(*f), target.dense).sum())(factors)
+            return update(gradients, opt_state, factors, layout.spread(learning_rate))
+        axes, out_axes = (layout.seed_axis, 0, layout.seed_axis, 0), (layout.seed_axis, 0)
+        return jax.vmap(update_one, in_axes=axes, out_axes=out_axes)(gradients, opt_state, factors, learning_rate)

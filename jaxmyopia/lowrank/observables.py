@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxmyopia.checks import require
+from jaxmyopia.lowrank.layouts import Layout
 from jaxmyopia.stats.descents import count_upticks, descents
 from jaxmyopia.stats.turning_points import count_maxima
 
@@ -85,26 +86,27 @@ def count_column(kind: str, ratio: float, fall: float) -> str:
     return f"{kind}_r{ratio:g}_f{fall:g}"
 
 
-def alignments(x: jax.Array, y: jax.Array) -> jax.Array:
-    """|cos| between every learned and every target column.
+def column_norms(layout: Layout, x: jax.Array) -> jax.Array:
+    """The norms of a pair's columns, `(2, S, r)`; `x` is `(2, n, r, S)` or `(2, S, r, n)`."""
+    return jnp.sqrt(layout.lead(jnp.square(x).sum(axis=layout.side_axis)))
+
+
+def alignments(layout: Layout, x: jax.Array, y: jax.Array) -> jax.Array:
+    """|cos| between every learned and every target column, on either side.
 
     Args:
-      x: `(n, r, S)` learned factors.
-      y: `(n, R, S)` target factors.
+      layout: of the pairs.
+      x: the learned pair, `(2, n, r, S)` or `(2, S, r, n)`.
+      y: the target's pair, likewise of rank R.
 
     Returns:
-      `(S, r, R)`, 0 where a column is zero; `(S, 0, 0)` above rank `ALIGNMENT_RANK`.
+      `(2, S, r, R)`, 0 where a column is zero; `(2, S, 0, 0)` above rank `ALIGNMENT_RANK`.
     """
-    if max(x.shape[1], y.shape[1]) > ALIGNMENT_RANK:
-        return jnp.zeros((x.shape[2], 0, 0), x.dtype)
-    dots = jnp.abs(jnp.einsum("iks,ijs->skj", x, y))
-    lengths = column_norms(x)[:, :, None] * column_norms(y)[:, None, :]
+    if max(x.shape[2], y.shape[2]) > ALIGNMENT_RANK:
+        return jnp.zeros((2, x.shape[layout.seed_axis], 0, 0), x.dtype)
+    dots = jnp.abs(layout.lead(layout.gram(x, y)))
+    lengths = column_norms(layout, x)[..., :, None] * column_norms(layout, y)[..., None, :]
     return jnp.where(lengths > 0, dots / jnp.where(lengths > 0, lengths, 1), 0)
-
-
-def column_norms(x: jax.Array) -> jax.Array:
-    """The norms of factor columns, `(n, r, S)` -> `(S, r)`."""
-    return jnp.sqrt(jnp.square(x).sum(axis=0)).T
 
 
 def _bump_columns(curves: Record, thresholds: Thresholds) -> dict[str, jax.Array]:

@@ -41,7 +41,8 @@ class Sweep:
     """What a run of the plateaus experiment is; each field is a flag of the same name.
 
     `learning_rates`: for every cell; empty for `rates` default ones a cell. `seeds`: seeds 0, 1, ... in every cell;
-    above rank 16 `wide_seeds`. Raises ValueError if a field is not allowed.
+    `steps`: the budget of every seed; above rank 16, where both cost more, `wide_seeds` and `wide_steps`. Raises
+    ValueError if a field is not allowed.
     """
 
     n: int = 100
@@ -57,6 +58,7 @@ class Sweep:
     records: int = 200
     seeds: int = 64
     wide_seeds: int = 32
+    wide_steps: int = 1000
     thresholds: Thresholds = dataclasses.field(default_factory=Thresholds)
 
     def __post_init__(self):
@@ -69,7 +71,8 @@ class Sweep:
             self.learning_rates,
             "must be a list without repeats",
         )
-        require(self.wide_seeds >= 1, "wide_seeds", self.wide_seeds, "must be at least 1")
+        for name in ("wide_seeds", "wide_steps"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
 
     def cells(self) -> list[Cell]:
         """One cell per target, rank, loss and optimiser; rates are lanes of a cell."""
@@ -86,14 +89,15 @@ class Sweep:
             )
             rates = self.learning_rates or default_rates(loss, optimizer, self.n, self.rates)
             sweep = (("learning_rate", rates), ("init_scale", (self.init_scale,)))
-            seeds = self.seeds if rank <= ALIGNMENT_RANK else self.wide_seeds
-            cells.append(Cell(study=study, sweep=sweep, seeds=seeds, steps=self.steps, records=self.records))
+            wide = rank > ALIGNMENT_RANK
+            seeds, steps = (self.wide_seeds, self.wide_steps) if wide else (self.seeds, self.steps)
+            cells.append(Cell(study=study, sweep=sweep, seeds=seeds, steps=steps, records=self.records))
         return cells
 
 
 PRESETS: dict[str, Sweep] = {
     "quick": Sweep(),
-    "full": Sweep(rates=5, steps=4000, seeds=1024, wide_seeds=128, records=256),
+    "full": Sweep(rates=5, steps=10_000, wide_steps=3000, seeds=1024, wide_seeds=1024, records=256),
 }
 
 
@@ -102,7 +106,8 @@ def resolve(preset: str, given: dict[str, object]) -> Sweep:
 
     Args:
       preset: a name of `PRESETS`.
-      given: fields of `Sweep` and of `Thresholds`, scalars or tuples. `seeds` alone also bounds `wide_seeds`.
+      given: fields of `Sweep` and of `Thresholds`, scalars or tuples. `seeds` and `steps` alone
+        also bound `wide_seeds` and `wide_steps`.
 
     Returns:
       The `Sweep`.
@@ -115,6 +120,7 @@ def resolve(preset: str, given: dict[str, object]) -> Sweep:
     fields = {field.name for field in dataclasses.fields(Thresholds)}
     thresholds = Thresholds(**{name: value for name, value in given.items() if name in fields})
     settings = {name: value for name, value in given.items() if name not in fields}
-    if "seeds" in settings:
-        settings.setdefault("wide_seeds", min(settings["seeds"], base.wide_seeds) if settings["seeds"] >= 1 else 1)
+    for name in ("seeds", "steps"):
+        if name in settings:
+            settings.setdefault(f"wide_{name}", max(min(settings[name], getattr(base, f"wide_{name}")), 1))
     return dataclasses.replace(base, thresholds=thresholds, **settings)

@@ -11,7 +11,8 @@ import optax
 
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.lowrank import dynamics, observables
-from jaxmyopia.lowrank.losses import LOSSES, Target, product
+from jaxmyopia.lowrank.gradients import Path, block_size, choose_path
+from jaxmyopia.lowrank.losses import LOSSES, Target
 from jaxmyopia.lowrank.observables import Record, Thresholds
 from jaxmyopia.lowrank.problem import TARGETS, draw_problem
 
@@ -26,11 +27,14 @@ class Params:
 
 @chex.dataclass(frozen=True)
 class State:
-    """S seeds in training. `step`: scalar. `a`, `b`: `(n, r, S)`. `opt_state`: optax's. `target`: constant."""
+    """S seeds in training.
+
+    `step`: scalar. `factors`: the pair A, B in the layout's order, `(2, n, r, S)` or `(2, S, r, n)`. `opt_state`:
+    optax's. `target`: constant.
+    """
 
     step: jax.Array
-    a: jax.Array
-    b: jax.Array
+    factors: jax.Array
     opt_state: optax.OptState
     target: Target
 
@@ -79,9 +83,14 @@ class LowRank:
         return f"{self.target} rank {self.rank}, {self.loss}, {self.optimizer}"
 
     @property
+    def path(self) -> Path:
+        """How the gradient is computed, and with it the layout of the state."""
+        return choose_path(self.loss, n=self.n, rank=self.rank, target_rank=self.target_rank)
+
+    @property
     def block(self) -> int:
-        """Seeds a block: enough to fill the vector units, few enough for the dense matrices to stay in cache."""
-        return 32 if self.rank <= observables.ALIGNMENT_RANK else 8
+        """Seeds a block: enough to fill the vector units, few enough to stay in cache."""
+        return block_size(self.path, n=self.n, rank=self.rank, target_rank=self.target_rank)
 
     def settings(self) -> dict[str, object]:
         """The columns by which the table tells this study from others."""
@@ -119,47 +128,38 @@ class LowRank:
         """
         chex.assert_equal_shape([keys, params.learning_rate, params.init_scale])
 
-        def draw(key, scale):
-            return draw_problem(
-                key,
-                scale,
-                kind=self.target,
-                n=self.n,
-                rank=self.rank,
-                target_rank=self.target_rank,
-                spectrum=self.spectrum,
-            )
+        layout = self.path.layout
 
-        problem = jax.vmap(draw, out_axes=-1)(keys, params.init_scale)
-        dense = LOSSES[self.loss].prepare(product(problem.u, problem.v))
+        def draw(key, scale):
+            kind = {"kind": self.target, "spectrum": self.spectrum}
+            drawn = draw_problem(key, scale, n=self.n, rank=self.rank, target_rank=self.target_rank, **kind)
+            return layout.turn(jnp.stack([drawn.a, drawn.b])), layout.turn(jnp.stack([drawn.u, drawn.v]))
+
+        factors, target = jax.vmap(draw, out_axes=layout.seed_axis)(keys, params.init_scale)
         return State(
             step=jnp.zeros((), jnp.int32),
-            a=problem.a,
-            b=problem.b,
-            opt_state=dynamics.init_optimizer(self.optimizer, (problem.a, problem.b), params.learning_rate),
-            target=Target(u=problem.u, v=problem.v, dense=dense),
+            factors=factors,
+            opt_state=dynamics.init_optimizer(self.optimizer, layout, factors, params.learning_rate),
+            target=self.path.prepare(self.loss, target),
         )
 
     def step(self, state: State, params: Params) -> State:
-        """One optimisation step of all S seeds; see `dynamics` for the shapes."""
-        factors = (state.a, state.b)
-        gradients = dynamics.gradient(self.loss, factors, state.target)
-        (a, b), opt_state = dynamics.apply_optimizer(
-            self.optimizer, gradients, state.opt_state, factors, params.learning_rate
+        """One optimisation step of all S seeds."""
+        path = self.path
+        gradients = path.gradient(self.loss, state.factors, state.target)
+        factors, opt_state = dynamics.apply_optimizer(
+            self.optimizer, path.layout, gradients, state.opt_state, state.factors, params.learning_rate
         )
-        return state.replace(step=state.step + 1, a=a, b=b, opt_state=opt_state)
+        return state.replace(step=state.step + 1, factors=factors, opt_state=opt_state)
 
     def observe(self, state: State, params: Params) -> Record:
         """What one record point keeps: a `Record` with arrays `(S, ...)`."""
         del params
-        return Record(
-            step=state.step,
-            loss=LOSSES[self.loss].value(product(state.a, state.b), state.target.dense),
-            norm_a=observables.column_norms(state.a),
-            norm_b=observables.column_norms(state.b),
-            align_a=observables.alignments(state.a, state.target.u),
-            align_b=observables.alignments(state.b, state.target.v),
-        )
+        layout = self.path.layout
+        norm_a, norm_b = observables.column_norms(layout, state.factors)
+        align_a, align_b = observables.alignments(layout, state.factors, state.target.factors)
+        loss = LOSSES[self.loss].value(layout, state.factors, state.target)
+        return Record(step=state.step, loss=loss, norm_a=norm_a, norm_b=norm_b, align_a=align_a, align_b=align_b)
 
     def summarise(self, curves: Record) -> dict[str, jax.Array]:
         """One number a seed, `(S,)` each, from the curves `(T, S, ...)`; see `observables.summarise`."""

@@ -14,7 +14,7 @@ import jax
 from jaxmyopia.checks import require
 from jaxmyopia.runner.progress import Progress
 from jaxmyopia.runner.results import RunFolder
-from jaxmyopia.runner.run import run_blocks
+from jaxmyopia.runner.run import lanes_of_part, run_parts
 from jaxmyopia.runner.study import Cell
 
 _PACKAGES = ("jaxmyopia", "jax", "jaxlib", "optax", "chex", "numpy", "scipy")
@@ -93,7 +93,7 @@ def plan(cells: Sequence[Cell]) -> str:
 def run_cells(
     folder: RunFolder, cells: Sequence[Cell], *, root_seed: int, keep_curves: int, command: str
 ) -> dict[str, object]:
-    """Runs what the folder does not hold yet; finished blocks stay whatever happens next.
+    """Runs what the folder does not hold yet; finished parts stay whatever happens next.
 
     Args:
       folder: open for these cells.
@@ -117,10 +117,10 @@ def run_cells(
         with Progress(seed_steps, sum(todo)) as progress:
             for index, (cell, skip) in enumerate(zip(cells, skips, strict=True)):
                 settings = cell.study.settings()
-                blocks = run_blocks(cell, root_seed=root_seed, keep_curves=keep_curves, skip=skip, tick=progress.tick)
-                for block in blocks:
-                    folder.write_block(index, settings, block)
-                    progress.finish(len(block.rows["seed"]), str(cell.study))
+                parts = run_parts(cell, root_seed=root_seed, keep_curves=keep_curves, skip=skip, tick=progress.tick)
+                for part in parts:
+                    folder.write_part(index, settings, part)
+                    progress.finish(len(part.rows["seed"]), str(cell.study))
         entries["status"] = "complete"
     except BaseException as error:
         entries["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
@@ -144,8 +144,7 @@ def _first_entries(folder: RunFolder, command: str) -> dict[str, object]:
 
 
 def _lanes_left(cell: Cell, skip: frozenset[int]) -> int:
-    done = sum(min(cell.study.block, cell.lanes - index * cell.study.block) for index in skip)
-    return cell.lanes - done
+    return cell.lanes - sum(len(lanes_of_part(cell, index)) for index in skip)
 
 
 def say(text: str) -> None:

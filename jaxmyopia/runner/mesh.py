@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Devices as one axis of seeds: every device takes a block of its own."""
+"""Devices as one axis of seeds: every device takes blocks of its own."""
 
 import contextlib
 import os
@@ -31,24 +31,16 @@ def use_compilation_cache(folder: str) -> None:
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
-def seed_mesh(blocks: int) -> Mesh:
-    """The mesh of local devices, one axis `seeds`.
-
-    Args:
-      blocks: how many blocks there are to run; no more devices than that are taken.
-
-    Returns:
-      The mesh.
-    """
-    devices = jax.local_devices()[:blocks]
-    return Mesh(np.asarray(devices), ("seeds",), axis_types=(jax.sharding.AxisType.Auto,))
+def seed_mesh() -> Mesh:
+    """The mesh of all local devices, one axis `seeds`."""
+    return Mesh(np.asarray(jax.local_devices()), ("seeds",), axis_types=(jax.sharding.AxisType.Auto,))
 
 
 def per_device(function: Callable, mesh: Mesh) -> Callable:
-    """Runs a function of one block on every device at once.
+    """Runs a function of one device's arrays on every device at once.
 
     Args:
-      function: takes and returns pytrees of one block's arrays.
+      function: takes and returns pytrees of arrays.
       mesh: from `seed_mesh`, D devices.
 
     Returns:
@@ -56,8 +48,8 @@ def per_device(function: Callable, mesh: Mesh) -> Callable:
     """
 
     def local(*args):
-        block = jax.tree.map(lambda x: x[0], args)
-        return jax.tree.map(lambda x: x[None], function(*block))
+        own = jax.tree.map(lambda x: x[0], args)
+        return jax.tree.map(lambda x: x[None], function(*own))
 
     spread = PartitionSpec("seeds")
     return jax.shard_map(local, mesh=mesh, in_specs=spread, out_specs=spread, check_vma=False)

@@ -7,7 +7,7 @@
   claims.json            claims with their verdicts
   figures/, report.html  see `jaxmyopia.report`
 
-A part is one block of one cell. It is finished once its parquet file stands, which is written last.
+A part is some blocks of one cell. It is finished once its parquet file stands, which is written last.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jaxmyopia.checks import require
-from jaxmyopia.runner.run import Block
+from jaxmyopia.runner.run import Part
 from jaxmyopia.stats.table import SeedTable
 
 _PART = re.compile(r"part-(\d+)-(\d+)\.parquet")
@@ -129,37 +129,35 @@ class RunFolder:
             write(temporary)
 
     def finished(self, cell: int) -> frozenset[int]:
-        """The blocks of a cell (scalar index) whose parts stand."""
+        """The parts of a cell (scalar index) that stand."""
         matches = (_PART.fullmatch(path.name) for path in (self.path / "seeds").glob("part-*.parquet"))
         return frozenset(int(match[2]) for match in matches if match and int(match[1]) == cell)
 
-    def write_block(self, cell: int, settings: dict[str, object], block: Block) -> None:
-        """Writes one block: curves first, then the rows, which make it count.
+    def write_part(self, cell: int, settings: dict[str, object], part: Part) -> None:
+        """Writes one part: curves first, then the rows, which make it count.
 
         Args:
           cell: the cell's index, a scalar.
           settings: static columns, one value for all `(lanes,)` rows.
-          block: the finished block.
+          part: the finished part.
         """
-        stem = f"part-{cell:03d}-{block.index:05d}"
-        for name, leaf in {**block.kept, "loss": block.loss}.items():
+        stem = f"part-{cell:03d}-{part.index:05d}"
+        for name, leaf in {**part.kept, "loss": part.loss}.items():
             with _atomic(self.path / "curves" / f"{stem}.{name}.npy") as temporary, open(temporary, "wb") as file:
                 np.save(file, leaf, allow_pickle=False)
-        rows = len(block.rows["seed"])
-        columns = (
-            {"cell": np.full(rows, cell)} | {name: [value] * rows for name, value in settings.items()} | block.rows
-        )
+        rows = len(part.rows["seed"])
+        columns = {"cell": np.full(rows, cell)} | {name: [value] * rows for name, value in settings.items()} | part.rows
         with _atomic(self.path / "seeds" / f"{stem}.parquet") as temporary:
             pq.write_table(pa.table(columns), temporary)
 
     def table(self) -> SeedTable:
-        """All rows, in order of cell, block and lane: columns `(rows,)`; NaN where a cell lacks a number."""
+        """All rows, in order of cell, part and lane: columns `(rows,)`; NaN where a cell lacks a number."""
         parts = sorted((self.path / "seeds").glob("part-*.parquet"))
         table = pa.concat_tables([pq.read_table(part) for part in parts], promote_options="default")
         return SeedTable({name: table[name].to_numpy() for name in table.column_names})
 
     def curves(self, cell: int, name: str) -> np.ndarray:
-        """One observable of a cell, its blocks side by side.
+        """One observable of a cell, its parts side by side.
 
         Args:
           cell: the cell's index.

@@ -1,34 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the blocks of a cell: chunks of steps under jit, a Python loop between them.
+"""Runs a cell part by part: chunks of steps in compiled programs, a Python loop between them.
 
-What a lane gives depends on the study, the root seed, its seed and its settings alone: a block has one fixed,
-padded size, and each device runs whole blocks, so that neither the company a lane keeps nor a resume changes a bit of
-it, nor, for optimisers that act entry by entry, does the number of devices. (For muon, lamb and others that are mapped
-over the seeds, XLA compiles another order of operations for one device than for several.)
+A part is some blocks of the cell, dealt to the devices in turn. What a lane gives depends on the study, the root seed,
+its seed and its settings alone: a block has one fixed, padded size and is computed by itself, so that no bit of a lane
+changes with the company it keeps, with a resume or, for optimisers that act entry by entry, with the number of devices.
+(For muon, lamb and others that are mapped over the seeds, XLA compiles another order of operations for one device than
+for several.)
 """
 
 import dataclasses
-import functools
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 
-from jaxmyopia.runner.mesh import per_device, seed_mesh
+from jaxmyopia.runner.mesh import seed_mesh
+from jaxmyopia.runner.program import Program
 from jaxmyopia.runner.study import Cell, Study
 from jaxmyopia.stats.table import SeedTable
 
 _CHUNK_SECONDS = 1.0  # how often the Python loop gets a word in
+# Bytes of states and curves in a part: all that a run holds, however many seeds it has.
+_PART_BYTES = {"cpu": 2**26}
+_PART_BYTES_ELSEWHERE = 2**31
+_FEWEST_BLOCKS = 8  # a part, so that several devices have work
 
 
 @dataclasses.dataclass(frozen=True)
-class Block:
-    """A finished block of a cell.
+class Part:
+    """Some finished blocks of a cell.
 
-    `index`: its place in the cell. `rows`: columns `(lanes,)`. `loss`: `(T, lanes)`. `kept`: every leaf of the
+    `index`: the part's place in the cell. `rows`: columns `(lanes,)`. `loss`: `(T, lanes)`. `kept`: every leaf of the
     record, `(T, lanes kept, ...)`, for the lanes of the first seeds.
     """
 
@@ -38,43 +43,36 @@ class Block:
     kept: dict[str, np.ndarray]
 
 
-@functools.partial(jax.jit, static_argnames=("study", "mesh", "points"))
-def _begin(root, seeds, params, *, study: Study, mesh: Mesh, points: int):
-    """States at step 0 and empty curves of `points` records, `(D, ...)` each."""
+def blocks_a_part(cell: Cell) -> int:
+    """How many blocks of the cell are run, and kept in memory, at a time: the same on any number of devices."""
+    params = cell.study.params(**cell.columns(np.zeros(cell.study.block, int)))
 
-    def begin(seeds, params):
-        state = study.init(jax.vmap(lambda seed: jax.random.fold_in(root, seed))(seeds), params)
-        record = jax.eval_shape(study.observe, state, params)
-        return state, jax.tree.map(lambda x: jnp.zeros((points, *x.shape), x.dtype), record)
+    def begin(params):
+        state = cell.study.init(jax.random.split(jax.random.key(0), cell.study.block), params)
+        return state, cell.study.observe(state, params)
 
-    return per_device(begin, mesh)(seeds, params)
-
-
-@functools.partial(jax.jit, static_argnames=("study", "mesh"), donate_argnums=(0, 1))
-def _advance(state, curves, params, waits, span, *, study: Study, mesh: Mesh):
-    """Goes on from record `span[0]` to `span[1]`; `waits[i]` steps lie before record i. Trip counts are data."""
-
-    def advance(state, curves, params):
-        def to_record(i, carry):
-            state, curves = carry
-            state = jax.lax.fori_loop(0, waits[i], lambda _, s: study.step(s, params), state)
-            record = study.observe(state, params)
-            return state, jax.tree.map(lambda buffer, x: buffer.at[i].set(x), curves, record)
-
-        return jax.lax.fori_loop(span[0], span[1], to_record, (state, curves))
-
-    return per_device(advance, mesh)(state, curves, params)
+    size = lambda tree: sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(tree))  # noqa: E731
+    state, record = jax.eval_shape(begin, params)
+    limit = _PART_BYTES.get(jax.default_backend(), _PART_BYTES_ELSEWHERE)
+    return max(limit // (size(state) + len(cell.record_steps()) * size(record)), _FEWEST_BLOCKS)
 
 
-@functools.partial(jax.jit, static_argnames=("study", "mesh"))
-def _summarise(curves, *, study: Study, mesh: Mesh):
-    return per_device(study.summarise, mesh)(curves)
+def lanes_of_part(cell: Cell, index: int) -> np.ndarray:
+    """The lanes of a part, `(lanes,)`, without padding."""
+    size = blocks_a_part(cell) * cell.study.block
+    return np.arange(index * size, min((index + 1) * size, cell.lanes))
 
 
-def _advance_all(cell: Cell, mesh: Mesh, state, curves, params, tick: Callable[[int], None]):
-    """Runs all chunks of a wave; `tick(steps)` after each."""
+def parts(cell: Cell) -> int:
+    """How many parts the cell has."""
+    return -(-cell.blocks // blocks_a_part(cell))
+
+
+def _advance_all(cell: Cell, program: Program, state, curves, params, count, tick: Callable[[int], None]):
+    """Runs all chunks of a part; `tick(steps)` after each."""
     record_steps = cell.record_steps()
     waits = jnp.asarray(np.diff(record_steps, prepend=0), jnp.int32)
+    advance = program.compiled("advance")
     start, step_seconds = 0, None
     while start < len(record_steps):
         done = record_steps[start - 1] if start else 0
@@ -82,7 +80,7 @@ def _advance_all(cell: Cell, mesh: Mesh, state, curves, params, tick: Callable[[
         stop = max(start + 1, int(np.searchsorted(record_steps, reach, side="right")))
         began = time.monotonic()
         span = jnp.asarray([start, stop], jnp.int32)
-        state, curves = jax.block_until_ready(_advance(state, curves, params, waits, span, study=cell.study, mesh=mesh))
+        state, curves = jax.block_until_ready(advance(state, curves, params, count, waits, span))
         steps = int(record_steps[stop - 1] - done)
         if start and steps:  # the first chunk holds the compilation
             step_seconds = (time.monotonic() - began) / steps
@@ -91,69 +89,63 @@ def _advance_all(cell: Cell, mesh: Mesh, state, curves, params, tick: Callable[[
     return curves
 
 
-def _wave(
-    cell: Cell, root: jax.Array, indices: Sequence[int], width: int, keep: int, tick: Callable[[int], None]
-) -> list[Block]:
-    """Runs several blocks at once, one a device, on `width` devices."""
-    mesh, size = seed_mesh(width), cell.study.block
-    # A wave that does not fill the mesh runs its last block again: a smaller mesh would be another program, to compile
-    # and, for some optimisers, with other bits, so that a resumed run would differ from one that never stopped.
-    filled = [*indices, *[indices[-1]] * (width - len(indices))]
-    lanes = np.asarray(filled)[:, None] * size + np.arange(size)[None, :]
-    real = (lanes < cell.lanes) & (np.arange(width) < len(indices))[:, None]
-    lanes = np.minimum(lanes, cell.lanes - 1)  # padding runs the last lane again
-    settings = cell.columns(lanes.ravel())
-    params = jax.tree.map(lambda x: x.reshape(lanes.shape), cell.study.params(**settings))
-    seeds = jnp.asarray(cell.seed_of(lanes), jnp.uint32)
-    points = len(cell.record_steps())
-    state, curves = _begin(root, seeds, params, study=cell.study, mesh=mesh, points=points)
+def _run_part(
+    cell: Cell, program: Program, root: jax.Array, index: int, keep: int, tick: Callable[[int], None]
+) -> Part:
+    real, size, devices = lanes_of_part(cell, index), cell.study.block, program.mesh.size
+    # Block j goes to slot j // D of device j % D. Padding, within a block and of empty slots, has the last lane.
+    blocks = -(-len(real) // size)
+    lanes = real[0] + np.arange(devices * program.slots * size).reshape(program.slots, devices, size).swapaxes(0, 1)
+    lanes = np.minimum(lanes, real[-1])
+    count = jnp.asarray([len(range(device, blocks, devices)) for device in range(devices)], jnp.int32)
+    params = cell.study.params(**cell.columns(lanes.ravel()))
+    params = jax.tree.map(lambda x: x.reshape(lanes.shape), params)
+    state, curves = program.compiled("begin")(root, jnp.asarray(cell.seed_of(lanes), jnp.uint32), params, count)
     # A tick counts real lanes only, so that the progress bar ends where it should.
-    curves = _advance_all(cell, mesh, state, curves, params, lambda steps: tick(steps * int(real.sum())))
-    summary = jax.device_get(_summarise(curves, study=cell.study, mesh=mesh))
-    curves = jax.device_get(curves)
-    blocks = []
-    for device, index in enumerate(indices):
-        mine = real[device]
-        columns = {"seed": cell.seed_of(lanes[device])} | cell.columns(lanes[device])
-        columns |= {name: values[device] for name, values in summary.items()}
-        kept = mine & (columns["seed"] < keep)
-        leaves = {field.name: getattr(curves, field.name)[device] for field in dataclasses.fields(curves)}
-        blocks.append(
-            Block(
-                index=index,
-                rows={name: np.asarray(values)[mine] for name, values in columns.items()},
-                loss=leaves["loss"][:, mine],
-                kept={name: leaf[:, kept] for name, leaf in leaves.items() if leaf.ndim > 1},
-            )
-        )
-    return blocks
+    curves = _advance_all(cell, program, state, curves, params, count, lambda steps: tick(steps * len(real)))
+    summary, curves = jax.device_get((program.compiled("summarise")(curves, count), curves))
+
+    def gather(leaf: np.ndarray, axis: int) -> np.ndarray:
+        """From `(D, slots, ...)` to the real lanes, side by side on `axis` of what follows the slots."""
+        joined = np.concatenate([leaf[j % devices, j // devices] for j in range(blocks)], axis=axis)
+        return np.take(joined, np.arange(len(real)), axis=axis)
+
+    rows = {"seed": cell.seed_of(real)} | cell.columns(real)
+    rows |= {name: gather(column, 0) for name, column in summary.items()}
+    kept = rows["seed"] < keep
+    leaves = {field.name: getattr(curves, field.name) for field in dataclasses.fields(curves)}
+    curves = {name: gather(leaf, 1) for name, leaf in leaves.items() if leaf.ndim > 3}
+    return Part(
+        index=index, rows=rows, loss=curves["loss"], kept={name: leaf[:, kept] for name, leaf in curves.items()}
+    )
 
 
-def run_blocks(
+def run_parts(
     cell: Cell,
     *,
     root_seed: int,
     keep_curves: int = 0,
     skip: frozenset[int] = frozenset(),
     tick: Callable[[int], None] = lambda seed_steps: None,
-) -> Iterator[Block]:
-    """Runs the blocks of a cell, as many at a time as there are devices.
+) -> Iterator[Part]:
+    """Runs a cell part by part, each on all devices.
 
     Args:
       cell: what to run.
       root_seed: the root of every seed's key.
       keep_curves: the seeds 0, 1, ... whose whole curves are kept.
-      skip: indices of blocks that are not wanted.
+      skip: indices of parts that are not wanted.
       tick: called with the number of seed-steps done since the last call.
 
     Yields:
-      Finished `Block`s, arrays `(lanes,)` and `(T, lanes, ...)`.
+      Finished `Part`s, arrays `(lanes,)` and `(T, lanes, ...)`.
     """
-    root = jax.random.key(root_seed)
-    wanted = [index for index in range(cell.blocks) if index not in skip]
-    width = min(jax.local_device_count(), cell.blocks)
-    for first in range(0, len(wanted), width):
-        yield from _wave(cell, root, wanted[first : first + width], width, keep_curves, tick)
+    root, mesh = jax.random.key(root_seed), seed_mesh()
+    slots = -(-blocks_a_part(cell) // mesh.size)
+    program = Program(study=cell.study, mesh=mesh, points=len(cell.record_steps()), slots=slots)
+    for index in range(parts(cell)):
+        if index not in skip:
+            yield _run_part(cell, program, root, index, keep_curves, tick)
 
 
 def run(study: Study, *, seeds: int, steps: int, root_seed: int = 0, **sweep: float | Sequence[float]) -> SeedTable:
@@ -179,5 +171,5 @@ def run(study: Study, *, seeds: int, steps: int, root_seed: int = 0, **sweep: fl
     """
     values = {name: tuple(np.atleast_1d(value).tolist()) for name, value in sweep.items()}
     cell = Cell(study=study, sweep=tuple(values.items()), seeds=seeds, steps=steps)
-    blocks = list(run_blocks(cell, root_seed=root_seed))
-    return SeedTable({name: np.concatenate([block.rows[name] for block in blocks]) for name in blocks[0].rows})
+    found = [part.rows for part in run_parts(cell, root_seed=root_seed)]
+    return SeedTable({name: np.concatenate([rows[name] for rows in found]) for name in found[0]})

@@ -149,14 +149,14 @@ def test_flags_override_the_preset_and_flagfiles_work(tmp_path):
         launch.parse(["plateaus", f"--flagfile={flagfile}", "--preset=full", "--seeds=5"])
         sweep = plateaus.sweep_from_flags()
     assert (sweep.ranks, sweep.steps, sweep.thresholds.bump_delta) == ((1, 2), 77, 0.2)
-    assert (sweep.seeds, sweep.wide_seeds) == (5, 5)
+    assert (sweep.seeds, sweep.wide_seeds, sweep.wide_steps) == (5, 5, 77)
     assert sweep.rates == PRESETS["full"].rates
 
 
 def test_the_full_preset_holds_what_is_promised_of_it():
     for cell in PRESETS["full"].cells():
         assert len(cell.combinations) == 5
-        assert cell.seeds >= (1024 if cell.study.rank <= 10 else 128)
+        assert cell.seeds >= 1024
 
 
 def test_rates_follow_the_gradients_scale():

@@ -8,7 +8,7 @@ import pytest
 
 from jaxmyopia.lowrank.observables import Thresholds, bumps_column
 from jaxmyopia.lowrank.study import LowRank
-from jaxmyopia.runner.run import run_blocks
+from jaxmyopia.runner.run import run_parts
 from jaxmyopia.runner.study import Cell
 from jaxmyopia.stats.claims import GridPoint, judge
 from jaxmyopia.stats.intervals import bca_mean
@@ -22,9 +22,9 @@ def bumps() -> np.ndarray:
     """Bumps a pair of 2048 seeds at every threshold, `(2048, thresholds)`."""
     sweep = (("learning_rate", (0.01,)), ("init_scale", (1.0,)))
     cell = Cell(study=LowRank(n=10, rank=4), sweep=sweep, seeds=2048, steps=400, records=128)
-    blocks = list(run_blocks(cell, root_seed=3))
-    assert not any(block.rows["diverged"].any() for block in blocks)
-    return np.stack([np.concatenate([block.rows[bumps_column(delta)] for block in blocks]) for delta in DELTAS], axis=1)
+    parts = list(run_parts(cell, root_seed=3))
+    assert not any(part.rows["diverged"].any() for part in parts)
+    return np.stack([np.concatenate([part.rows[bumps_column(delta)] for part in parts]) for delta in DELTAS], axis=1)
 
 
 def verdicts(bumps: np.ndarray, trials: int, effect: float) -> collections.Counter:

@@ -11,46 +11,54 @@ import optax
 import pytest
 
 from jaxmyopia.lowrank import dynamics
-from jaxmyopia.lowrank.losses import LOSSES, Target, product
+from jaxmyopia.lowrank.gradients import Path
+from jaxmyopia.lowrank.layouts import SEEDS_FIRST, SEEDS_LAST, Layout
+from jaxmyopia.lowrank.losses import LOSSES
 
 N, RANK, STEPS = 5, 2, 6
 
 
-def draw(lanes: int) -> tuple[dynamics.Factors, np.ndarray]:
-    """Factors `(N, RANK, lanes)` and targets `(lanes, N, N)`."""
-    rng = np.random.default_rng(0)
+LAYOUTS = pytest.mark.parametrize("layout", (SEEDS_LAST, SEEDS_FIRST))
+
+
+def draw(lanes: int) -> tuple[jax.Array, jax.Array]:
+    """Pairs of learned and of target factors, `(lanes, 2, N, RANK)` each."""
     dtype = jnp.zeros(()).dtype
-    a, b = jnp.asarray(rng.normal(size=(2, N, RANK, lanes)), dtype)
-    return (a, b), np.einsum("sik,sjk->sij", *rng.normal(size=(2, lanes, N, RANK))).astype(dtype)
+    learned, target = jnp.asarray(np.random.default_rng(0).normal(size=(2, lanes, 2, N, RANK)), dtype)
+    return learned, target
 
 
-def compiled(name: str, loss: str = "square"):
-    """STEPS steps of an optimiser: factors, targets and rates -> the factors and losses at their end."""
+def compiled(name: str, layout: Layout, loss: str = "square"):
+    """STEPS steps of an optimiser: pairs of factors, of the target and rates -> the pairs and losses at their end."""
+    path = Path(layout=layout, factored=False)
 
     @jax.jit
-    def descend(factors, c, rates):
-        target = Target(u=factors[0], v=factors[1], dense=LOSSES[loss].prepare(c))
+    def descend(learned, target, rates):
+        factors, target = (jax.vmap(layout.turn, out_axes=layout.seed_axis)(x) for x in (learned, target))
+        target = path.prepare(loss, target)
 
         def step(_, carry):
             factors, opt_state = carry
-            gradients = dynamics.gradient(loss, factors, target)
-            return dynamics.apply_optimizer(name, gradients, opt_state, factors, rates)
+            gradients = path.gradient(loss, factors, target)
+            return dynamics.apply_optimizer(name, layout, gradients, opt_state, factors, rates)
 
-        factors, _ = jax.lax.fori_loop(0, STEPS, step, (factors, dynamics.init_optimizer(name, factors, rates)))
-        return factors, LOSSES[loss].value(product(*factors), target.dense)
+        start = factors, dynamics.init_optimizer(name, layout, factors, rates)
+        factors, _ = jax.lax.fori_loop(0, STEPS, step, start)
+        return jax.vmap(layout.turn, in_axes=layout.seed_axis)(factors), LOSSES[loss].value(layout, factors, target)
 
     return descend
 
 
+@LAYOUTS
 @pytest.mark.parametrize("name", sorted(dynamics.ELEMENTWISE))
-def test_entry_by_entry_is_the_same_as_seed_by_seed(x64, monkeypatch, name):
-    factors, c = draw(3)
+def test_entry_by_entry_is_the_same_as_seed_by_seed(x64, monkeypatch, name, layout):
+    learned, target = draw(3)
     rates = jnp.array([0.003, 0.01, 0.05])
-    together, _ = compiled(name)(factors, c, rates)
+    together, _ = compiled(name, layout)(learned, target, rates)
     monkeypatch.setattr(dynamics, "ELEMENTWISE", frozenset())
-    apart, _ = compiled(name)(factors, c, rates)
+    apart, _ = compiled(name, layout)(learned, target, rates)
     chex.assert_trees_all_close(together, apart, rtol=1e-11, atol=1e-14)
-    assert all((np.abs(x - y).max(axis=(0, 1)) > 1e-3).all() for x, y in zip(together, factors, strict=True))
+    assert (np.abs(together - learned).max(axis=(1, 2, 3)) > 1e-3).all()
 
 
 PLAIN = {
@@ -59,68 +67,75 @@ PLAIN = {
 }  # fmt: skip
 
 
+@LAYOUTS
 @pytest.mark.parametrize("name", PLAIN)
-def test_lanes_of_different_rates_are_runs_of_plain_optax(x64, name):
-    factors, c = draw(3)
+def test_lanes_of_different_rates_are_runs_of_plain_optax(x64, name, layout):
+    learned, target = draw(3)
     rates = jnp.array([0.003, 0.01, 0.05])
-    after, _ = compiled(name)(factors, c, rates)
+    after, _ = compiled(name, layout)(learned, target, rates)
 
-    def square(factors, c):
-        a, b = factors
-        return jnp.square(a @ b.T - c).sum() / 2
+    def square(factors, target):
+        (a, b), (u, v) = factors, target
+        return jnp.square(a @ b.T - u @ v.T).sum() / 2
 
     @jax.jit
-    def alone(factors, c, rate):
+    def alone(factors, target, rate):
         optimizer = PLAIN[name](rate)
 
         def step(_, carry):
             factors, opt_state = carry
-            updates, opt_state = optimizer.update(jax.grad(square)(factors, c), opt_state, factors)
+            updates, opt_state = optimizer.update(jax.grad(square)(factors, target), opt_state, factors)
             return optax.apply_updates(factors, updates), opt_state
 
         return jax.lax.fori_loop(0, STEPS, step, (factors, optimizer.init(factors)))[0]
 
     with jax.numpy_dtype_promotion("standard"):  # optax itself mixes integers and floats
         for lane in range(3):
-            expected = alone(jax.tree.map(lambda x: x[..., lane], factors), c[lane], rates[lane])  # noqa: B023
-            got = jax.tree.map(lambda x: x[..., lane], after)  # noqa: B023
-            chex.assert_trees_all_close(got, expected, rtol=1e-9, atol=1e-12)
+            expected = alone(tuple(learned[lane]), target[lane], rates[lane])
+            chex.assert_trees_all_close(tuple(after[lane]), expected, rtol=1e-9, atol=1e-12)
 
 
+@LAYOUTS
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("name", ("sgd", "adam", "muon", "lamb"))
-def test_no_lane_sees_another(name, loss):
+def test_no_lane_sees_another(name, loss, layout):
     lanes = 9  # more than a vector register, and not a multiple of one
-    (a, b), c = draw(lanes)
-    rates = np.linspace(0.01, 0.05, lanes, dtype=np.float32)
-    descend = compiled(name, loss)
-    whole = descend((a, b), c, rates)
+    learned, target = draw(lanes)
+    rates = jnp.linspace(0.01, 0.05, lanes)
+    descend = compiled(name, layout, loss)
+    whole = descend(learned, target, rates)
     chex.assert_tree_all_finite(whole)
     for lane in (0, 4, 8):
         here = np.arange(lanes) == lane
+        mine = here[:, None, None, None]
         for changed in (
-            ((a, b), c, np.where(here, np.nan, rates)),
-            ((a, b), np.where(here[:, None, None], np.nan, c), rates),
-            ((np.where(here, -3 * a, a), np.where(here, np.inf, b)), c, rates),
+            (learned, target, jnp.where(here, jnp.nan, rates)),
+            (learned, jnp.where(mine, jnp.nan, target), rates),
+            (
+                jnp.where(mine, jnp.array([-3.0, jnp.inf])[None, :, None, None] * jnp.abs(learned), learned),
+                target,
+                rates,
+            ),
         ):
-            (new_a, new_b), new_loss = descend(*changed)
-            assert not np.isfinite(new_loss[lane])
-            for new, old in zip((new_a, new_b, new_loss), (*whole[0], whole[1]), strict=True):
-                assert np.asarray(new)[..., ~here].tobytes() == np.asarray(old)[..., ~here].tobytes()
+            pairs, losses = descend(*changed)
+            assert not np.isfinite(losses[lane])
+            for new, old in zip((pairs, losses), whole, strict=True):
+                assert np.asarray(new)[~here].tobytes() == np.asarray(old)[~here].tobytes()
 
 
+@LAYOUTS
 @pytest.mark.parametrize("loss", LOSSES)
-def test_a_step_of_gradient_descent_unbalances_factors_only_to_second_order(x64, loss):
+def test_a_step_of_gradient_descent_unbalances_factors_only_to_second_order(x64, loss, layout):
     # Gradient flow keeps A'A - B'B (Saxe et al. 2014); one step of rate h changes it by h^2 (Ga'Ga - Gb'Gb), exactly.
-    factors, c = draw(3)
-    target = Target(u=factors[0], v=factors[1], dense=LOSSES[loss].prepare(jnp.asarray(c)))
-    rate = jnp.full(3, 0.05)
-    gradients = dynamics.gradient(loss, factors, target)
-    opt_state = dynamics.init_optimizer("sgd", factors, rate)
-    after, _ = dynamics.apply_optimizer("sgd", gradients, opt_state, factors, rate)
+    arrange, restore = (jax.vmap(layout.turn, **{f"{side}_axes": layout.seed_axis}) for side in ("out", "in"))
+    factors, target = map(arrange, draw(3))
+    path, rate = Path(layout=layout, factored=loss == "square"), jnp.full(3, 0.05)
+    gradients = path.gradient(loss, factors, path.prepare(loss, target))
+    opt_state = dynamics.init_optimizer("sgd", layout, factors, rate)
+    after, _ = dynamics.apply_optimizer("sgd", layout, gradients, opt_state, factors, rate)
 
     def imbalance(pair):
-        a, b = (np.moveaxis(np.asarray(x), -1, 0) for x in pair)
+        a, b = np.moveaxis(np.asarray(restore(pair)), 1, 0)
         return a.swapaxes(1, 2) @ a - b.swapaxes(1, 2) @ b
 
     second = 0.05**2 * imbalance(gradients)
@@ -130,12 +145,12 @@ def test_a_step_of_gradient_descent_unbalances_factors_only_to_second_order(x64,
 
 def test_momentum_has_a_factor_of_nine_tenths():
     # The same gradient twice moves momentum by 1 + 1.9 rates.
-    ones = (jnp.ones((N, RANK, 2)),) * 2
+    ones = jnp.ones((2, N, RANK, 2))
     rates = jnp.array([0.1, 0.2])
-    opt_state, at = dynamics.init_optimizer("momentum", ones, rates), ones
+    opt_state, at = dynamics.init_optimizer("momentum", SEEDS_LAST, ones, rates), ones
     for _ in range(2):
-        at, opt_state = dynamics.apply_optimizer("momentum", ones, opt_state, at, rates)
-    np.testing.assert_allclose(at[0][0, 0], 1 - 2.9 * rates, rtol=1e-6)
+        at, opt_state = dynamics.apply_optimizer("momentum", SEEDS_LAST, ones, opt_state, at, rates)
+    np.testing.assert_allclose(at[0, 0, 0], 1 - 2.9 * rates, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

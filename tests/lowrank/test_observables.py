@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is read off a run, on factors and curves made by hand."""
 
+import functools
 import itertools
 
 import jax
@@ -12,18 +13,31 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from jaxmyopia.lowrank import observables, theory
+from jaxmyopia.lowrank.layouts import SEEDS_FIRST, SEEDS_LAST, Layout
 from jaxmyopia.lowrank.observables import Record, Thresholds, bumps_column, count_column
 
 summarise = jax.jit(observables.summarise, static_argnames="thresholds")
-alignments = jax.jit(observables.alignments)
+LAYOUTS = pytest.mark.parametrize("layout", (SEEDS_LAST, SEEDS_FIRST))
+
+
+def twice(layout: Layout, x: np.ndarray) -> jax.Array:
+    """The factor `(n, r, S)` on both sides of a pair in the layout's order."""
+    return jax.vmap(layout.turn, in_axes=-1, out_axes=layout.seed_axis)(jnp.stack([x, x]))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def alignments(layout: Layout, x: np.ndarray, y: np.ndarray) -> jax.Array:
+    """Of factors `(n, r, S)`: `(S, r, R)`."""
+    return observables.alignments(layout, twice(layout, x), twice(layout, y))[1]
 
 
 columns = hnp.arrays(np.float32, (4, 2, 3), elements=st.floats(-1e6, 1e6, width=32))
 
 
+@LAYOUTS
 @given(columns, columns)
-def test_alignments_are_cosines(x, y):
-    found = np.asarray(alignments(x, y))
+def test_alignments_are_cosines(layout, x, y):
+    found = np.asarray(alignments(layout, x, y))
     assert ((found >= 0) & (found <= 1 + 1e-6)).all()
     for s in range(3):
         wide = [np.asarray(each[..., s], float) for each in (x, y)]
@@ -33,18 +47,19 @@ def test_alignments_are_cosines(x, y):
         np.testing.assert_allclose(found[s][sound], cosines[sound], atol=1e-5)
 
 
-def test_alignments_of_equal_opposite_orthogonal_and_zero_columns():
+@LAYOUTS
+def test_alignments_of_equal_opposite_orthogonal_and_zero_columns(layout):
     e = np.eye(3, dtype=np.float32)
     learned = np.stack([2 * e[0], -e[1], 0 * e[0]], axis=1)[..., None]
     target = np.stack([e[0], 5 * e[1]], axis=1)[..., None]
-    np.testing.assert_allclose(alignments(learned, target)[0], [[1, 0], [0, 1], [0, 0]], rtol=1e-6)
+    np.testing.assert_allclose(alignments(layout, learned, target)[0], [[1, 0], [0, 1], [0, 0]], rtol=1e-6)
 
 
 @pytest.mark.parametrize(
     ("rank", "target_rank", "shape"), ((16, 16, (2, 16, 16)), (17, 1, (2, 0, 0)), (1, 17, (2, 0, 0)))
 )
 def test_alignments_are_left_out_above_rank_16(rank, target_rank, shape):
-    assert alignments(jnp.ones((20, rank, 2)), jnp.ones((20, target_rank, 2))).shape == shape
+    assert alignments(SEEDS_FIRST, jnp.ones((20, rank, 2)), jnp.ones((20, target_rank, 2))).shape == shape
 
 
 def record(loss: np.ndarray, align_a=None, align_b=None, steps=None) -> Record:
@@ -147,6 +162,9 @@ def test_grids_hold_the_main_thresholds_and_only_such_as_are_allowed(bump, ratio
         assert all(0 < x < 1 for x in np.ravel(grid))
 
 
-def test_norms_are_those_of_the_columns():
+@LAYOUTS
+def test_norms_are_those_of_the_columns(layout):
     x = np.random.default_rng(0).normal(size=(5, 3, 2)).astype(np.float32)
-    np.testing.assert_allclose(observables.column_norms(jnp.asarray(x)), np.linalg.norm(x, axis=0).T, rtol=1e-6)
+    np.testing.assert_allclose(
+        observables.column_norms(layout, twice(layout, x))[0], np.linalg.norm(x, axis=0).T, rtol=1e-6
+    )

@@ -30,7 +30,7 @@ def settings(study: LowRank, rates=(0.01,) * SEEDS, scales=(1.0,) * SEEDS):
 
 
 def problem(state):
-    return state.target.u, state.target.v, state.a, state.b
+    return state.target.factors, state.factors
 
 
 def test_a_seed_has_one_target_and_one_start_under_every_optimiser_loss_and_rate():
@@ -65,7 +65,7 @@ def test_one_seed_is_a_batch_too():
     state, record = advance(init(study, keys(), params), params, study=study, steps=20)
     alone_params = jax.tree.map(lambda x: x[:1], params)
     alone, alone_record = advance(init(study, keys()[:1], alone_params), alone_params, study=study, steps=20)
-    np.testing.assert_allclose(alone.a[..., 0], state.a[..., 0], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(alone.factors[..., 0], state.factors[..., 0], rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(alone_record.loss, record.loss[:1], rtol=1e-4)
     assert int(record.step) == 20
 
@@ -86,7 +86,7 @@ def test_a_target_of_lower_rank_than_the_learned_matrix_is_learned():
     study = LowRank(n=N, rank=4, target_rank=1)
     params = settings(study, rates=(0.03,) * SEEDS, scales=(0.1,) * SEEDS)
     state = init(study, keys(), params)
-    assert state.target.u.shape == (N, 1, SEEDS) and state.a.shape == (N, 4, SEEDS)
+    assert state.target.factors.shape == (2, N, 1, SEEDS) and state.factors.shape == (2, N, 4, SEEDS)
     _, record = advance(state, params, study=study, steps=1000)
     assert record.align_a.shape == (SEEDS, 4, 1)
     # The columns that grew all point at the one target.

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from scipy import integrate, special
 
-from jaxmyopia.lowrank import dynamics, theory
-from jaxmyopia.lowrank.losses import LOSSES, Target, product
+from jaxmyopia.lowrank import theory
+from jaxmyopia.lowrank.gradients import Path
+from jaxmyopia.lowrank.layouts import SEEDS_FIRST, SEEDS_LAST, Layout
+from jaxmyopia.lowrank.losses import LOSSES
 from jaxmyopia.lowrank.observables import Thresholds, count_column
 from jaxmyopia.lowrank.study import LowRank
-from jaxmyopia.runner.run import run_blocks
+from jaxmyopia.runner.run import run_parts
 from jaxmyopia.runner.study import Cell
 from jaxmyopia.stats.descents import descents
 
@@ -89,7 +91,7 @@ def strength(study: LowRank, w0: float, rates: list[float], every: int, records:
     params = study.params(learning_rate=np.array(rates), init_scale=np.ones(len(rates)))
     state = init(study, jax.random.split(jax.random.key(0), len(rates)), params)
     shrink = np.sqrt(w0 / S)  # the target's factors are sqrt(s) long
-    state = state.replace(a=state.target.u * shrink, b=state.target.v * shrink)
+    state = state.replace(factors=state.target.factors * shrink)
     curves = simulate(state, params, every, study=study, records=records)
     np.testing.assert_allclose(curves.align_a, 1, atol=1e-12)  # the mode stays its own
     return np.asarray(curves.norm_a * curves.norm_b)[..., 0]
@@ -146,17 +148,17 @@ def test_a_tiny_start_steps_down_through_the_saddles(x64):
     cell = Cell(
         study=study, sweep=(("learning_rate", (0.02,)), ("init_scale", (1e-6,))), seeds=32, steps=2500, records=400
     )
-    (block,) = run_blocks(cell, root_seed=0)
+    (part,) = run_parts(cell, root_seed=0)
 
     # Falls of 75, 19, 4.7 and 1.2 % of the first loss: 2 % leaves out the last, 5 % makes one of it and the third.
     counts = {0.01: 4, 0.02: 3, 0.05: 3}
     for ratio, fall in study.thresholds.plateau_grid():
         assert theory.expected_descents(spectrum, fall) == counts[fall]
         for kind in ("descents", "plateaus"):
-            np.testing.assert_array_equal(block.rows[count_column(kind, ratio, fall)], counts[fall])
+            np.testing.assert_array_equal(part.rows[count_column(kind, ratio, fall)], counts[fall])
 
     # The least speed before the first and between two descents lies on a saddle, in the order of the singular values.
-    steps, loss = cell.record_steps(), block.loss
+    steps, loss = cell.record_steps(), part.loss
     found = jax.tree.map(np.asarray, jax.jit(descents)(steps, loss, ratio=0.5, fall=0.01))
     speed = -np.diff(loss, axis=0) / np.diff(steps)[:, None]
     for lane in range(loss.shape[1]):
@@ -170,7 +172,7 @@ def test_the_critical_rate_parts_a_minimum_that_holds_from_one_that_does_not(x64
     seeds, rates = 4, theory.critical_rate(S) * np.array([0.9, 1.1])
     params = study.params(learning_rate=np.repeat(rates, seeds), init_scale=np.full(2 * seeds, 1e-3))
     state = init(study, jax.random.split(jax.random.key(0), 2 * seeds), params)
-    state = state.replace(a=state.a + state.target.u, b=state.b + state.target.v)  # the draw is the perturbation
+    state = state.replace(factors=state.factors + state.target.factors)  # the draw is the perturbation
     loss = simulate(state, params, 1000, study=study, records=2).loss
     change = np.asarray(loss[1] / loss[0]).reshape(2, seeds)
     assert (change[0] < 1e-12).all()
@@ -182,39 +184,51 @@ def matrices(columns: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(3, 7, columns))
 
 
-def prepared(c: np.ndarray) -> Target:
-    return Target(u=None, v=None, dense=LOSSES["cross_entropy"].prepare(jnp.asarray(c)))
+def arranged(layout: Layout, a: np.ndarray, b: np.ndarray) -> jax.Array:
+    """A pair of factors `(3, n, r)` in a layout's order."""
+    return jax.vmap(layout.turn, in_axes=1, out_axes=layout.seed_axis)(jnp.stack([a, b]))
 
 
-def seeds_last(x: np.ndarray) -> jax.Array:
-    return jnp.asarray(np.moveaxis(x, 0, -1))
+def as_pair(layout: Layout, c: np.ndarray) -> jax.Array:
+    """Any matrices `(3, n, n)` as a pair of factors: themselves and the identity."""
+    return arranged(layout, c, np.broadcast_to(np.eye(c.shape[1]), c.shape))
 
 
-def test_cross_entropy_starts_at_its_closed_form(x64):
+LAYOUTS = pytest.mark.parametrize("layout", (SEEDS_LAST, SEEDS_FIRST))
+
+
+@LAYOUTS
+def test_cross_entropy_starts_at_its_closed_form(x64, layout):
     c = matrices(2, 0) @ matrices(2, 1).swapaxes(1, 2)
-    loss = LOSSES["cross_entropy"].value(jnp.zeros_like(c), prepared(c).dense)
+    target = Path(layout=layout, factored=False).prepare("cross_entropy", as_pair(layout, c))
+    loss = LOSSES["cross_entropy"].value(layout, as_pair(layout, np.zeros_like(c)), target)
     np.testing.assert_allclose(theory.initial_cross_entropy(c), loss, rtol=1e-13)
+
+
+def test_closed_forms_of_the_first_cross_entropy_at_their_ends():
     np.testing.assert_allclose(theory.initial_cross_entropy(np.zeros((5, 5))), 0, atol=1e-15)
     spike = np.diag([1e4, 0.0, 0.0])  # all mass on one entry of nine
     np.testing.assert_allclose(theory.initial_cross_entropy(spike), 2 * np.log(3), rtol=1e-15)
 
 
-def test_the_gradient_of_cross_entropy_is_its_closed_form(x64):
+@LAYOUTS
+def test_the_gradient_of_cross_entropy_is_its_closed_form(x64, layout):
     a, b, c = matrices(3, 0), matrices(3, 1), 2 * matrices(7, 2)
-    grad_a, grad_b = dynamics.gradient("cross_entropy", (seeds_last(a), seeds_last(b)), prepared(c))
+    path = Path(layout=layout, factored=False)
+    target = path.prepare("cross_entropy", as_pair(layout, c))
     p, q = (special.softmax(x, axis=(1, 2)) for x in (c, a @ b.swapaxes(1, 2)))
-    np.testing.assert_allclose(-grad_a, seeds_last((p - q) @ b), atol=1e-14)
-    np.testing.assert_allclose(-grad_b, seeds_last((p - q).swapaxes(1, 2) @ a), atol=1e-14)
+    expected = arranged(layout, (q - p) @ b, (q - p).swapaxes(1, 2) @ a)
+    np.testing.assert_allclose(path.gradient("cross_entropy", arranged(layout, a, b), target), expected, atol=1e-14)
 
 
+@LAYOUTS
 @pytest.mark.parametrize("shift", (-7.0, 0.0, 3.5))
-def test_the_zero_set_of_cross_entropy_is_the_target_up_to_a_constant(x64, shift):
+def test_the_zero_set_of_cross_entropy_is_the_target_up_to_a_constant(x64, shift, layout):
     u, v, ones = matrices(2, 0), matrices(2, 1), np.ones((3, 7, 1))
-    c = u @ v.swapaxes(1, 2)
-    a, b = (seeds_last(np.concatenate(x, axis=2)) for x in ((u, shift * ones), (v, ones)))
-    loss = LOSSES["cross_entropy"].value(product(a, b), prepared(c).dense)
-    np.testing.assert_allclose(loss, 0, atol=1e-14)
-    for grad in dynamics.gradient("cross_entropy", (a, b), prepared(c)):
-        np.testing.assert_allclose(grad, 0, atol=1e-13)
-    square = LOSSES["square"].value(product(a, b), (jnp.asarray(c),))
+    path = Path(layout=layout, factored=False)
+    target = path.prepare("cross_entropy", arranged(layout, u, v))
+    shifted = arranged(layout, *(np.concatenate(x, axis=2) for x in ((u, shift * ones), (v, ones))))
+    np.testing.assert_allclose(LOSSES["cross_entropy"].value(layout, shifted, target), 0, atol=1e-14)
+    np.testing.assert_allclose(path.gradient("cross_entropy", shifted, target), 0, atol=1e-13)
+    square = LOSSES["square"].value(layout, shifted, target)
     np.testing.assert_allclose(square, (7 * shift) ** 2 / 2, atol=1e-12)  # the square loss does tell them apart

@@ -9,7 +9,7 @@ import pytest
 from jaxmyopia.lowrank.study import LowRank
 from jaxmyopia.runner.experiment import open_folder, run_cells
 from jaxmyopia.runner.results import RunFolder
-from jaxmyopia.runner.run import run_blocks
+from jaxmyopia.runner.run import run_parts
 from jaxmyopia.runner.study import Cell
 
 SWEEP = (("learning_rate", (0.003, 0.03)), ("init_scale", (0.5,)))
@@ -27,17 +27,17 @@ def go(path, cells, **changes):
     return folder, entries
 
 
-def test_a_run_reads_back_as_its_blocks(tmp_path):
+def test_a_run_reads_back_as_its_parts(tmp_path):
     cells = small_cells()
     folder, entries = go(tmp_path / "run", cells)
     table = folder.table()
     assert entries["status"] == folder.manifest["status"] == "complete"
     assert len(table) == sum(cell.lanes for cell in cells)
     for index, cell in enumerate(cells):
-        blocks = list(run_blocks(cell, root_seed=3, keep_curves=2))
+        parts = list(run_parts(cell, root_seed=3, keep_curves=2))
         rows = table.where(cell=index)
-        np.testing.assert_array_equal(rows["loss_ratio"], np.concatenate([b.rows["loss_ratio"] for b in blocks]))
-        np.testing.assert_array_equal(folder.curves(index, "loss"), np.concatenate([b.loss for b in blocks], axis=1))
+        np.testing.assert_array_equal(rows["loss_ratio"], np.concatenate([b.rows["loss_ratio"] for b in parts]))
+        np.testing.assert_array_equal(folder.curves(index, "loss"), np.concatenate([b.loss for b in parts], axis=1))
         kept = folder.curves(index, "align_a")
         assert kept.shape[1] == 2 * len(cell.combinations)
         assert kept.shape[2:] == (cell.study.rank, cell.study.rank)
@@ -46,22 +46,22 @@ def test_a_run_reads_back_as_its_blocks(tmp_path):
 def test_an_interrupted_run_keeps_what_is_finished_and_ends_with_the_same_bytes(tmp_path, monkeypatch):
     cells = small_cells()
     whole, _ = go(tmp_path / "whole", cells)
-    write, written = RunFolder.write_block, []
+    write, written = RunFolder.write_part, []
 
-    def write_then_interrupt(self, cell, settings, block):
+    def write_then_interrupt(self, cell, settings, part):
         if len(written) == 3:
             raise KeyboardInterrupt
-        written.append((cell, block.index))
-        write(self, cell, settings, block)
+        written.append((cell, part.index))
+        write(self, cell, settings, part)
 
-    monkeypatch.setattr(RunFolder, "write_block", write_then_interrupt)
+    monkeypatch.setattr(RunFolder, "write_part", write_then_interrupt)
     with pytest.raises(KeyboardInterrupt):
         go(tmp_path / "cut", cells)
     interrupted = json.loads((tmp_path / "cut" / "manifest.json").read_text())
     assert interrupted["status"] == "interrupted"
     finished = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cut" / "seeds").iterdir()}
     assert len(finished) == 3
-    monkeypatch.setattr(RunFolder, "write_block", write)
+    monkeypatch.setattr(RunFolder, "write_part", write)
     resumed, _ = go(tmp_path / "cut", cells)
     for path in (tmp_path / "whole").rglob("part-*"):
         assert path.read_bytes() == (resumed.path / path.relative_to(whole.path)).read_bytes(), path.name

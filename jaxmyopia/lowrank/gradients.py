@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gradient of S seeds' losses, by the cheapest of three paths.
+
+  dense, either layout       G = dL/dZ from all n^2 entries of Z, then (G B, G^T A): about 3 n^2 r multiply-adds
+  factored, either layout    square loss alone, where G = A B^T - U V^T need not be formed:
+                             (A (B^T B) - U (V^T B), B (A^T A) - V (U^T A)): 4 n r (r + R) multiply-adds
+
+Counts decide between dense and factored; the layout is seeds-last where the count is small (BUILD_NOTES.md has the
+measurements, `python -m experiments.benchmark` makes them).
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from jaxmyopia.lowrank.layouts import SEEDS_FIRST, SEEDS_LAST, Layout
+from jaxmyopia.lowrank.losses import LOSSES, Target
+
+_SMALL_WORK = 4096  # multiply-adds a step below which a call of a matrix product costs more than it saves
+_SMALL_RANK = 4  # seeds-last has a loop, to be compiled, for every pair of columns
+_EXP = 8  # multiply-adds that one exp is worth
+# Bytes that a block of seeds works on in a step: about a core's level-2 cache; on an accelerator, enough to fill it.
+_WORKING_SET = {"cpu": 2**20}
+_WORKING_SET_ELSEWHERE = 2**26
+_BLOCKS = (8, 256), (256, 16384)  # fewest and most seeds a block, on CPUs and elsewhere
+
+
+@dataclasses.dataclass(frozen=True)
+class Path:
+    """How a gradient is computed: in which `layout`, and whether `factored`."""
+
+    layout: Layout
+    factored: bool
+
+    def prepare(self, loss: str, factors: jax.Array) -> Target:
+        """The target from its pair of factors U, V, in the layout's order."""
+        return Target(
+            factors=factors,
+            dense=() if self.factored and loss == "square" else LOSSES[loss].prepare(self.layout, factors),
+        )
+
+    def gradient(self, loss: str, factors: jax.Array, target: Target) -> jax.Array:
+        """The gradient of every seed's loss in its factors.
+
+        Args:
+          loss: a name of `LOSSES`; `square` if factored.
+          factors: the pair A, B, `(2, n, r, S)` or `(2, S, r, n)`.
+          target: from `prepare`.
+
+        Returns:
+          The gradients, shaped like `factors`.
+        """
+        layout = self.layout
+        if not self.factored:
+            return layout.backward(LOSSES[loss].slope(layout, factors, target), factors)
+        own, other = (jnp.flip(layout.gram(factors, y), axis=0) for y in (factors, target.factors))
+        return layout.mix(own, factors) - layout.mix(other, target.factors)
+
+
+def choose_path(loss: str, *, n: int, rank: int, target_rank: int) -> Path:
+    """The path of the least counted cost.
+
+    Args:
+      loss: a name of `LOSSES`.
+      n: side of the matrices.
+      rank: columns r of the learned factors.
+      target_rank: rank R of the target.
+
+    Returns:
+      The `Path`.
+    """
+    dense, factored = 3 * n * n * rank, 4 * n * rank * (rank + target_rank)
+    use_factors = loss == "square" and factored < dense
+    work = factored if use_factors else dense + (_EXP * n * n if loss == "cross_entropy" else 0)
+    small = work <= _SMALL_WORK and max(rank, target_rank) <= _SMALL_RANK
+    return Path(layout=SEEDS_LAST if small else SEEDS_FIRST, factored=use_factors)
+
+
+def block_size(path: Path, *, n: int, rank: int, target_rank: int) -> int:
+    """How many seeds are computed together.
+
+    Args:
+      path: of the gradient.
+      n: side of the matrices.
+      rank: columns r of the learned factors.
+      target_rank: rank R of the target.
+
+    Returns:
+      A power of two.
+    """
+    # Factors with their gradient, or two moments; the target's factors; Z, its slope and the target.
+    floats = 2 * n * (2 * rank + target_rank) + (0 if path.factored else 3 * n * n)
+    backend = jax.default_backend()
+    fewest, most = _BLOCKS[backend != "cpu"]
+    seeds = _WORKING_SET.get(backend, _WORKING_SET_ELSEWHERE) // (4 * floats)
+    return min(max(1 << max(seeds, 1).bit_length() - 1, fewest), most)

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two layouts of S seeds' factors, and the few products that training needs, native in each.
+
+A pair of factors, each `(n, r)`, is one array, A above B: an optimiser steps one array, and a product does both sides
+at once.
+
+  SeedsLast   `(2, n, r, S)`, matrices `(n, n, S)`: elementwise products of columns, summed over rank and side, so that
+              vector units run over the seeds. For work too small to be worth a call of a matrix product.
+  SeedsFirst  `(2, S, r, n)`, matrices `(S, n, n)`: batched matrix products. n lies last: rows of n entries are what
+              they stream through (with r last they are four times slower on a CPU).
+"""
+
+import dataclasses
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+
+# Up to this rank Z is a sum of outer products, which XLA fuses into what consumes it; above, a matrix product.
+_FUSED_RANK = 16
+
+
+class Layout(Protocol):
+    """Where the seeds lie, and the products of factors. `x`, `y` are pairs of factors of S seeds."""
+
+    seed_axis: int  # of a pair of factors
+    side_axis: int  # likewise, the one of length n; the rank's is axis 2
+    entry_axes: tuple[int, int]  # of a matrix
+
+    def turn(self, pair: jax.Array) -> jax.Array:
+        """One seed's pair from `(2, n, r)` to its order here, or back."""
+
+    def spread(self, x: jax.Array) -> jax.Array:
+        """One number a seed `(S,)`, shaped to broadcast against pairs of factors."""
+
+    def product(self, x: jax.Array) -> jax.Array:
+        """The matrices `A B^T`: `(n, n, S)` or `(S, n, n)`."""
+
+    def product_is_cheap(self, x: jax.Array) -> bool:
+        """Whether `product` is fused into its consumer, so that it costs less to compute again than to keep."""
+
+    def backward(self, slope: jax.Array, x: jax.Array) -> jax.Array:
+        """The gradient in both factors from that in the product, G: `(G B, G^T A)`."""
+
+    def gram(self, x: jax.Array, y: jax.Array) -> jax.Array:
+        """Inner products of columns, `x_k . y_j` on each side: `(2, r, R, S)` or `(2, S, r, R)`."""
+
+    def mix(self, weights: jax.Array, x: jax.Array) -> jax.Array:
+        """Columns `sum_j w_kj x_j` on each side, weights as `gram` gives them."""
+
+    def lead(self, x: jax.Array) -> jax.Array:
+        """An array of S seeds with a pair's order of axes (what `gram` gives, or less an axis), seeds second."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SeedsLast:
+    """See the module. Written out column by column: XLA's CPU compiler vectorises each, and not their tensor form."""
+
+    seed_axis, side_axis = 3, 1
+    entry_axes = (0, 1)
+
+    def turn(self, pair: jax.Array) -> jax.Array:
+        return pair
+
+    def spread(self, x: jax.Array) -> jax.Array:
+        return x[None, None, None, :]
+
+    def product(self, x: jax.Array) -> jax.Array:
+        a, b = x
+        return sum(a[:, None, k] * b[None, :, k] for k in range(x.shape[2]))
+
+    def product_is_cheap(self, x: jax.Array) -> bool:
+        del x
+        return True
+
+    def backward(self, slope: jax.Array, x: jax.Array) -> jax.Array:
+        a, b = x
+        ranks = range(x.shape[2])
+        grad_a = jnp.stack([(slope * b[None, :, k]).sum(axis=1) for k in ranks], axis=1)
+        grad_b = jnp.stack([(slope * a[:, None, k]).sum(axis=0) for k in ranks], axis=1)
+        return jnp.stack([grad_a, grad_b])
+
+    def gram(self, x: jax.Array, y: jax.Array) -> jax.Array:
+        rows = [[(x[:, :, k] * y[:, :, j]).sum(axis=1) for j in range(y.shape[2])] for k in range(x.shape[2])]
+        return jnp.stack([jnp.stack(row, axis=1) for row in rows], axis=1)
+
+    def mix(self, weights: jax.Array, x: jax.Array) -> jax.Array:
+        rows, columns = weights.shape[1:3]
+        return jnp.stack(
+            [sum(weights[:, k, j][:, None] * x[:, :, j] for j in range(columns)) for k in range(rows)], axis=2
+        )
+
+    def lead(self, x: jax.Array) -> jax.Array:
+        return jnp.moveaxis(x, -1, 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class SeedsFirst:
+    """See the module."""
+
+    seed_axis, side_axis = 1, 3
+    entry_axes = (1, 2)
+
+    def turn(self, pair: jax.Array) -> jax.Array:
+        return pair.mT
+
+    def spread(self, x: jax.Array) -> jax.Array:
+        return x[None, :, None, None]
+
+    def product(self, x: jax.Array) -> jax.Array:
+        a, b = x
+        if self.product_is_cheap(x):
+            return sum(a[:, k, :, None] * b[:, k, None, :] for k in range(x.shape[2]))
+        return a.mT @ b
+
+    def product_is_cheap(self, x: jax.Array) -> bool:
+        return x.shape[2] <= _FUSED_RANK
+
+    def backward(self, slope: jax.Array, x: jax.Array) -> jax.Array:
+        a, b = x
+        return jnp.stack([b @ slope.mT, a @ slope])
+
+    def gram(self, x: jax.Array, y: jax.Array) -> jax.Array:
+        return x @ y.mT
+
+    def mix(self, weights: jax.Array, x: jax.Array) -> jax.Array:
+        return weights @ x
+
+    def lead(self, x: jax.Array) -> jax.Array:
+        return x
+
+
+SEEDS_LAST, SEEDS_FIRST = SeedsLast(), SeedsFirst()

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The three compiled programs of a study: begin, advance, summarise, each over the blocks that all devices hold.
+
+A device holds `slots` blocks and works on them one after the other, so that a block's working set stays in cache
+however many seeds are asked for; how many of its slots are filled is data. Arrays lead with `(D, slots)`.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from jaxmyopia.runner.mesh import per_device
+from jaxmyopia.runner.study import Study
+
+# XLA's CPU compiler prefers vectors of 256 bits also where there are 512; machines without take what they have.
+_COMPILER_OPTIONS = {"cpu": {"xla_cpu_prefer_vector_width": 512}}
+
+
+def _take(tree, i: jax.Array):
+    return jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, i, keepdims=False), tree)
+
+
+def _put(tree, value, i: jax.Array):
+    return jax.tree.map(lambda x, y: jax.lax.dynamic_update_index_in_dim(x, y, i, 0), tree, value)
+
+
+def _blank(shapes, *leading: int):
+    return jax.tree.map(lambda x: jnp.zeros((*leading, *x.shape), x.dtype), shapes)
+
+
+def _in_turn(block: Callable, count: jax.Array, slots: int, *args):
+    """`block(*args)` for the first `count` of the slots, one after the other; the others are left blank."""
+    outcome = jax.eval_shape(block, *(_take(arg, 0) for arg in args))
+    return jax.lax.fori_loop(
+        0, count, lambda i, out: _put(out, block(*(_take(arg, i) for arg in args)), i), _blank(outcome, slots)
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A study over blocks of one size, `slots` of them a device of the `mesh`, with `points` records a run.
+
+    The three methods are pure. Their arrays: seeds `(D, slots, S)`, params and states `(D, slots, ...)`, curves
+    `(D, slots, points, S, ...)`, count `(D,)`: how many of a device's slots are filled.
+    """
+
+    study: Study
+    mesh: Mesh
+    points: int
+    slots: int
+
+    def begin(self, root: jax.Array, seeds: jax.Array, params, count: jax.Array):
+        """States at step 0, from `root`, the key of all seeds, and curves without records."""
+
+        def block(seeds, params):
+            return self.study.init(jax.vmap(lambda seed: jax.random.fold_in(root, seed))(seeds), params)
+
+        def begin(seeds, params, count):
+            state = _in_turn(block, count, self.slots, seeds, params)
+            record = jax.eval_shape(self.study.observe, _take(state, 0), _take(params, 0))
+            return state, _blank(record, self.slots, self.points)
+
+        return per_device(begin, self.mesh)(seeds, params, count)
+
+    def advance(self, state, curves, params, count: jax.Array, waits: jax.Array, span: jax.Array):
+        """Goes on from record `span[0]` to `span[1]`; `waits[i]` steps lie before record i. Trip counts are data."""
+
+        def block(state, curves, params):
+            def to_record(i, carry):
+                state, curves = carry
+                state = jax.lax.fori_loop(0, waits[i], lambda _, s: self.study.step(s, params), state)
+                return state, _put(curves, self.study.observe(state, params), i)
+
+            return jax.lax.fori_loop(span[0], span[1], to_record, (state, curves))
+
+        def advance(state, curves, params, count):
+            def in_place(i, carry):
+                return _put(carry, block(*_take(carry, i), _take(params, i)), i)
+
+            return jax.lax.fori_loop(0, count, in_place, (state, curves))
+
+        return per_device(advance, self.mesh)(state, curves, params, count)
+
+    def summarise(self, curves, count: jax.Array):
+        """The study's columns, `(D, slots, S)` each."""
+
+        def summarise(curves, count):
+            return _in_turn(self.study.summarise, count, self.slots, curves)
+
+        return per_device(summarise, self.mesh)(curves, count)
+
+    def compiled(self, name: str) -> Callable:
+        """One of the three under jit for the mesh's devices; `advance` takes over its state and curves."""
+        return functools.partial(_jit(name, self.mesh.devices.flat[0].platform), self)
+
+
+@functools.cache
+def _jit(name: str, platform: str) -> Callable:
+    donated = (1, 2) if name == "advance" else ()
+    options = _COMPILER_OPTIONS.get(platform)
+    return jax.jit(getattr(Program, name), static_argnums=0, donate_argnums=donated, compiler_options=options)
