@@ -15,15 +15,20 @@ from jaxmyopia.runner.mesh import use_all_cores, use_compilation_cache
 FLAGS = flags.FLAGS
 
 
+def define_basic_flags(name: str) -> None:
+    """Defines the flags that every binary has."""
+    flags.DEFINE_string("out", f"runs/{name}", "Folder of the run; the same command goes on with it.")
+    flags.DEFINE_string("compilation_cache", "~/.cache/jaxmyopia", "Folder of compiled programs; empty for none.")
+
+
 def define_flags(experiment: str, presets: Sequence[str]) -> None:
     """Defines the flags that all experiments have; `presets` `(m,)` are the names of the experiment's own."""
-    flags.DEFINE_string("out", f"runs/{experiment}", "Folder of the run; the same command goes on with it.")
+    define_basic_flags(experiment)
     flags.DEFINE_enum("preset", presets[0], presets, "Settings for all flags that are not given.")
     flags.DEFINE_integer("seeds", None, "Seeds in every cell.")
     flags.DEFINE_integer("root_seed", 0, "Root of every seed's random key.")
     flags.DEFINE_integer("keep_curves", 4, "Keep all curves of this many seeds in every cell.")
     flags.DEFINE_bool("dry_run", False, "Print what would be run, and stop.")
-    flags.DEFINE_string("compilation_cache", "~/.cache/jaxmyopia", "Folder of compiled programs; empty for none.")
 
 
 def numbers(name: str, kind: Callable[[str], float]) -> tuple[float, ...] | None:

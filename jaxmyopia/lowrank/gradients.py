@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gradient of S seeds' losses, by the cheapest of three paths.
 
-  dense, either layout       G = dL/dZ from all n^2 entries of Z, then (G B, G^T A): about 3 n^2 r multiply-adds
+  dense, either layout       G = dL/dZ from all n^2 entries of Z, then (G B, G^T A): 3 n^2 r multiply-adds
   factored, either layout    square loss alone, where G = A B^T - U V^T need not be formed:
                              (A (B^T B) - U (V^T B), B (A^T A) - V (U^T A)): 4 n r (r + R) multiply-adds
 
@@ -58,6 +58,24 @@ class Path:
         return layout.mix(own, factors) - layout.mix(other, target.factors)
 
 
+def counted_cost(loss: str, *, factored: bool, n: int, rank: int, target_rank: int) -> int:
+    """The multiply-adds of one gradient of one seed, an exp counted as several.
+
+    Args:
+      loss: a name of `LOSSES`.
+      factored: whether Z is not formed.
+      n: side of the matrices.
+      rank: columns r of the learned factors.
+      target_rank: rank R of the target.
+
+    Returns:
+      A scalar.
+    """
+    if factored:
+        return 4 * n * rank * (rank + target_rank)
+    return 3 * n * n * rank + (_EXP * n * n if loss == "cross_entropy" else 0)
+
+
 def choose_path(loss: str, *, n: int, rank: int, target_rank: int) -> Path:
     """The path of the least counted cost.
 
@@ -70,11 +88,13 @@ def choose_path(loss: str, *, n: int, rank: int, target_rank: int) -> Path:
     Returns:
       The `Path`.
     """
-    dense, factored = 3 * n * n * rank, 4 * n * rank * (rank + target_rank)
-    use_factors = loss == "square" and factored < dense
-    work = factored if use_factors else dense + (_EXP * n * n if loss == "cross_entropy" else 0)
-    small = work <= _SMALL_WORK and max(rank, target_rank) <= _SMALL_RANK
-    return Path(layout=SEEDS_LAST if small else SEEDS_FIRST, factored=use_factors)
+    costs = {
+        factored: counted_cost(loss, factored=factored, n=n, rank=rank, target_rank=target_rank)
+        for factored in ((False, True) if loss == "square" else (False,))
+    }
+    factored = min(costs, key=costs.get)
+    small = costs[factored] <= _SMALL_WORK and max(rank, target_rank) <= _SMALL_RANK
+    return Path(layout=SEEDS_LAST if small else SEEDS_FIRST, factored=factored)
 
 
 def block_size(path: Path, *, n: int, rank: int, target_rank: int) -> int:

@@ -128,14 +128,28 @@ class LowRank:
         """
         chex.assert_equal_shape([keys, params.learning_rate, params.init_scale])
 
-        layout = self.path.layout
-
         def draw(key, scale):
             kind = {"kind": self.target, "spectrum": self.spectrum}
             drawn = draw_problem(key, scale, n=self.n, rank=self.rank, target_rank=self.target_rank, **kind)
-            return layout.turn(jnp.stack([drawn.a, drawn.b])), layout.turn(jnp.stack([drawn.u, drawn.v]))
+            return jnp.stack([drawn.a, drawn.b]), jnp.stack([drawn.u, drawn.v])
 
-        factors, target = jax.vmap(draw, out_axes=layout.seed_axis)(keys, params.init_scale)
+        return self.start(*jax.vmap(draw)(keys, params.init_scale), params)
+
+    def start(self, factors: jax.Array, target: jax.Array, params: Params) -> State:
+        """Starts from given matrices.
+
+        Args:
+          factors: `(S, 2, n, r)` each seed's A and B.
+          target: `(S, 2, n, R)` each seed's U and V.
+          params: `(S,)` leaves.
+
+        Returns:
+          The `State` at step 0.
+        """
+        chex.assert_shape(factors, (None, 2, self.n, self.rank))
+        chex.assert_shape(target, (None, 2, self.n, self.target_rank))
+        layout = self.path.layout
+        factors, target = (jax.vmap(layout.turn, out_axes=layout.seed_axis)(x) for x in (factors, target))
         return State(
             step=jnp.zeros((), jnp.int32),
             factors=factors,

@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs all cells of an experiment into a folder: skips what is done, keeps what is finished when interrupted."""
 
+import contextlib
 import importlib.metadata
 import os
 import platform
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import jax
 
 from jaxmyopia.checks import require
+from jaxmyopia.runner.program import Compiled
 from jaxmyopia.runner.progress import Progress
 from jaxmyopia.runner.results import RunFolder
-from jaxmyopia.runner.run import lanes_of_part, run_parts
+from jaxmyopia.runner.run import compile_cell, lanes_of_part, run_parts
 from jaxmyopia.runner.study import Cell
 
 _PACKAGES = ("jaxmyopia", "jax", "jaxlib", "optax", "chex", "numpy", "scipy")
@@ -114,9 +117,12 @@ def run_cells(
     began, todo = time.monotonic(), [_lanes_left(cell, skip) for cell, skip in zip(cells, skips, strict=True)]
     seed_steps = sum(lanes * cell.steps for lanes, cell in zip(todo, cells, strict=True))
     try:
-        with Progress(seed_steps, sum(todo)) as progress:
+        with Progress(seed_steps, sum(todo)) as progress, _compiling(cells, todo) as compiled:
             for index, (cell, skip) in enumerate(zip(cells, skips, strict=True)):
+                if not todo[index]:
+                    continue
                 settings = cell.study.settings()
+                compiled[index].result()
                 parts = run_parts(cell, root_seed=root_seed, keep_curves=keep_curves, skip=skip, tick=progress.tick)
                 for part in parts:
                     folder.write_part(index, settings, part)
@@ -129,6 +135,16 @@ def run_cells(
         entries["seconds"] = round(entries["seconds"] + time.monotonic() - began, 1)  # of all sessions
         folder.write_manifest(**entries)
     return entries
+
+
+@contextlib.contextmanager
+def _compiling(cells: Sequence[Cell], todo: Sequence[int]) -> Iterator[list[Future[Compiled]]]:
+    """Compiles the cells that have lanes left, one after the other in a thread of its own, ahead of their turn."""
+    ahead = ThreadPoolExecutor(1, thread_name_prefix="compile")
+    try:
+        yield [ahead.submit(compile_cell, cell) if lanes else Future() for cell, lanes in zip(cells, todo, strict=True)]
+    finally:
+        ahead.shutdown(wait=True, cancel_futures=True)
 
 
 def _first_entries(folder: RunFolder, command: str) -> dict[str, object]:

@@ -6,18 +6,18 @@ however many seeds are asked for; how many of its slots are filled is data. Arra
 """
 
 import dataclasses
-import functools
+import time
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxmyopia.runner.mesh import per_device
 from jaxmyopia.runner.study import Study
 
 # XLA's CPU compiler prefers vectors of 256 bits also where there are 512; machines without take what they have.
-_COMPILER_OPTIONS = {"cpu": {"xla_cpu_prefer_vector_width": 512}}
+COMPILER_OPTIONS = {"cpu": {"xla_cpu_prefer_vector_width": 512}}
 
 
 def _take(tree, i: jax.Array):
@@ -93,13 +93,43 @@ class Program:
 
         return per_device(summarise, self.mesh)(curves, count)
 
-    def compiled(self, name: str) -> Callable:
-        """One of the three under jit for the mesh's devices; `advance` takes over its state and curves."""
-        return functools.partial(_jit(name, self.mesh.devices.flat[0].platform), self)
+    def calls(self, params) -> dict[str, tuple[Callable, tuple]]:
+        """The three and the shapes of their arguments; `params` are those of one block, arrays or shapes `(S, ...)`."""
+        spread, whole = (NamedSharding(self.mesh, spec) for spec in (PartitionSpec("seeds"), PartitionSpec()))
+
+        def shape(*leading: int, dtype=jnp.int32, sharding=spread) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct(leading, dtype, sharding=sharding)
+
+        slots = self.mesh.size, self.slots
+        params = jax.tree.map(lambda x: shape(*slots, *x.shape, dtype=x.dtype), params)
+        seeds, count = shape(*slots, self.study.block, dtype=jnp.uint32), shape(self.mesh.size)
+        begin = jax.eval_shape(lambda: jax.random.key(0)), seeds, params, count
+        state, curves = jax.tree.map(lambda x: shape(*x.shape, dtype=x.dtype), jax.eval_shape(self.begin, *begin))
+        advance = state, curves, params, count, *(shape(size, sharding=whole) for size in (self.points, 2))
+        summarise = curves, count
+        return {
+            name: (getattr(self, name), arguments)
+            for name, arguments in (("begin", begin), ("advance", advance), ("summarise", summarise))
+        }
+
+    def compile(self, params) -> "Compiled":
+        """Compiles the three; `params` as for `calls`."""
+        began, programs = time.monotonic(), {}
+        for name, (function, arguments) in self.calls(params).items():
+            donated = (0, 1) if name == "advance" else ()  # it takes over the memory of its state and curves
+            spread = NamedSharding(self.mesh, PartitionSpec("seeds"))
+            jitted = jax.jit(function, out_shardings=spread, donate_argnums=donated)
+            options = COMPILER_OPTIONS.get(self.mesh.devices.flat[0].platform)
+            programs[name] = jitted.lower(*arguments).compile(options)
+        return Compiled(program=self, seconds=time.monotonic() - began, **programs)
 
 
-@functools.cache
-def _jit(name: str, platform: str) -> Callable:
-    donated = (1, 2) if name == "advance" else ()
-    options = _COMPILER_OPTIONS.get(platform)
-    return jax.jit(getattr(Program, name), static_argnums=0, donate_argnums=donated, compiler_options=options)
+@dataclasses.dataclass(frozen=True)
+class Compiled:
+    """A program's three methods, compiled, and the `seconds` that took. To be called as those of the `Program`."""
+
+    program: Program
+    begin: jax.stages.Compiled
+    advance: jax.stages.Compiled
+    summarise: jax.stages.Compiled
+    seconds: float

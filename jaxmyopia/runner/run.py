@@ -9,16 +9,16 @@ for several.)
 """
 
 import dataclasses
+import functools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxmyopia.runner.mesh import seed_mesh
-from jaxmyopia.runner.program import Program
+from jaxmyopia.runner.program import Compiled, Program
 from jaxmyopia.runner.study import Cell, Study
 from jaxmyopia.stats.table import SeedTable
 
@@ -43,16 +43,19 @@ class Part:
     kept: dict[str, np.ndarray]
 
 
+def _params_of_a_block(cell: Cell):
+    return cell.study.params(**cell.columns(np.zeros(cell.study.block, int)))
+
+
 def blocks_a_part(cell: Cell) -> int:
     """How many blocks of the cell are run, and kept in memory, at a time: the same on any number of devices."""
-    params = cell.study.params(**cell.columns(np.zeros(cell.study.block, int)))
 
     def begin(params):
         state = cell.study.init(jax.random.split(jax.random.key(0), cell.study.block), params)
         return state, cell.study.observe(state, params)
 
     size = lambda tree: sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(tree))  # noqa: E731
-    state, record = jax.eval_shape(begin, params)
+    state, record = jax.eval_shape(begin, _params_of_a_block(cell))
     limit = _PART_BYTES.get(jax.default_backend(), _PART_BYTES_ELSEWHERE)
     return max(limit // (size(state) + len(cell.record_steps()) * size(record)), _FEWEST_BLOCKS)
 
@@ -68,42 +71,55 @@ def parts(cell: Cell) -> int:
     return -(-cell.blocks // blocks_a_part(cell))
 
 
-def _advance_all(cell: Cell, program: Program, state, curves, params, count, tick: Callable[[int], None]):
+def compile_cell(cell: Cell) -> Compiled:
+    """Compiles what a cell runs, for all local devices. Cells that differ in seeds or values alone share it."""
+    mesh = seed_mesh()
+    slots = -(-blocks_a_part(cell) // mesh.size)
+    program = Program(study=cell.study, mesh=mesh, points=len(cell.record_steps()), slots=slots)
+    shapes, tree = jax.tree.flatten(jax.eval_shape(lambda: _params_of_a_block(cell)))
+    return _compile(program, tree, tuple(shapes))
+
+
+@functools.lru_cache(maxsize=64)
+def _compile(program: Program, tree: jax.tree_util.PyTreeDef, shapes: tuple[jax.ShapeDtypeStruct, ...]) -> Compiled:
+    return program.compile(jax.tree.unflatten(tree, shapes))
+
+
+def _advance_all(cell: Cell, advance: Callable, state, curves, params, count, tick: Callable[[int], None]):
     """Runs all chunks of a part; `tick(steps)` after each."""
     record_steps = cell.record_steps()
-    waits = jnp.asarray(np.diff(record_steps, prepend=0), jnp.int32)
-    advance = program.compiled("advance")
+    waits = np.diff(record_steps, prepend=0).astype(np.int32)
     start, step_seconds = 0, None
     while start < len(record_steps):
         done = record_steps[start - 1] if start else 0
         reach = done + (_CHUNK_SECONDS / step_seconds if step_seconds else 1)
         stop = max(start + 1, int(np.searchsorted(record_steps, reach, side="right")))
         began = time.monotonic()
-        span = jnp.asarray([start, stop], jnp.int32)
+        span = np.asarray([start, stop], np.int32)
         state, curves = jax.block_until_ready(advance(state, curves, params, count, waits, span))
         steps = int(record_steps[stop - 1] - done)
-        if start and steps:  # the first chunk holds the compilation
-            step_seconds = (time.monotonic() - began) / steps
+        step_seconds = (time.monotonic() - began) / max(steps, 1)
         start = stop
         tick(steps)
     return curves
 
 
 def _run_part(
-    cell: Cell, program: Program, root: jax.Array, index: int, keep: int, tick: Callable[[int], None]
+    cell: Cell, compiled: Compiled, root: jax.Array, index: int, keep: int, tick: Callable[[int], None]
 ) -> Part:
-    real, size, devices = lanes_of_part(cell, index), cell.study.block, program.mesh.size
+    real, size = lanes_of_part(cell, index), cell.study.block
+    devices, slots = compiled.program.mesh.size, compiled.program.slots
     # Block j goes to slot j // D of device j % D. Padding, within a block and of empty slots, has the last lane.
     blocks = -(-len(real) // size)
-    lanes = real[0] + np.arange(devices * program.slots * size).reshape(program.slots, devices, size).swapaxes(0, 1)
+    lanes = real[0] + np.arange(devices * slots * size).reshape(slots, devices, size).swapaxes(0, 1)
     lanes = np.minimum(lanes, real[-1])
-    count = jnp.asarray([len(range(device, blocks, devices)) for device in range(devices)], jnp.int32)
+    count = np.asarray([len(range(device, blocks, devices)) for device in range(devices)], np.int32)
     params = cell.study.params(**cell.columns(lanes.ravel()))
-    params = jax.tree.map(lambda x: x.reshape(lanes.shape), params)
-    state, curves = program.compiled("begin")(root, jnp.asarray(cell.seed_of(lanes), jnp.uint32), params, count)
+    params = jax.tree.map(lambda x: np.asarray(x).reshape(lanes.shape), params)
+    state, curves = compiled.begin(root, cell.seed_of(lanes).astype(np.uint32), params, count)
     # A tick counts real lanes only, so that the progress bar ends where it should.
-    curves = _advance_all(cell, program, state, curves, params, count, lambda steps: tick(steps * len(real)))
-    summary, curves = jax.device_get((program.compiled("summarise")(curves, count), curves))
+    curves = _advance_all(cell, compiled.advance, state, curves, params, count, lambda steps: tick(steps * len(real)))
+    summary, curves = jax.device_get((compiled.summarise(curves, count), curves))
 
     def gather(leaf: np.ndarray, axis: int) -> np.ndarray:
         """From `(D, slots, ...)` to the real lanes, side by side on `axis` of what follows the slots."""
@@ -140,12 +156,10 @@ def run_parts(
     Yields:
       Finished `Part`s, arrays `(lanes,)` and `(T, lanes, ...)`.
     """
-    root, mesh = jax.random.key(root_seed), seed_mesh()
-    slots = -(-blocks_a_part(cell) // mesh.size)
-    program = Program(study=cell.study, mesh=mesh, points=len(cell.record_steps()), slots=slots)
+    root, compiled = jax.random.key(root_seed), compile_cell(cell)
     for index in range(parts(cell)):
         if index not in skip:
-            yield _run_part(cell, program, root, index, keep_curves, tick)
+            yield _run_part(cell, compiled, root, index, keep_curves, tick)
 
 
 def run(study: Study, *, seeds: int, steps: int, root_seed: int = 0, **sweep: float | Sequence[float]) -> SeedTable:

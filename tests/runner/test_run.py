@@ -124,8 +124,8 @@ def test_the_length_of_the_chunks_changes_no_byte(monkeypatch, seconds):
     chunks = []
     assert_same(run_lanes(cell(3), tick=chunks.append), 9)
     points = len(cell(3).record_steps())
-    # A chunk a record, but for the first two; or the first step, one that is timed, and all the rest.
-    assert {1e-9: points - 1, 1e9: 3}.get(seconds, len(chunks)) == len(chunks)
+    # A chunk a record, but for the first two; or the first step, which is timed, and all the rest.
+    assert {1e-9: points - 1, 1e9: 2}.get(seconds, len(chunks)) == len(chunks)
     assert sum(chunks) == 9 * STEPS  # ticks count each real lane's steps once, and no padding
 
 

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measures the engine against other ways to train the same seeds, in one run and interleaved.
+
+python -m experiments.benchmark                                     all sections, about 20 minutes on two cores
+python -m experiments.benchmark --sections=cells --repeats=3
+python -m experiments.benchmark --sections=seeds --peak_tflops=67   on a GPU: share of its arithmetic peak too
+"""
+
+import dataclasses
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import jax
+from absl import flags
+
+from experiments import launch
+from experiments.contestants import Case, Train, contestants, draw_start, jaxmyopia
+from jaxmyopia.checks import require, require_one_of
+from jaxmyopia.lowrank.gradients import Path, choose_path, counted_cost
+from jaxmyopia.lowrank.layouts import SEEDS_FIRST, SEEDS_LAST
+from jaxmyopia.lowrank.losses import LOSSES
+from jaxmyopia.lowrank.study import LowRank
+from jaxmyopia.report.benchmark import write_figures
+from jaxmyopia.runner.experiment import environment, say
+from jaxmyopia.runner.results import RunFolder
+
+FLAGS = flags.FLAGS
+Row = dict[str, object]
+
+launch.define_basic_flags("benchmark")
+flags.adopt_module_key_flags(launch)
+flags.DEFINE_list("sections", ["cells", "seeds", "sides", "ranks", "paths", "runs"], "What is measured.")
+flags.DEFINE_integer("repeats", 5, "Measurements of each contestant, taken in turn.")
+flags.DEFINE_float("seconds", 0.3, "About how long each measurement takes.")
+flags.DEFINE_float("peak_tflops", None, "The device's arithmetic peak in float32, to state the share that is reached.")
+
+_SIZES = ((10, 2), (100, 1), (100, 2), (100, 10), (100, 100))
+_SEEDS = (256, 1024, 4096, 16384, 65536)
+_MOST_BYTES = 2**33  # what jit(vmap) may take for its n^2 matrices on the larger batches
+
+
+def usual_seeds(n: int, rank: int) -> int:
+    """A batch that suits all contestants: about 10 MB of n x n matrices."""
+    return 64 if rank > 16 else 1024 if n <= 32 else 256
+
+
+def calibrate(train: Train, seconds: float) -> int:
+    """How many steps take about so many seconds."""
+    steps = 2
+    while True:
+        began = time.perf_counter()
+        train(steps)
+        took = time.perf_counter() - began
+        if took > seconds / 4:
+            return max(2, round(steps * seconds / took))
+        steps = max(2 * steps, round(steps * min(seconds / took, 64) / 2))
+
+
+def race(case: Case, entered: dict[str, Callable[[Case, object], Train]]) -> list[Row]:
+    """Measures contestants on one case, in turn: a row each, with seed-steps a second of every repeat."""
+    start, trains, rows = draw_start(case), {}, []
+    for name, prepare in entered.items():
+        began = time.perf_counter()
+        trains[name] = prepare(case, start)
+        rows.append({**dataclasses.asdict(case), "contestant": name, "first_step": time.perf_counter() - began})
+    steps = {name: calibrate(train, FLAGS.seconds) for name, train in trains.items()}
+    speeds = {name: [] for name in trains}
+    for _ in range(FLAGS.repeats):
+        for name, train in trains.items():
+            began = time.perf_counter()
+            train(steps[name])
+            speeds[name].append(case.seeds * steps[name] / (time.perf_counter() - began))
+    for row in rows:
+        row |= {"steps": steps[row["contestant"]], "speeds": speeds[row["contestant"]]}
+        row["speed"] = statistics.median(row["speeds"])
+        if FLAGS.peak_tflops:
+            size = {"n": case.n, "rank": case.rank, "target_rank": case.rank}
+            factored = row["contestant"] == "jaxmyopia" and choose_path(case.loss, **size).factored
+            flops = 2 * counted_cost(case.loss, factored=factored, **size)
+            row["share_of_peak"] = row["speed"] * flops / (FLAGS.peak_tflops * 1e12)
+    base = next((row["speed"] for row in rows if row["contestant"] == "jit(vmap)"), None)
+    say(f"{case} S={case.seeds}: " + ", ".join(f"{row['contestant']} {row['speed'] / 1e3:,.0f}k/s" for row in rows))
+    return [row | {"ratio": row["speed"] / base if base else None} for row in rows]
+
+
+def cells() -> Iterator[Row]:
+    """Every loss, optimiser and size: all contestants."""
+    for loss in LOSSES:
+        for n, rank in _SIZES:
+            for optimizer in ("sgd", "adam"):
+                case = Case(loss=loss, optimizer=optimizer, n=n, rank=rank, seeds=usual_seeds(n, rank))
+                yield from race(case, contestants())
+
+
+def _growth(cases: list[Case]) -> Iterator[Row]:
+    """This project against jit(vmap), which is left out where its matrices take too much memory."""
+    for case in cases:
+        fits = 4 * 4 * case.seeds * case.n**2 < _MOST_BYTES
+        names = ("jaxmyopia", "jit(vmap)") if fits else ("jaxmyopia",)
+        yield from race(case, {name: contestants()[name] for name in names})
+
+
+def seeds() -> Iterator[Row]:
+    """How cost grows with the seeds."""
+    cases = [
+        Case(loss=loss, optimizer="sgd", n=n, rank=2, seeds=count)
+        for loss in LOSSES
+        for n in (10, 100)
+        for count in _SEEDS
+    ]
+    yield from _growth(cases)
+
+
+def sides() -> Iterator[Row]:
+    """How cost grows with the side of the matrices."""
+    cases = [
+        Case(loss=loss, optimizer="sgd", n=n, rank=2, seeds=usual_seeds(n, 2), learning_rate=1e-4)
+        for loss in LOSSES
+        for n in (16, 32, 64, 128, 256, 512)
+    ]
+    yield from _growth(cases)
+
+
+def ranks() -> Iterator[Row]:
+    """How cost grows with the rank."""
+    cases = [
+        Case(loss=loss, optimizer="sgd", n=100, rank=rank, seeds=usual_seeds(100, rank), learning_rate=1e-4)
+        for loss in LOSSES
+        for rank in (1, 2, 4, 8, 16, 32, 64, 100)
+    ]
+    yield from _growth(cases)
+
+
+@dataclasses.dataclass(frozen=True)
+class _OnPath(LowRank):
+    """The study on a path that need not be the one chosen."""
+
+    forced: Path | None = None
+
+    @property
+    def path(self) -> Path:
+        return self.forced
+
+
+def paths() -> Iterator[Row]:
+    """Every path of the gradient at every size: is the chosen one the fastest?"""
+    for loss in LOSSES:
+        for n, rank in ((10, 1), (10, 2), (10, 4), (32, 2), (32, 4), *((100, r) for r in (1, 2, 4, 10, 32, 64, 100))):
+            options = {}
+            for layout in (SEEDS_LAST, SEEDS_FIRST):
+                for factored in (False, True) if loss == "square" else (False,):
+                    if layout is SEEDS_FIRST or (rank <= 4 and (factored or n <= 32)):
+                        name = f"{'factored' if factored else 'dense'} {'last' if layout is SEEDS_LAST else 'first'}"
+                        options[name] = Path(layout=layout, factored=factored)
+            case = Case(loss=loss, optimizer="sgd", n=n, rank=rank, seeds=4 * usual_seeds(n, rank), learning_rate=1e-4)
+            entered = {
+                name: lambda case, start, path=path: jaxmyopia(
+                    case, start, _OnPath(n=case.n, rank=case.rank, loss=case.loss, forced=path)
+                )
+                for name, path in options.items()
+            }
+            rows = race(case, entered)
+            best = max(row["speed"] for row in rows)
+            for row in rows:
+                chosen = options[row["contestant"]] == case.study.path
+                yield row | {"chosen": chosen, "of_best": row["speed"] / best}
+
+
+_RUN = """
+import resource, time
+from jaxmyopia.runner import mesh
+mesh.use_all_cores(); mesh.use_compilation_cache({cache!r})
+from jaxmyopia import LowRank, run
+began = time.monotonic()
+table = run(LowRank(n={n}, rank=2, loss={loss!r}), seeds={seeds}, steps={steps}, learning_rate=1e-3, init_scale=1.0)
+print(len(table), time.monotonic() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def runs() -> Iterator[Row]:
+    """Whole runs with their records, each in a process of its own: seconds from its start, and peak memory in MiB."""
+    shapes = [(10, "square", 1000, count) for count in (64, *_SEEDS[1:])]
+    shapes += [(100, loss, 1000, count) for loss in LOSSES for count in (64, 1024, 4096)] + [
+        (100, "square", 1000, 65536)
+    ]
+    for n, loss, steps, count in shapes:
+        row = {"n": n, "loss": loss, "rank": 2, "optimizer": "sgd", "steps": steps, "seeds": count}
+        cache = os.path.join(FLAGS.out, "compilation_cache")
+        script = _RUN.format(cache=cache, n=n, loss=loss, seeds=count, steps=steps)
+        for temperature in ("cold", *("warm",) * FLAGS.repeats) if count == 64 else ("warm",) * 3:
+            began = time.monotonic()
+            output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+            found, inside, mebibytes = map(float, output.split())
+            require(found == count, "seeds", found, f"must be {count}")
+            row.setdefault(f"{temperature}_start", []).append(time.monotonic() - began)
+            row.setdefault(f"{temperature}_run", []).append(inside)
+            row["peak_mib"] = mebibytes
+        row["seconds"] = statistics.median(row["warm_run"])
+        say(f"run {loss} n={n} S={count}: {row['seconds']:.2f} s, {row['peak_mib']:.0f} MiB")
+        yield row
+
+
+SECTIONS = {"cells": cells, "seeds": seeds, "sides": sides, "ranks": ranks, "paths": paths, "runs": runs}
+
+
+def main() -> None:
+    """Measures the sections asked for; what is measured is written after each."""
+    for name in FLAGS.sections:
+        require_one_of("sections", name, SECTIONS)
+    require(FLAGS.repeats >= 1, "repeats", FLAGS.repeats, "must be at least 1")
+    require(FLAGS.seconds > 0, "seconds", FLAGS.seconds, "must be positive")
+    if "torch" not in contestants():
+        say("PyTorch is not installed (pip install -e '.[bench]'): its two contestants are left out.")
+    folder = RunFolder(
+        FLAGS.out, {"experiment": "benchmark", "sections": FLAGS.sections, "device": str(jax.devices()[0])}
+    )
+    measured: dict[str, list[Row]] = {}
+    for name in FLAGS.sections:
+        measured[name] = list(SECTIONS[name]())
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        folder.write_json("benchmark.json", {**environment(), "peak_mib": peak, "sections": measured})
+    folder.write_manifest(status="complete", command=launch.command(), **environment())
+    print(write_figures(folder, json.loads((folder.path / "benchmark.json").read_text())["sections"]))
+
+
+if __name__ == "__main__":
+    launch.launch(main)

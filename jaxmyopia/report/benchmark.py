@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmark's table and its two figures."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from jaxmyopia.report.figures import COLOURS, LOSS_NAMES, panels, save
+from jaxmyopia.runner.results import RunFolder
+
+Row = dict[str, object]
+_CONTESTANTS = {
+    name: (colour, marker)
+    for name, colour, marker in zip(
+        ("jaxmyopia", "jit(vmap)", "torch", "torch.compile"), COLOURS, ("o", "s", "^", "D"), strict=False
+    )
+}
+_OPTIMIZERS = {"sgd": "SGD", "adam": "Adam"}
+
+
+def cells_text(rows: list[Row]) -> str:
+    """The table of section `cells` from its rows `(m,)`: thousand seed-steps a second, and the ratio to jit(vmap)."""
+    names = [name for name in _CONTESTANTS if any(row["contestant"] == name for row in rows)]
+    lines = [f"{'thousand seed-steps a second':<38}" + "".join(f"{name:>15}" for name in names) + f"{'ratio':>8}"]
+    for case in dict.fromkeys((row["loss"], row["n"], row["rank"], row["optimizer"]) for row in rows):
+        mine = {
+            row["contestant"]: row for row in rows if (row["loss"], row["n"], row["rank"], row["optimizer"]) == case
+        }
+        loss, n, rank, optimizer = case
+        label = f"{LOSS_NAMES[loss]}, n = {n}, r = {rank}, {_OPTIMIZERS[optimizer]}"
+        speeds = "".join(f"{mine[name]['speed'] / 1e3:>15,.1f}" for name in names)
+        lines.append(f"{label:<38}{speeds}{mine['jaxmyopia']['ratio']:>8.1f}")
+    return "\n".join(lines)
+
+
+def _cells_figure(rows: list[Row]) -> Figure:
+    """Seed-steps a second of every contestant, a row of dots per case, a panel per optimiser."""
+    cases = list(dict.fromkeys((row["loss"], row["n"], row["rank"]) for row in rows))
+    figure, axes = panels(1, 2, height=0.28 * len(cases) + 0.6, sharex=True, sharey=True)
+    for ax, (optimizer, title) in zip(axes[0], _OPTIMIZERS.items(), strict=True):
+        for row in (row for row in rows if row["optimizer"] == optimizer):
+            y = cases.index((row["loss"], row["n"], row["rank"]))
+            colour, marker = _CONTESTANTS[row["contestant"]]
+            ax.plot([min(row["speeds"]), max(row["speeds"])], [y, y], color=colour, lw=1)
+            ax.plot(row["speed"], y, marker, color=colour, ms=4)
+        ax.set(title=title, xscale="log", xlabel="seed-steps a second")
+    axes[0, 0].set_yticks(range(len(cases)), [f"{LOSS_NAMES[loss]}, n = {n}, r = {r}" for loss, n, r in cases])
+    axes[0, 0].invert_yaxis()
+    names = {row["contestant"] for row in rows}
+    handles = [
+        Line2D([], [], color=colour, marker=marker, ms=4, label=name)
+        for name, (colour, marker) in _CONTESTANTS.items()
+        if name in names
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    return figure
+
+
+def _grow(ax: Axes, rows: list[Row], x: str, label: str) -> None:
+    """Microseconds a seed-step against one size; a line per contestant and, where sides differ too, per side."""
+    by_side = x == "seeds"
+    for name, side in dict.fromkeys((row["contestant"], row["n"] if by_side else None) for row in rows):
+        mine = [row for row in rows if row["contestant"] == name and side in (None, row["n"])]
+        colour, marker = _CONTESTANTS[name]
+        points = [row[x] for row in mine], [1e6 / row["speed"] for row in mine]
+        ax.plot(*points, "--" if side == 10 else "-", color=colour, marker=marker, ms=3)
+        if by_side:
+            ax.annotate(f"n = {side}", (points[0][0], points[1][0]), (3, 4), textcoords="offset points", fontsize=6)
+    ax.set(xscale="log", yscale="log", xlabel=label)
+    ticks = sorted({row[x] for row in rows})
+    ax.set_xticks(ticks, [f"{tick:,}" for tick in ticks], rotation=45, ha="right")
+    ax.minorticks_off()
+
+
+def _growth_figure(sections: dict[str, list[Row]]) -> Figure:
+    """Cost against seeds, side and rank, a row of panels per loss."""
+    labels = {
+        "seeds": ("seeds", "seeds S (r = 2)"),
+        "sides": ("n", "side n (r = 2)"),
+        "ranks": ("rank", "rank r (n = 100)"),
+    }
+    shown = [name for name in labels if sections.get(name)]
+    losses = list(dict.fromkeys(row["loss"] for row in sections[shown[0]]))
+    figure, axes = panels(len(losses), len(shown), height=2.2)
+    for line, loss in zip(axes, losses, strict=True):
+        for ax, name in zip(line, shown, strict=True):
+            _grow(ax, [row for row in sections[name] if row["loss"] == loss], *labels[name])
+        line[0].set_ylabel(f"{LOSS_NAMES[loss]}, SGD\nmicroseconds a seed-step")
+    handles = [
+        Line2D([], [], color=_CONTESTANTS[name][0], marker=_CONTESTANTS[name][1], ms=4, label=name)
+        for name in ("jaxmyopia", "jit(vmap)")
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    return figure
+
+
+def _runs_text(rows: list[Row]) -> str:
+    lines = [f"{'whole runs, r = 2, SGD, 1,000 steps':<38}{'seeds':>8}{'seconds':>10}{'ms a seed':>11}{'peak MiB':>10}"]
+    for row in rows:
+        lines.append(
+            f"{LOSS_NAMES[row['loss']] + f', n = {row["n"]}':<38}{row['seeds']:>8}{row['seconds']:>10.2f}"
+            f"{1e3 * row['seconds'] / row['seeds']:>11.3f}{row['peak_mib']:>10.0f}"
+        )
+        if "cold_start" in row:
+            cold, warm = row["cold_start"][0], float(np.median(row["warm_start"]))
+            lines.append(
+                f"{'':<38}first result {cold:.1f} s after the start of the process, {warm:.1f} s with a warm cache"
+            )
+    return "\n".join(lines)
+
+
+def _paths_text(rows: list[Row]) -> str:
+    chosen = [row for row in rows if row["chosen"]]
+    lines = [f"the chosen path against the fastest, at {len(chosen)} sizes"]
+    for row in chosen:
+        best = max((r for r in rows if all(r[k] == row[k] for k in ("loss", "n", "rank"))), key=lambda r: r["speed"])
+        label = f"{LOSS_NAMES[row['loss']]}, n = {row['n']}, r = {row['rank']}"
+        lines.append(f"{label:<38}{row['contestant']:<16}{row['of_best']:>6.0%} of {best['contestant']}")
+    return "\n".join(lines)
+
+
+def write_figures(folder: RunFolder, sections: dict[str, list[Row]]) -> str:
+    """Draws what was measured and puts it into words.
+
+    Args:
+      folder: the benchmark's.
+      sections: rows `(m,)` by section, as in `benchmark.json`.
+
+    Returns:
+      The tables as text.
+    """
+    texts = []
+    if sections.get("cells"):
+        save(folder, "cells", _cells_figure(sections["cells"]))
+        texts.append(cells_text(sections["cells"]))
+    if any(sections.get(name) for name in ("seeds", "sides", "ranks")):
+        save(folder, "growth", _growth_figure(sections))
+    for name, text in (("paths", _paths_text), ("runs", _runs_text)):
+        if sections.get(name):
+            texts.append(text(sections[name]))
+    folder.write_text("benchmark.txt", "\n\n".join(texts) + "\n")
+    return "\n\n".join(texts)
