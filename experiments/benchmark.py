@@ -9,6 +9,7 @@ python -m experiments.benchmark --sections=seeds --peak_tflops=67   on a GPU: sh
 import dataclasses
 import json
 import os
+import re
 import resource
 import statistics
 import subprocess
@@ -36,12 +37,14 @@ Row = dict[str, object]
 launch.define_basic_flags("benchmark")
 flags.adopt_module_key_flags(launch)
 flags.DEFINE_list("sections", ["cells", "seeds", "sides", "ranks", "paths", "runs"], "What is measured.")
+flags.DEFINE_list("contestants", list(contestants()), "Who takes part in section cells.")
 flags.DEFINE_integer("repeats", 5, "Measurements of each contestant, taken in turn.")
 flags.DEFINE_float("seconds", 0.3, "About how long each measurement takes.")
 flags.DEFINE_float("peak_tflops", None, "The device's arithmetic peak in float32, to state the share that is reached.")
 
-_SIZES = ((10, 2), (100, 1), (100, 2), (100, 10), (100, 100))
-_SEEDS = (256, 1024, 4096, 16384, 65536)
+flags.DEFINE_list("sizes", ["10x2", "100x1", "100x2", "100x10", "100x100"], "Sides and ranks of section cells.")
+flags.DEFINE_list("batches", ["256", "1024", "4096", "16384", "65536"], "Numbers of seeds of section seeds.")
+
 _MOST_BYTES = 2**33  # what jit(vmap) may take for its n^2 matrices on the larger batches
 
 
@@ -92,10 +95,10 @@ def race(case: Case, entered: dict[str, Callable[[Case, object], Train]]) -> lis
 def cells() -> Iterator[Row]:
     """Every loss, optimiser and size: all contestants."""
     for loss in LOSSES:
-        for n, rank in _SIZES:
+        for n, rank in (map(int, size.split("x")) for size in FLAGS.sizes):
             for optimizer in ("sgd", "adam"):
                 case = Case(loss=loss, optimizer=optimizer, n=n, rank=rank, seeds=usual_seeds(n, rank))
-                yield from race(case, contestants())
+                yield from race(case, {name: contestants()[name] for name in FLAGS.contestants})
 
 
 def _growth(cases: list[Case]) -> Iterator[Row]:
@@ -108,11 +111,12 @@ def _growth(cases: list[Case]) -> Iterator[Row]:
 
 def seeds() -> Iterator[Row]:
     """How cost grows with the seeds."""
+    batches = launch.numbers("batches", int)
     cases = [
         Case(loss=loss, optimizer="sgd", n=n, rank=2, seeds=count)
         for loss in LOSSES
         for n in (10, 100)
-        for count in _SEEDS
+        for count in batches
     ]
     yield from _growth(cases)
 
@@ -185,7 +189,7 @@ print(len(table), time.monotonic() - began, resource.getrusage(resource.RUSAGE_S
 
 def runs() -> Iterator[Row]:
     """Whole runs with their records, each in a process of its own: seconds from its start, and peak memory in MiB."""
-    shapes = [(10, "square", 1000, count) for count in (64, *_SEEDS[1:])]
+    shapes = [(10, "square", 1000, count) for count in (64, 1024, 4096, 16384, 65536)]
     shapes += [(100, loss, 1000, count) for loss in LOSSES for count in (64, 1024, 4096)] + [
         (100, "square", 1000, 65536)
     ]
@@ -213,6 +217,10 @@ def main() -> None:
     """Measures the sections asked for; what is measured is written after each."""
     for name in FLAGS.sections:
         require_one_of("sections", name, SECTIONS)
+    for name in FLAGS.contestants:
+        require_one_of("contestants", name, contestants())
+    for size in FLAGS.sizes:
+        require(re.fullmatch(r"[1-9]\d*x[1-9]\d*", size), "sizes", size, "must be a side and a rank, as in 100x2")
     require(FLAGS.repeats >= 1, "repeats", FLAGS.repeats, "must be at least 1")
     require(FLAGS.seconds > 0, "seconds", FLAGS.seconds, "must be positive")
     if "torch" not in contestants():
@@ -220,12 +228,14 @@ def main() -> None:
     folder = RunFolder(
         FLAGS.out, {"experiment": "benchmark", "sections": FLAGS.sections, "device": str(jax.devices()[0])}
     )
-    measured: dict[str, list[Row]] = {}
+    began, measured = time.time(), {}
     for name in FLAGS.sections:
         measured[name] = list(SECTIONS[name]())
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         folder.write_json("benchmark.json", {**environment(), "peak_mib": peak, "sections": measured})
-    folder.write_manifest(status="complete", command=launch.command(), **environment())
+    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began))
+    entries = {"status": "complete", "command": launch.command(), "started": started, "seconds": time.time() - began}
+    folder.write_manifest(**entries, **environment())
     print(write_figures(folder, json.loads((folder.path / "benchmark.json").read_text())["sections"]))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Puts a finished run on show: its claims and figures under experiments/results/, its claims table into the README.
+"""Puts a finished run on show: its answer and figures under experiments/results/, its table into the README.
 
 python -m experiments.publish --run=runs/plateaus --name=plateaus --figures=loss,bumps
 """
@@ -13,11 +13,13 @@ from absl import app, flags
 
 from experiments import launch
 from jaxmyopia.checks import require
+from jaxmyopia.report.figures import LOSS_NAMES
 
 FLAGS = flags.FLAGS
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "experiments" / "results"
-MARK = re.compile(r"<!-- claims (\w+) -->")
+MARK = re.compile(r"<!-- answer (\w+) -->")
+ANSWERS = ("claims.json", "benchmark.json")  # a run has one of them
 flags.DEFINE_string("run", "runs/plateaus", "Folder of the finished run.")
 flags.DEFINE_string("name", "plateaus", "Name of the answer: its folder, and its marks in the README.")
 flags.DEFINE_list("figures", [], "Names of the figures to keep, without their ending.")
@@ -50,6 +52,46 @@ def claims_table(claims: list[dict], manifest: dict) -> str:
     return "\n".join(lines)
 
 
+def benchmark_table(measured: dict, manifest: dict) -> str:
+    """What each contestant reached, as a Markdown table; figures are thousand seed-steps a second.
+
+    Args:
+      measured: contents of benchmark.json, with rows `(m,)` in section `cells`.
+      manifest: of the run.
+
+    Returns:
+      Markdown text.
+    """
+    rows = measured["sections"]["cells"]
+    names = list(dict.fromkeys(row["contestant"] for row in rows))
+    lines = [
+        f"| thousand seed-steps a second | {' | '.join(names)} | ratio to jit(vmap) |",
+        "|---" * (len(names) + 2) + "|",
+    ]
+    for case in dict.fromkeys((row["loss"], row["n"], row["rank"], row["optimizer"]) for row in rows):
+        mine = {
+            row["contestant"]: row for row in rows if (row["loss"], row["n"], row["rank"], row["optimizer"]) == case
+        }
+        loss, n, rank, optimizer = case
+        speeds = " | ".join(f"{mine[name]['speed'] / 1e3:,.0f}" for name in names)
+        ratio = f"**{mine['jaxmyopia']['ratio']:.1f}**"
+        lines.append(f"| {LOSS_NAMES[loss]}, n = {n}, r = {rank}, {optimizer} | {speeds} | {ratio} |")
+    day, versions = manifest["started"][:10], manifest["versions"]
+    repeats = len(rows[0]["speeds"])
+    lines += [
+        "",
+        f"{day}, {manifest['machine']}, jax {versions['jax']}, medians of {repeats}: `{manifest['command']}`.",
+    ]
+    return "\n".join(lines)
+
+
+def answer_table(folder: pathlib.Path) -> str:
+    """The table of a run's or an answer's folder, whichever of `ANSWERS` it holds; Markdown of any length."""
+    (name,) = (name for name in ANSWERS if (folder / name).is_file())
+    answer, manifest = (json.loads((folder / file).read_text()) for file in (name, "manifest.json"))
+    return (claims_table if name == "claims.json" else benchmark_table)(answer, manifest)
+
+
 def _interval(interval: dict) -> str:
     return f"{interval['estimate']:.2g} [{interval['low']:.2g}, {interval['high']:.2g}]"
 
@@ -65,8 +107,9 @@ def put_between(text: str, name: str, new: str) -> str:
 def main() -> None:
     """Copies and rewrites; nothing is changed if the run is not finished."""
     run = pathlib.Path(FLAGS.run)
-    require((run / "claims.json").is_file(), "run", FLAGS.run, "must be the folder of a finished run")
-    claims, manifest = (json.loads((run / name).read_text()) for name in ("claims.json", "manifest.json"))
+    answers = [name for name in ANSWERS if (run / name).is_file()]
+    require(len(answers) == 1, "run", FLAGS.run, "must be the folder of a finished run")
+    manifest = json.loads((run / "manifest.json").read_text())
     require(manifest["status"] == "complete", "run", FLAGS.run, f"must be finished, but it is {manifest['status']}")
     for name in FLAGS.figures:
         known = sorted(path.stem for path in (run / "figures").glob("*.png"))
@@ -77,9 +120,9 @@ def main() -> None:
     out = RESULTS / FLAGS.name
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    for name in ("claims.json", "manifest.json", *(f"figures/{name}.png" for name in FLAGS.figures)):
+    for name in (*answers, "manifest.json", *(f"figures/{name}.png" for name in FLAGS.figures)):
         shutil.copyfile(run / name, out / pathlib.Path(name).name)
-    readme.write_text(put_between(readme.read_text(), f"claims {FLAGS.name}", claims_table(claims, manifest)))
+    readme.write_text(put_between(readme.read_text(), f"answer {FLAGS.name}", answer_table(out)))
 
 
 if __name__ == "__main__":

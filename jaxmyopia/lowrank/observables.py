@@ -87,7 +87,15 @@ def count_column(kind: str, ratio: float, fall: float) -> str:
 
 
 def column_norms(layout: Layout, x: jax.Array) -> jax.Array:
-    """The norms of a pair's columns, `(2, S, r)`; `x` is `(2, n, r, S)` or `(2, S, r, n)`."""
+    """The norms of a pair's columns.
+
+    Args:
+      layout: of the pair.
+      x: `(2, n, r, S)` or `(2, S, r, n)`.
+
+    Returns:
+      `(2, S, r)`.
+    """
     return jnp.sqrt(layout.lead(jnp.square(x).sum(axis=layout.side_axis)))
 
 

@@ -19,7 +19,13 @@ CAPTION = Caption(
 
 
 def plot_excess(folder: RunFolder, table: SeedTable, delta: float) -> None:
-    """Draws the figure `excess`: a panel a rank, a colour a scale, from the table of all cells at threshold `delta`."""
+    """Draws the figure `excess`: a panel a rank, a colour a scale.
+
+    Args:
+      folder: of the run.
+      table: of all cells, rows `(seeds * combinations,)` each.
+      delta: the threshold of a bump.
+    """
     ranks = table.unique("rank")
     figure, axes = panels(1, len(ranks), height=2.3, sharey=True)
     for ax, rank in zip(axes[0], ranks, strict=True):

@@ -20,7 +20,14 @@ _OPTIMIZERS = {"sgd": "SGD", "adam": "Adam"}
 
 
 def cells_text(rows: list[Row]) -> str:
-    """The table of section `cells` from its rows `(m,)`: thousand seed-steps a second, and the ratio to jit(vmap)."""
+    """The table of section `cells`: thousand seed-steps a second, and the ratio to jit(vmap).
+
+    Args:
+      rows: of the section, `(m,)`.
+
+    Returns:
+      The table.
+    """
     names = [name for name in _CONTESTANTS if any(row["contestant"] == name for row in rows)]
     lines = [f"{'thousand seed-steps a second':<38}" + "".join(f"{name:>15}" for name in names) + f"{'ratio':>8}"]
     for case in dict.fromkeys((row["loss"], row["n"], row["rank"], row["optimizer"]) for row in rows):
@@ -98,10 +105,8 @@ def _growth_figure(sections: dict[str, list[Row]]) -> Figure:
 def _runs_text(rows: list[Row]) -> str:
     lines = [f"{'whole runs, r = 2, SGD, 1,000 steps':<38}{'seeds':>8}{'seconds':>10}{'ms a seed':>11}{'peak MiB':>10}"]
     for row in rows:
-        lines.append(
-            f"{LOSS_NAMES[row['loss']] + f', n = {row["n"]}':<38}{row['seeds']:>8}{row['seconds']:>10.2f}"
-            f"{1e3 * row['seconds'] / row['seeds']:>11.3f}{row['peak_mib']:>10.0f}"
-        )
+        label, each = f"{LOSS_NAMES[row['loss']]}, n = {row['n']}", 1e3 * row["seconds"] / row["seeds"]
+        lines.append(f"{label:<38}{row['seeds']:>8}{row['seconds']:>10.2f}{each:>11.3f}{row['peak_mib']:>10.0f}")
         if "cold_start" in row:
             cold, warm = row["cold_start"][0], float(np.median(row["warm_start"]))
             lines.append(

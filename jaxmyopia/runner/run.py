@@ -48,7 +48,7 @@ def _params_of_a_block(cell: Cell):
 
 
 def blocks_a_part(cell: Cell) -> int:
-    """How many blocks of the cell are run, and kept in memory, at a time: the same on any number of devices."""
+    """How many blocks `(S,)` of the cell are run, and kept in memory, at a time: the same on any number of devices."""
 
     def begin(params):
         state = cell.study.init(jax.random.split(jax.random.key(0), cell.study.block), params)
@@ -61,18 +61,33 @@ def blocks_a_part(cell: Cell) -> int:
 
 
 def lanes_of_part(cell: Cell, index: int) -> np.ndarray:
-    """The lanes of a part, `(lanes,)`, without padding."""
+    """The lanes of a part.
+
+    Args:
+      cell: the cell.
+      index: of the part.
+
+    Returns:
+      `(lanes,)`, without padding.
+    """
     size = blocks_a_part(cell) * cell.study.block
     return np.arange(index * size, min((index + 1) * size, cell.lanes))
 
 
 def parts(cell: Cell) -> int:
-    """How many parts the cell has."""
+    """How many parts the cell's blocks `(S,)` make."""
     return -(-cell.blocks // blocks_a_part(cell))
 
 
 def compile_cell(cell: Cell) -> Compiled:
-    """Compiles what a cell runs, for all local devices. Cells that differ in seeds or values alone share it."""
+    """Compiles what a cell runs, for blocks `(S,)` on all local devices.
+
+    Args:
+      cell: the cell; those that differ in seeds or values alone share what is compiled.
+
+    Returns:
+      The three programs.
+    """
     mesh = seed_mesh()
     slots = -(-blocks_a_part(cell) // mesh.size)
     program = Program(study=cell.study, mesh=mesh, points=len(cell.record_steps()), slots=slots)

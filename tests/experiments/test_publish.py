@@ -5,17 +5,15 @@ import json
 
 from experiments import publish
 
-FILES = ("claims", "manifest")
 
-
-def test_the_readme_shows_the_committed_claims():
+def test_the_readme_shows_the_committed_answers():
     readme = (publish.ROOT / "README.md").read_text()
     names = [folder.name for folder in publish.RESULTS.iterdir()]
     assert sorted(publish.MARK.findall(readme)) == sorted(names)
     for name in names:
-        claims, manifest = (json.loads((publish.RESULTS / name / f"{file}.json").read_text()) for file in FILES)
-        assert manifest["status"] == "complete"
-        assert readme == publish.put_between(readme, f"claims {name}", publish.claims_table(claims, manifest))
+        folder = publish.RESULTS / name
+        assert json.loads((folder / "manifest.json").read_text())["status"] == "complete"
+        assert readme == publish.put_between(readme, f"answer {name}", publish.answer_table(folder))
 
 
 def test_only_what_stands_between_the_marks_is_replaced():

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmark and the experiment on Adam's bumps, as a user runs them, at sizes of a moment."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def call(name: str, *arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", f"experiments.{name}", "--compilation_cache=", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+
+
+def test_the_benchmark_races_all_contestants_and_draws_them(tmp_path):
+    small = ["--sizes=6x1,7x2", "--batches=8,16", "--repeats=2", "--seconds=0.001", f"--out={tmp_path}"]
+    done = call("benchmark", "--sections=cells,seeds", "--contestants=jaxmyopia,jit(vmap)", *small)
+    assert done.returncode == 0, done.stderr
+    sections = json.loads((tmp_path / "benchmark.json").read_text())["sections"]
+    cases = {(row["loss"], row["optimizer"], row["n"], row["rank"]) for row in sections["cells"]}
+    assert len(cases) == 2 * 2 * 2
+    for row in (*sections["cells"], *sections["seeds"]):
+        assert len(row["speeds"]) == 2 and min(row["speeds"]) <= row["speed"] <= max(row["speeds"])
+        assert row["ratio"] == 1 or row["contestant"] != "jit(vmap)"
+    assert {row["seeds"] for row in sections["seeds"]} == {8, 16}
+    table = done.stdout.splitlines()
+    assert "jit(vmap)" in table[0] and len(table) == 1 + len(cases)
+    assert {path.name for path in (tmp_path / "figures").glob("*.png")} == {"cells.png", "growth.png"}
+
+
+def test_the_predictions_on_adams_bumps_are_judged(tmp_path):
+    small = ["--n=8", "--seeds=24", "--steps=60", "--ranks=1,2", f"--out={tmp_path}", "--root_seed=1"]
+    done = call("adam_bumps", *small)
+    assert done.returncode == 0, done.stderr
+    claims = json.loads((tmp_path / "claims.json").read_text())
+    assert [claim["id"] for claim in claims] == ["no-excess-below", "excess-above"]
+    for claim in claims:
+        assert [piece["name"] for piece in claim["evidence"]] == ["rank 1", "rank 2"]
+        assert all(piece["interval"]["n"] + piece["diverged"] == 24 for piece in claim["evidence"])
+    assert (tmp_path / "figures" / "excess.png").is_file() and (tmp_path / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "flag", "message"),
+    (
+        ("benchmark", "--sections=cell", "error: --sections='cell' is not allowed: must be one of cells, "),
+        ("benchmark", "--sizes=100", "error: --sizes='100' is not allowed: must be a side and a rank, as in 100x2"),
+        ("benchmark", "--repeats=0", "error: --repeats=0 is not allowed: must be at least 1"),
+        ("adam_bumps", "--seeds=0", "error: --seeds=0 is not allowed: must be at least 1"),
+        ("adam_bumps", "--ranks=101", "error: --ranks=101 is not allowed: must be between 1 and n=100"),
+    ),
+)
+def test_bad_input_takes_one_line_and_leaves_nothing(tmp_path, name, flag, message):
+    done = call(name, flag, f"--out={tmp_path / 'out'}")
+    assert done.returncode == 2
+    assert done.stderr.startswith(message) and done.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
