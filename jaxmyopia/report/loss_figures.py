@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Figures of losses: quantile bands, single seeds with their plateaus, plateau counts, and who reaches zero."""
 
+from collections.abc import Callable, Iterator
+
 import jax
 import numpy as np
 from matplotlib.axes import Axes
@@ -26,40 +28,69 @@ def loss_bands(run: FinishedRun) -> Figure:
     Returns:
       The figure.
     """
+    return _by_loss_and_rank(run, _loss_band, "loss / first loss")
+
+
+def zero_loss_over_steps(run: FinishedRun) -> Figure:
+    """The share of seeds whose loss is zero at each record, `(losses, ranks)` panels, one line an optimiser and rate.
+
+    Args:
+      run: the finished run; curves are `(T, S)` a cell.
+
+    Returns:
+      The figure.
+    """
+    return _by_loss_and_rank(run, _zero_share, f"P(loss < {run.thresholds.zero_loss:g} first)")
+
+
+def _by_loss_and_rank(run: FinishedRun, draw: Callable[[FinishedRun, Axes, int, str], None], label: str) -> Figure:
+    """A grid of panels over steps; `draw(run, axes, cell, colour)` adds a cell's lines."""
     losses, ranks, n = run.values("loss"), run.values("rank"), run.cells[0].study.n
-    figure, grid = panels(len(losses), len(ranks), sharex=True, sharey=True)
+    figure, grid = panels(len(losses), len(ranks), sharex="col", sharey=True)
     for i, loss in enumerate(losses):
         for j, rank in enumerate(ranks):
             for optimizer in run.values("optimizer"):
                 cell = run.find(loss=loss, rank=rank, optimizer=optimizer)
-                _loss_band(run, grid[i, j], cell, run.colour(optimizer))
+                draw(run, grid[i, j], cell, run.colour(optimizer))
+                log_steps(grid[i, j], run.cells[cell].record_steps())
             grid[0, j].set_title(f"rank {rank}" + (" (full)" if rank == n else ""))
-        grid[i, 0].set_ylabel(f"{LOSS_NAMES[loss]}\nloss / first loss")
+        grid[i, 0].set_ylabel(f"{LOSS_NAMES[loss]}\n{label}")
     for axes in grid[-1]:
         axes.set_xlabel("step")
     for optimizer in run.values("optimizer"):
         grid[0, 0].plot([], [], color=run.colour(optimizer), label=optimizer)
-    grid[0, 0].legend(loc="lower left")
+    grid[0, 0].legend()
     return figure
 
 
-def _loss_band(run: FinishedRun, axes: Axes, cell: int, colour: str) -> None:
-    rows, steps = run.rows(cell), run.cells[cell].record_steps()
-    loss = run.folder.curves(cell, "loss")
-    # A seed that has left the finite numbers ranks above all others; the quantile shows it only where it is one.
-    relative = np.where(np.isfinite(loss), loss / loss[0], np.inf)
-    best = best_rate(rows)
+def _relative_losses(run: FinishedRun, cell: int) -> Iterator[tuple[bool, np.ndarray]]:
+    """For each rate of a cell: whether it is the best, and the losses over the first `(T, S)`, infinite once they are
+    not finite: such a seed ranks above all others."""
+    rows, loss = run.rows(cell), run.folder.curves(cell, "loss")
+    relative, best = np.where(np.isfinite(loss), loss / loss[0], np.inf), best_rate(rows)
     for rate in rows.unique("learning_rate"):
-        mine = relative[:, np.isclose(rows["learning_rate"], rate)]
-        low, middle, high = np.quantile(mine, [0.05, 0.5, 0.95], axis=1, method="nearest")
-        main = np.isclose(rate, best)
+        yield np.isclose(rate, best), relative[:, np.isclose(rows["learning_rate"], rate)]
+
+
+def _zero_share(run: FinishedRun, axes: Axes, cell: int, colour: str) -> None:
+    for main, losses in _relative_losses(run, cell):
+        share = (losses < run.thresholds.zero_loss).mean(axis=1)
+        axes.plot(
+            run.cells[cell].record_steps(), share, color=colour, alpha=1 if main else 0.4, lw=1.4 if main else 0.7
+        )
+    axes.set_ylim(-0.04, 1.04)
+
+
+def _loss_band(run: FinishedRun, axes: Axes, cell: int, colour: str) -> None:
+    steps = run.cells[cell].record_steps()
+    for main, losses in _relative_losses(run, cell):
+        low, middle, high = np.quantile(losses, [0.05, 0.5, 0.95], axis=1, method="nearest")
         clipped = [np.clip(curve, _FLOOR, 1e3) for curve in (low, middle, high)]
         axes.plot(steps, clipped[1], color=colour, alpha=1 if main else 0.4, lw=1.4 if main else 0.7)
         if main:
             axes.fill_between(steps, clipped[0], clipped[2], color=colour, alpha=0.2, lw=0)
     axes.set_yscale("log")
     axes.set_ylim(_FLOOR, 1e1)
-    log_steps(axes, steps)
 
 
 def plateau_spans(

@@ -8,7 +8,13 @@ from jaxmyopia.lowrank.observables import ALIGNMENT_RANK
 from jaxmyopia.report.alignment_figures import alignment_curves, bump_figure
 from jaxmyopia.report.figures import COLOURS, Caption, save
 from jaxmyopia.report.finished import FinishedRun
-from jaxmyopia.report.loss_figures import loss_bands, plateau_counts, single_seeds, zero_loss_figure
+from jaxmyopia.report.loss_figures import (
+    loss_bands,
+    plateau_counts,
+    single_seeds,
+    zero_loss_figure,
+    zero_loss_over_steps,
+)
 from jaxmyopia.report.page import write_page
 from jaxmyopia.stats.claims import Claim
 
@@ -34,6 +40,13 @@ _CAPTIONS = {
             "Who finds the zero-loss solution",
             "Share of seeds whose final loss is below the threshold of zero, with Wilson's 95 % intervals, by rate and "
             "rank. A diverged seed counts as one that does not. Points are shifted sideways to keep them apart.",
+        ),
+        Caption(
+            "zero_loss_over_steps",
+            "How long it takes",
+            "Share of seeds whose loss is below the threshold of zero, step by step: thick at each optimiser's best "
+            "rate, thin at its other rates. Where a line still rises at the right edge, a verdict on who finds the "
+            "zero-loss solution is one on the budget.",
         ),
         Caption(
             "single_seeds",
@@ -76,6 +89,7 @@ def draw(run: FinishedRun) -> list[Caption]:
         (_CAPTIONS["loss"], loss_bands(run)),
         (_CAPTIONS["plateau_counts"], plateau_counts(run, shown, rank)),
         (_CAPTIONS["zero_loss"], zero_loss_figure(run)),
+        (_CAPTIONS["zero_loss_over_steps"], zero_loss_over_steps(run)),
     ]
     if run.folder.config["keep_curves"]:
         drawn.append((_CAPTIONS["single_seeds"], single_seeds(run, shown, rank)))

@@ -122,7 +122,7 @@ def run_cells(
                 if not todo[index]:
                     continue
                 settings = cell.study.settings()
-                compiled[index].result()
+                entries["compile_seconds"][str(index)] = round(compiled[index].result().seconds, 2)
                 parts = run_parts(cell, root_seed=root_seed, keep_curves=keep_curves, skip=skip, tick=progress.tick)
                 for part in parts:
                     folder.write_part(index, settings, part)
@@ -155,6 +155,7 @@ def _first_entries(folder: RunFolder, command: str) -> dict[str, object]:
         "command": command,
         "started": before.get("started", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())),
         "seconds": before.get("seconds", 0.0),
+        "compile_seconds": before.get("compile_seconds", {}),  # by cell; of programs that were not in the cache
         **environment(),
     }
 
