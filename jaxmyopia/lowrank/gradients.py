@@ -55,7 +55,7 @@ class Path:
         if not self.factored:
             return layout.backward(LOSSES[loss].slope(layout, factors, target), factors)
         own, other = (jnp.flip(layout.gram(factors, y), axis=0) for y in (factors, target.factors))
-        return layout.mix(own, factors) - layout.mix(other, target.factors)
+        return layout.mix((own, factors), (-other, target.factors))
 
 
 def counted_cost(loss: str, *, factored: bool, n: int, rank: int, target_rank: int) -> int:

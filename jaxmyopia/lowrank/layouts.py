@@ -45,8 +45,8 @@ class Layout(Protocol):
     def gram(self, x: jax.Array, y: jax.Array) -> jax.Array:
         """Inner products of columns, `x_k . y_j` on each side: `(2, r, R, S)` or `(2, S, r, R)`."""
 
-    def mix(self, weights: jax.Array, x: jax.Array) -> jax.Array:
-        """Columns `sum_j w_kj x_j` on each side, weights as `gram` gives them."""
+    def mix(self, *terms: tuple[jax.Array, jax.Array]) -> jax.Array:
+        """Columns `sum_j w_kj x_j` on each side, summed over terms `(w, x)`; w is ordered as `gram` gives it."""
 
     def lead(self, x: jax.Array) -> jax.Array:
         """An array of S seeds with a pair's order of axes (what `gram` gives, or less an axis), seeds second."""
@@ -81,14 +81,18 @@ class SeedsLast:
         return jnp.stack([grad_a, grad_b])
 
     def gram(self, x: jax.Array, y: jax.Array) -> jax.Array:
-        rows = [[(x[:, :, k] * y[:, :, j]).sum(axis=1) for j in range(y.shape[2])] for k in range(x.shape[2])]
-        return jnp.stack([jnp.stack(row, axis=1) for row in rows], axis=1)
+        # A side at a time: XLA's reductions over a leading axis are three times as fast as those over a middle one.
+        def side(x: jax.Array, y: jax.Array) -> jax.Array:
+            rows = [[(x[:, k] * y[:, j]).sum(axis=0) for j in range(y.shape[1])] for k in range(x.shape[1])]
+            return jnp.stack([jnp.stack(row) for row in rows])
 
-    def mix(self, weights: jax.Array, x: jax.Array) -> jax.Array:
-        rows, columns = weights.shape[1:3]
-        return jnp.stack(
-            [sum(weights[:, k, j][:, None] * x[:, :, j] for j in range(columns)) for k in range(rows)], axis=2
-        )
+        return jnp.stack([side(*pair) for pair in zip(x, y, strict=True)])
+
+    def mix(self, *terms: tuple[jax.Array, jax.Array]) -> jax.Array:
+        def column(k: int) -> jax.Array:
+            return sum(w[:, k, j][:, None] * x[:, :, j] for w, x in terms for j in range(x.shape[2]))
+
+        return jnp.stack([column(k) for k in range(terms[0][0].shape[1])], axis=2)
 
     def lead(self, x: jax.Array) -> jax.Array:
         return jnp.moveaxis(x, -1, 1)
@@ -123,8 +127,8 @@ class SeedsFirst:
     def gram(self, x: jax.Array, y: jax.Array) -> jax.Array:
         return x @ y.mT
 
-    def mix(self, weights: jax.Array, x: jax.Array) -> jax.Array:
-        return weights @ x
+    def mix(self, *terms: tuple[jax.Array, jax.Array]) -> jax.Array:
+        return sum(w @ x for w, x in terms)
 
     def lead(self, x: jax.Array) -> jax.Array:
         return x
