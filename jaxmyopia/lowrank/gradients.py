@@ -20,8 +20,8 @@ from jaxmyopia.lowrank.losses import LOSSES, Target
 _SMALL_WORK = 4096  # multiply-adds a step below which a call of a matrix product costs more than it saves
 _SMALL_RANK = 4  # seeds-last has a loop, to be compiled, for every pair of columns
 _EXP = 8  # multiply-adds that one exp is worth
-# Bytes that a block of seeds works on in a step: about a core's level-2 cache; on an accelerator, enough to fill it.
-_WORKING_SET = {"cpu": 2**20}
+# Bytes that a block of seeds works on in a step: half of a core's level-2 cache; on an accelerator, enough to fill it.
+_WORKING_SET = {"cpu": 2**19}
 _WORKING_SET_ELSEWHERE = 2**26
 _BLOCKS = (8, 256), (256, 16384)  # fewest and most seeds a block, on CPUs and elsewhere
 
