@@ -75,7 +75,10 @@ def jaxmyopia(case: Case, start: np.ndarray, study: LowRank | None = None) -> Tr
 
 
 def jit_vmap(case: Case, start: np.ndarray) -> Train:
-    """JAX as a good user writes it: `jit(vmap(loop of value_and_grad and optax))`, one seed's code in matrix form."""
+    """JAX as a good user writes it: `jit(vmap(loop of value_and_grad and optax))`, one seed's code in matrix form.
+
+    It knows its mean loss at the end, as PyTorch's two do: a user logs it.
+    """
     optimizer = getattr(optax, case.optimizer)(case.learning_rate)
 
     def loss(factors, c):
@@ -89,17 +92,19 @@ def jit_vmap(case: Case, start: np.ndarray) -> Train:
         factors, c = (pairs[0], pairs[1]), pairs[2] @ pairs[3].T
 
         def step(_, carry):
-            factors, state, _ = carry
+            factors, state, total = carry
             value, gradients = jax.value_and_grad(loss)(factors, c)
             updates, state = optimizer.update(gradients, state, factors)
-            return optax.apply_updates(factors, updates), state, value
+            return optax.apply_updates(factors, updates), state, total + value
 
-        return jnp.stack(jax.lax.fori_loop(0, steps, step, (factors, optimizer.init(factors), jnp.zeros(())))[0])
+        start = factors, optimizer.init(factors), jnp.zeros(())
+        factors, _, total = jax.lax.fori_loop(0, steps, step, start)
+        return jnp.stack(factors), total / steps
 
     batched, pairs = jax.jit(jax.vmap(train, in_axes=(0, None))), jnp.asarray(start)
 
     def run(steps: int) -> np.ndarray:
-        return np.asarray(jax.block_until_ready(batched(pairs, jnp.int32(steps))))
+        return np.asarray(jax.block_until_ready(batched(pairs, jnp.int32(steps)))[0])
 
     run(1)
     return run
@@ -157,26 +162,28 @@ def torch_compiled(case: Case, start: np.ndarray) -> Train:
     import torch
 
     one = _torch_loss(case)
-    gradients = torch.func.vmap(torch.func.grad(one, argnums=(0, 1)))
+    gradients = torch.func.vmap(torch.func.grad_and_value(one, argnums=(0, 1)))
     rate = case.learning_rate
 
-    def step(a, b, c, moments, count):
-        pair = gradients(a, b, c)
+    def step(a, b, c, moments, count, total):
+        pair, value = gradients(a, b, c)
+        total = total + value
         if case.optimizer == "sgd":
-            return a - rate * pair[0], b - rate * pair[1], moments
+            return a - rate * pair[0], b - rate * pair[1], moments, total
         first = [0.9 * m + 0.1 * g for m, g in zip(moments[0], pair, strict=True)]
         second = [0.999 * m + 0.001 * g * g for m, g in zip(moments[1], pair, strict=True)]
         update = lambda m, v: rate * (m / (1 - 0.9**count)) / ((v / (1 - 0.999**count)).sqrt() + 1e-8)  # noqa: E731
-        return a - update(first[0], second[0]), b - update(first[1], second[1]), (first, second)
+        return a - update(first[0], second[0]), b - update(first[1], second[1]), (first, second), total
 
     compiled = torch.compile(step)
 
     def run(steps: int) -> np.ndarray:
         a, b, c = _torch_pairs(start)
         moments = ([torch.zeros_like(a), torch.zeros_like(b)], [torch.zeros_like(a), torch.zeros_like(b)])
+        total = torch.zeros(case.seeds)
         with torch.no_grad():
             for i in range(steps):
-                a, b, moments = compiled(a, b, c, moments, torch.tensor(float(i + 1)))
+                a, b, moments, total = compiled(a, b, c, moments, torch.tensor(float(i + 1)), total)
         return torch.stack([a, b], dim=1).numpy()
 
     run(2)

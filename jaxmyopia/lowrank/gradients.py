@@ -23,7 +23,7 @@ _EXP = 8  # multiply-adds that one exp is worth
 # Bytes that a block of seeds works on in a step: half of a core's level-2 cache; on an accelerator, enough to fill it.
 _WORKING_SET = {"cpu": 2**19}
 _WORKING_SET_ELSEWHERE = 2**26
-_BLOCKS = (8, 256), (256, 16384)  # fewest and most seeds a block, on CPUs and elsewhere
+_BLOCKS = (16, 256), (256, 16384)  # fewest and most seeds a block, on CPUs and elsewhere
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,6 +18,8 @@ import jax.numpy as jnp
 
 # Up to this rank Z is a sum of outer products, which XLA fuses into what consumes it; above, a matrix product.
 _FUSED_RANK = 16
+# Up to this side, inner products of columns are 2.5 times as fast a side (A's, B's) at a time; above, 1.2 times slower.
+_SHORT_SIDE = 12
 
 
 class Layout(Protocol):
@@ -81,7 +83,10 @@ class SeedsLast:
         return jnp.stack([grad_a, grad_b])
 
     def gram(self, x: jax.Array, y: jax.Array) -> jax.Array:
-        # A side at a time: XLA's reductions over a leading axis are three times as fast as those over a middle one.
+        if x.shape[self.side_axis] > _SHORT_SIDE:
+            rows = [[(x[:, :, k] * y[:, :, j]).sum(axis=1) for j in range(y.shape[2])] for k in range(x.shape[2])]
+            return jnp.stack([jnp.stack(row, axis=1) for row in rows], axis=1)
+
         def side(x: jax.Array, y: jax.Array) -> jax.Array:
             rows = [[(x[:, k] * y[:, j]).sum(axis=0) for j in range(y.shape[1])] for k in range(x.shape[1])]
             return jnp.stack([jnp.stack(row) for row in rows])

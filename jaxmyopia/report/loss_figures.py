@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Figures of losses: quantile bands, single seeds with their plateaus, plateau counts, and who reaches zero."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import numpy as np
@@ -13,7 +13,8 @@ from jaxmyopia.lowrank.observables import Thresholds, count_column
 from jaxmyopia.report.figures import COLOURS, LOSS_NAMES, draw_intervals, log_steps, panels
 from jaxmyopia.report.finished import FinishedRun
 from jaxmyopia.stats.descents import descents
-from jaxmyopia.stats.intervals import wilson
+from jaxmyopia.stats.intervals import Interval, wilson
+from jaxmyopia.stats.table import SeedTable
 
 _FLOOR = 1e-9  # of the loss axis, in units of the first loss
 _descents = jax.jit(descents)
@@ -209,7 +210,30 @@ def zero_loss_figure(run: FinishedRun) -> Figure:
     Returns:
       The figure.
     """
-    losses, optimizers, ranks = run.values("loss"), run.values("optimizer"), run.values("rank")
+
+    def share(rows: SeedTable) -> Interval:
+        reached = rows.values("loss_ratio") < run.thresholds.zero_loss
+        return wilson(int(reached.sum()), reached.size)
+
+    figure = by_rate(run, run.values("rank"), share, f"P(final < {run.thresholds.zero_loss:g} first)")
+    for axes in figure.axes:
+        axes.set_ylim(-0.04, 1.04)
+    return figure
+
+
+def by_rate(run: FinishedRun, ranks: Sequence[int], measure: Callable[[SeedTable], Interval], label: str) -> Figure:
+    """An estimate by learning rate and rank, `(losses, optimisers)` panels.
+
+    Args:
+      run: the finished run.
+      ranks: the ranks shown, `(m,)`, a line each.
+      measure: from the rows `(seeds,)` of one rate to its interval.
+      label: of the estimates' axis.
+
+    Returns:
+      The figure.
+    """
+    losses, optimizers = run.values("loss"), run.values("optimizer")
     figure, grid = panels(len(losses), len(optimizers), sharey=True)
     for i, loss in enumerate(losses):
         for j, optimizer in enumerate(optimizers):
@@ -217,19 +241,15 @@ def zero_loss_figure(run: FinishedRun) -> Figure:
             for number, rank in enumerate(ranks):
                 rows = run.rows(run.find(loss=loss, rank=rank, optimizer=optimizer))
                 rates = np.array(rows.unique("learning_rate"))
-                reached = [
-                    rows.where(learning_rate=rate).values("loss_ratio") < run.thresholds.zero_loss
-                    for rate in rates.tolist()
-                ]
-                shares = [wilson(int(hits.sum()), hits.size) for hits in reached]
+                estimates = [measure(rows.where(learning_rate=rate)) for rate in rates.tolist()]
                 jitter = 1.04 ** (number - (len(ranks) - 1) / 2)
-                draw_intervals(axes, rates * jitter, shares, COLOURS[number], label=f"rank {rank}", ls="-", marker="o")
+                style = {"label": f"rank {rank}", "ls": "-", "marker": "o"}
+                draw_intervals(axes, rates * jitter, estimates, COLOURS[number], **style)
             axes.set_xscale("log")
             axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
             axes.minorticks_off()
-            axes.set_ylim(-0.04, 1.04)
             axes.set_title(f"{LOSS_NAMES[loss]}, {optimizer}")
-        grid[i, 0].set_ylabel(f"P(final < {run.thresholds.zero_loss:g} first)")
+        grid[i, 0].set_ylabel(label)
     for axes in grid[-1]:
         axes.set_xlabel("learning rate")
     grid[0, 0].legend()

@@ -114,7 +114,7 @@ def test_blocks_shrink_as_seeds_grow_and_are_powers_of_two(sizes, larger, loss):
     for side in (n, n + larger):
         size = {"n": side, "rank": rank, "target_rank": target_rank}
         blocks.append(block_size(choose_path(loss, **size), **size))
-    assert all(8 <= block <= 256 and block & (block - 1) == 0 for block in blocks)
+    assert all(16 <= block <= 256 and block & (block - 1) == 0 for block in blocks)
     same_path = choose_path(loss, n=n, rank=rank, target_rank=target_rank) == choose_path(
         loss, n=n + larger, rank=rank, target_rank=target_rank
     )
