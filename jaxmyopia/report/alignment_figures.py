@@ -7,10 +7,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxmyopia.lowrank.matching import MATCHINGS, best_rate, bumps_by_rank
-from jaxmyopia.lowrank.observables import ALIGNMENT_RANK
+from jaxmyopia.lowrank.observables import ALIGNMENT_RANK, bumps_column
 from jaxmyopia.report.figures import COLOURS, LOSS_NAMES, draw_intervals, log_steps, panels
 from jaxmyopia.report.finished import FinishedRun
-from jaxmyopia.stats.intervals import bca_mean
+from jaxmyopia.report.loss_figures import by_rate
+from jaxmyopia.stats.intervals import Interval, bca_mean
+from jaxmyopia.stats.table import SeedTable
 from jaxmyopia.stats.turning_points import turning_points
 
 _turning_points = jax.jit(turning_points)
@@ -87,4 +89,27 @@ def bump_figure(run: FinishedRun) -> Figure:
     for axes in grid[-1]:
         axes.set_xlabel("rank")
     grid[0, -1].legend(ncols=2)
+    return figure
+
+
+def bumps_by_rate(run: FinishedRun) -> Figure:
+    """Bumps a pair by learning rate and rank, `(losses, optimisers)` panels; diverged seeds are left out.
+
+    Args:
+      run: the finished run; curves are `(T, S)` a cell.
+
+    Returns:
+      The figure.
+    """
+    ranks = [rank for rank in run.values("rank") if rank <= ALIGNMENT_RANK]
+
+    def mean(rows: SeedTable) -> Interval:
+        bumps = rows.values(bumps_column(run.thresholds.bump_delta))
+        return bca_mean(bumps[np.isfinite(bumps)], rng=np.random.default_rng(0), resamples=999)
+
+    figure = by_rate(run, ranks, mean, "bumps a pair")
+    for axes in figure.axes:
+        axes.set_yscale("symlog", linthresh=1)
+        axes.set_ylim(0, 20)
+        axes.set_yticks([0, 0.5, 1, 5, 20], ["0", "0.5", "1", "5", "20"])
     return figure

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from jaxmyopia.lowrank.matching import best_rate
 from jaxmyopia.lowrank.observables import Thresholds, count_column
@@ -58,9 +59,8 @@ def _by_loss_and_rank(run: FinishedRun, draw: Callable[[FinishedRun, Axes, int, 
         grid[i, 0].set_ylabel(f"{LOSS_NAMES[loss]}\n{label}")
     for axes in grid[-1]:
         axes.set_xlabel("step")
-    for optimizer in run.values("optimizer"):
-        grid[0, 0].plot([], [], color=run.colour(optimizer), label=optimizer)
-    grid[0, 0].legend()
+    handles = [Line2D([], [], color=run.colour(name), label=name) for name in run.values("optimizer")]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
 
 
