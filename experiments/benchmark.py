@@ -10,7 +10,6 @@ import dataclasses
 import json
 import os
 import re
-import resource
 import statistics
 import subprocess
 import sys
@@ -177,18 +176,20 @@ def paths() -> Iterator[Row]:
 
 
 _RUN = """
-import resource, time
+import re, time
 from jaxmyopia.runner import mesh
 mesh.use_all_cores(); mesh.use_compilation_cache({cache!r})
 from jaxmyopia import LowRank, run
 began = time.monotonic()
 table = run(LowRank(n={n}, rank=2, loss={loss!r}), seeds={seeds}, steps={steps}, learning_rate=1e-3, init_scale=1.0)
-print(len(table), time.monotonic() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+seconds = time.monotonic() - began
+peak = re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())  # getrusage has the parent's peak too
+print(len(table), seconds, int(peak[1]) / 1024)
 """
 
 
 def runs() -> Iterator[Row]:
-    """Whole runs with their records, each in a process of its own: seconds from its start, and peak memory in MiB."""
+    """Whole runs with their records, each in a process of its own: seconds, and peak memory in MiB (Linux alone)."""
     shapes = [(10, "square", 1000, count) for count in (64, 1024, 4096, 16384, 65536)]
     shapes += [(100, loss, 1000, count) for loss in LOSSES for count in (64, 1024, 4096)] + [
         (100, "square", 1000, 65536)
@@ -214,7 +215,7 @@ SECTIONS = {"cells": cells, "seeds": seeds, "sides": sides, "ranks": ranks, "pat
 
 
 def main() -> None:
-    """Measures the sections asked for; what is measured is written after each."""
+    """Measures the sections asked for; what is measured is written after each, and not measured again."""
     for name in FLAGS.sections:
         require_one_of("sections", name, SECTIONS)
     for name in FLAGS.contestants:
@@ -228,15 +229,16 @@ def main() -> None:
     folder = RunFolder(
         FLAGS.out, {"experiment": "benchmark", "sections": FLAGS.sections, "device": str(jax.devices()[0])}
     )
-    began, measured = time.time(), {}
+    began, written = time.time(), folder.path / "benchmark.json"
+    measured: dict[str, list[Row]] = json.loads(written.read_text())["sections"] if written.is_file() else {}
     for name in FLAGS.sections:
-        measured[name] = list(SECTIONS[name]())
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        folder.write_json("benchmark.json", {**environment(), "peak_mib": peak, "sections": measured})
+        if name not in measured:
+            measured[name] = list(SECTIONS[name]())
+            folder.write_json("benchmark.json", {**environment(), "sections": measured})
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began))
     entries = {"status": "complete", "command": launch.command(), "started": started, "seconds": time.time() - began}
     folder.write_manifest(**entries, **environment())
-    print(write_figures(folder, json.loads((folder.path / "benchmark.json").read_text())["sections"]))
+    print(write_figures(folder, json.loads(written.read_text())["sections"]))
 
 
 if __name__ == "__main__":
