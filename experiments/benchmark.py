@@ -52,16 +52,21 @@ def usual_seeds(n: int, rank: int) -> int:
     return 64 if rank > 16 else 1024 if n <= 32 else 256
 
 
-def calibrate(train: Train, seconds: float) -> int:
-    """How many steps take about so many seconds."""
-    steps = 2
+def clock(train: Train, steps: int) -> float:
+    """Seconds that so many steps take."""
+    began = time.perf_counter()
+    train(steps)
+    return time.perf_counter() - began
+
+
+def calibrate(train: Train, seconds: float) -> tuple[int, float]:
+    """How many steps take about so many seconds, and the seconds that a call without steps takes."""
+    fixed, steps = statistics.median(clock(train, 0) for _ in range(3)), 2
     while True:
-        began = time.perf_counter()
-        train(steps)
-        took = time.perf_counter() - began
+        took = clock(train, steps) - fixed
         if took > seconds / 4:
-            return max(2, round(steps * seconds / took))
-        steps = max(2 * steps, round(steps * min(seconds / took, 64) / 2))
+            return max(2, round(steps * seconds / took)), fixed
+        steps = max(2 * steps, round(steps * min(seconds / max(took, 1e-9), 64) / 2))
 
 
 def race(case: Case, entered: dict[str, Callable[[Case, object], Train]]) -> list[Row]:
@@ -71,15 +76,14 @@ def race(case: Case, entered: dict[str, Callable[[Case, object], Train]]) -> lis
         began = time.perf_counter()
         trains[name] = prepare(case, start)
         rows.append({**dataclasses.asdict(case), "contestant": name, "first_step": time.perf_counter() - began})
-    steps = {name: calibrate(train, FLAGS.seconds) for name, train in trains.items()}
+    calibrated = {name: calibrate(train, FLAGS.seconds) for name, train in trains.items()}
     speeds = {name: [] for name in trains}
     for _ in range(FLAGS.repeats):
         for name, train in trains.items():
-            began = time.perf_counter()
-            train(steps[name])
-            speeds[name].append(case.seeds * steps[name] / (time.perf_counter() - began))
+            steps, fixed = calibrated[name]
+            speeds[name].append(case.seeds * steps / max(clock(train, steps) - fixed, 1e-9))
     for row in rows:
-        row |= {"steps": steps[row["contestant"]], "speeds": speeds[row["contestant"]]}
+        row |= {"steps": calibrated[row["contestant"]][0], "speeds": speeds[row["contestant"]]}
         row["speed"] = statistics.median(row["speeds"])
         if FLAGS.peak_tflops:
             size = {"n": case.n, "rank": case.rank, "target_rank": case.rank}
