@@ -107,18 +107,16 @@ def _runs_text(rows: list[Row]) -> str:
     head = (
         f"{'whole runs, r = 2, SGD, 1,000 steps':<38}{'seeds':>8}{'seconds':>10}{'ms a seed more':>16}{'peak MiB':>10}"
     )
-    lines, first = [head], None
+    lines, smallest = [head], {(row["n"], row["loss"]): row for row in rows if "cold_start" in row}
     for row in rows:
-        first = row if "cold_start" in row else first
+        first = smallest[row["n"], row["loss"]]
         label = f"{LOSS_NAMES[row['loss']]}, n = {row['n']}"
         more = row["seeds"] - first["seeds"]
         each = f"{1e3 * (row['seconds'] - first['seconds']) / more:.3f}" if more else ""
         lines.append(f"{label:<38}{row['seeds']:>8}{row['seconds']:>10.2f}{each:>16}{row['peak_mib']:>10.0f}")
         if row is first:
             cold, warm = row["cold_start"][0], float(np.median(row["warm_start"]))
-            lines.append(
-                f"{'':<38}first result {cold:.1f} s after the start of the process, {warm:.1f} s with a warm cache"
-            )
+            lines.append(f"{'':<38}first result {cold:.1f} s after the start of the process, {warm:.1f} s with a warm cache")
     return "\n".join(lines)
 
 
