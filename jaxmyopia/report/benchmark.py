@@ -116,7 +116,9 @@ def _runs_text(rows: list[Row]) -> str:
         lines.append(f"{label:<38}{row['seeds']:>8}{row['seconds']:>10.2f}{each:>16}{row['peak_mib']:>10.0f}")
         if row is first:
             cold, warm = row["cold_start"][0], float(np.median(row["warm_start"]))
-            lines.append(f"{'':<38}first result {cold:.1f} s after the start of the process, {warm:.1f} s with a warm cache")
+            lines.append(
+                f"{'':<38}first result {cold:.1f} s after the start of the process, {warm:.1f} s with a warm cache"
+            )
     return "\n".join(lines)
 
 
