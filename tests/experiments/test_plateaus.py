@@ -89,12 +89,12 @@ def test_a_small_run_leaves_a_whole_folder_and_goes_on_where_it_was(tmp_path, ca
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["status"] == "complete"
     assert {"python", "jax", "optax"} <= manifest["versions"].keys()
-    assert sorted(path.suffix for path in (out / "figures").iterdir()) == [".png"] * 6 + [".svg"] * 6
+    assert sorted(path.suffix for path in (out / "figures").iterdir()) == [".png"] * 8 + [".svg"] * 8
     page = (out / "report.html").read_text()
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "https://" not in page
     assert page.index("<h2>Claims") < page.index("<h2>Figures") < page.index("<h2>What was run")
-    assert page.count('<img src="data:image/svg+xml;base64,') == 6
+    assert page.count('<img src="data:image/svg+xml;base64,') == 8
     parts = {path: path.stat().st_mtime_ns for path in out.rglob("part-*")}
     assert call(*SMALL, f"--out={out}") == 0
     assert parts == {path: path.stat().st_mtime_ns for path in out.rglob("part-*")}
