@@ -180,9 +180,9 @@ def summarise(curves: Record, thresholds: Thresholds) -> dict[str, jax.Array]:
     }
     counts = {"upticks": count_upticks(curves.loss, rise=thresholds.uptick)} | _descent_columns(curves, thresholds)
     if curves.align_a.size:
-        out["final_alignment"] = (
-            curves.align_a[-1].max(axis=1).mean(axis=1) + curves.align_b[-1].max(axis=1).mean(axis=1)
-        ) / 2
+        best = curves.align_a[-1].max(axis=1) + curves.align_b[-1].max(axis=1)
+        # Written out: the order in which XLA takes a mean depends on the number of devices.
+        out["final_alignment"] = sum(best[:, j] for j in range(best.shape[1])) / (2 * best.shape[1])
         counts |= _bump_columns(curves, thresholds)
     nan = jnp.asarray(jnp.nan, curves.loss.dtype)
     return out | {name: jnp.where(finite, count.astype(curves.loss.dtype), nan) for name, count in counts.items()}
