@@ -7,7 +7,7 @@ python -m experiments.benchmark --sections=seeds --peak_tflops=67   on a GPU: sh
 """
 
 import dataclasses
-import json
+import importlib.metadata
 import os
 import re
 import statistics
@@ -40,7 +40,6 @@ flags.DEFINE_list("contestants", list(contestants()), "Who takes part in section
 flags.DEFINE_integer("repeats", 5, "Measurements of each contestant, taken in turn.")
 flags.DEFINE_float("seconds", 0.3, "About how long each measurement takes.")
 flags.DEFINE_float("peak_tflops", None, "The device's arithmetic peak in float32, to state the share that is reached.")
-
 flags.DEFINE_list("sizes", ["10x2", "100x1", "100x2", "100x10", "100x100"], "Sides and ranks of section cells.")
 flags.DEFINE_list("batches", ["256", "1024", "4096", "16384", "65536"], "Numbers of seeds of section seeds.")
 
@@ -218,31 +217,42 @@ def runs() -> Iterator[Row]:
 SECTIONS = {"cells": cells, "seeds": seeds, "sides": sides, "ranks": ranks, "paths": paths, "runs": runs}
 
 
-def main() -> None:
-    """Measures the sections asked for; what is measured is written after each, and not measured again."""
+def check_flags() -> None:
+    """Raises ValueError if a flag's value is not allowed; flags are lists `(m,)` or scalars."""
     for name in FLAGS.sections:
         require_one_of("sections", name, SECTIONS)
     for name in FLAGS.contestants:
         require_one_of("contestants", name, contestants())
     for size in FLAGS.sizes:
-        require(re.fullmatch(r"[1-9]\d*x[1-9]\d*", size), "sizes", size, "must be a side and a rank, as in 100x2")
+        fine = re.fullmatch(r"[1-9]\d*x[1-9]\d*", size) and int(size.split("x")[1]) <= int(size.split("x")[0]) >= 2
+        require(fine, "sizes", size, "must be a side and a rank, as in 100x2")
+    for count in launch.numbers("batches", int):
+        require(count >= 1, "batches", count, "must be at least 1")
     require(FLAGS.repeats >= 1, "repeats", FLAGS.repeats, "must be at least 1")
-    require(FLAGS.seconds > 0, "seconds", FLAGS.seconds, "must be positive")
+    for name in ("seconds", "peak_tflops"):
+        value = FLAGS[name].value
+        require(value is None or value > 0, name, value, "must be positive")
+
+
+def main() -> None:
+    """Measures the sections asked for, all in this one run."""
+    check_flags()
     if "torch" not in contestants():
         say("PyTorch is not installed (pip install -e '.[bench]'): its two contestants are left out.")
-    folder = RunFolder(
-        FLAGS.out, {"experiment": "benchmark", "sections": FLAGS.sections, "device": str(jax.devices()[0])}
-    )
-    began, written = time.time(), folder.path / "benchmark.json"
-    measured: dict[str, list[Row]] = json.loads(written.read_text())["sections"] if written.is_file() else {}
+    names = ("sections", "contestants", "repeats", "seconds", "peak_tflops", "sizes", "batches")
+    config = {"experiment": "benchmark", "device": str(jax.devices()[0]), **{name: FLAGS[name].value for name in names}}
+    folder = RunFolder(FLAGS.out, config)
+    measured: dict[str, list[Row]] = {}
+    began, started = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     for name in FLAGS.sections:
-        if name not in measured:
-            measured[name] = list(SECTIONS[name]())
-            folder.write_json("benchmark.json", {**environment(), "sections": measured})
-    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began))
-    entries = {"status": "complete", "command": launch.command(), "started": started, "seconds": time.time() - began}
-    folder.write_manifest(**entries, **environment())
-    print(write_figures(folder, json.loads(written.read_text())["sections"]))
+        measured[name] = list(SECTIONS[name]())
+        seconds = round(time.monotonic() - began, 1)
+        entries = {"status": "running", "command": launch.command(), "started": started, "seconds": seconds}
+        entries |= environment() | ({"torch": importlib.metadata.version("torch")} if "torch" in contestants() else {})
+        folder.write_json("benchmark.json", {"sections": measured})
+        folder.write_manifest(**entries)
+    folder.write_manifest(**entries | {"status": "complete"})
+    print(write_figures(folder, measured))
 
 
 if __name__ == "__main__":

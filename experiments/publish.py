@@ -13,7 +13,8 @@ from absl import app, flags
 
 from experiments import launch
 from jaxmyopia.checks import require
-from jaxmyopia.report.figures import LOSS_NAMES
+from jaxmyopia.report.benchmark import speed_table
+from jaxmyopia.stats.claims import reference
 
 FLAGS = flags.FLAGS
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -43,7 +44,10 @@ def claims_table(claims: list[dict], manifest: dict) -> str:
             f"{piece['name']}: {_interval(piece['interval'])}, n = {piece['interval']['n']}, {piece['verdict']}"
             for piece in claim["evidence"]
         ]
-        statistics = {f"{piece['statistic']} (null {piece['null']:g}):": None for piece in claim["evidence"]}
+        against = [reference(piece["null"], piece.get("margin")) for piece in claim["evidence"]]
+        statistics = {
+            f"{piece['statistic']} ({text}):": None for piece, text in zip(claim["evidence"], against, strict=True)
+        }
         evidence = "<br>".join([*statistics, *pieces]) or claim["reason"]
         lines.append(f"| {claim['text']} | **{claim['verdict']}** | {evidence} |")
     day, machine = manifest["started"][:10], manifest["machine"]
@@ -63,26 +67,11 @@ def benchmark_table(measured: dict, manifest: dict) -> str:
       Markdown text.
     """
     rows = measured["sections"]["cells"]
-    names = list(dict.fromkeys(row["contestant"] for row in rows))
-    lines = [
-        f"| thousand seed-steps a second | {' | '.join(names)} | ratio to jit(vmap) |",
-        "|---" * (len(names) + 2) + "|",
-    ]
-    for case in dict.fromkeys((row["loss"], row["n"], row["rank"], row["optimizer"]) for row in rows):
-        mine = {
-            row["contestant"]: row for row in rows if (row["loss"], row["n"], row["rank"], row["optimizer"]) == case
-        }
-        loss, n, rank, optimizer = case
-        speeds = " | ".join(f"{mine[name]['speed'] / 1e3:,.0f}" for name in names)
-        ratio = f"**{mine['jaxmyopia']['ratio']:.1f}**"
-        lines.append(f"| {LOSS_NAMES[loss]}, n = {n}, r = {rank}, {optimizer} | {speeds} | {ratio} |")
-    day, versions = manifest["started"][:10], manifest["versions"]
-    repeats = len(rows[0]["speeds"])
-    lines += [
-        "",
-        f"{day}, {manifest['machine']}, jax {versions['jax']}, medians of {repeats}: `{manifest['command']}`.",
-    ]
-    return "\n".join(lines)
+    table = speed_table(rows)
+    head, *lines = (f"| {' | '.join(line)} |" for line in table)
+    what = f"{manifest['started'][:10]}, {manifest['machine']}, jax {manifest['versions']['jax']}"
+    foot = f"{what}, medians of {len(rows[0]['speeds'])}: `{manifest['command']}`."
+    return "\n".join([head, "|---" * len(table[0]) + "|", *lines, "", foot])
 
 
 def answer_table(folder: pathlib.Path) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from jaxmyopia.lowrank.observables import Thresholds, bumps_column
+from jaxmyopia.checks import require
+from jaxmyopia.lowrank.observables import ALIGNMENT_RANK, Thresholds, bumps_column
 from jaxmyopia.lowrank.study import LowRank
 from jaxmyopia.runner.study import Cell
 from jaxmyopia.stats.claims import Claim, Evidence, GridPoint, combine, judge, judge_equivalence
@@ -29,6 +30,8 @@ _GRID_RESAMPLES = 999
 
 def make_cells(*, ranks: tuple[int, ...], n: int, seeds: int, steps: int, thresholds: Thresholds) -> list[Cell]:
     """Adam over the grid of rates and scales, SGD over the scales; square loss. One of each a rank, shape `(2 m,)`."""
+    for rank in ranks:
+        require(1 <= rank <= min(n, ALIGNMENT_RANK), "ranks", rank, f"must be between 1 and {min(n, ALIGNMENT_RANK)}")
     cells = []
     for rank in ranks:
         for optimizer, rates in (("adam", ADAM_RATES), ("sgd", (SGD_RATE * 100 / n,))):
@@ -97,13 +100,10 @@ def _evidence(table: SeedTable, thresholds: Thresholds, rank: int, low: bool) ->
         verdict, reason, holds = judge_equivalence(equivalence_test(values, MARGIN, rng=rng), grid=grid)
     else:
         verdict, reason, holds = judge(interval, null=0, direction=1, grid=grid)
-    statistic = "bumps a pair, Adam minus SGD, mean over the combinations" + (
-        f"; none if within ±{MARGIN}" if low else ""
-    )
-    seeds = len(table.unique("seed"))
     return Evidence(
-        name=f"rank {rank}", statistic=statistic, interval=interval, null=0.0, direction=1, grid=tuple(grid),
-        holds=holds, verdict=verdict, reason=reason, diverged=seeds - len(values),
+        name=f"rank {rank}", statistic="bumps a pair, Adam minus SGD, mean over the combinations", interval=interval,
+        null=0.0, direction=0 if low else 1, grid=tuple(grid), holds=holds, verdict=verdict, reason=reason,
+        diverged=len(table.unique("seed")) - len(values), margin=MARGIN if low else None,
     )  # fmt: skip
 
 

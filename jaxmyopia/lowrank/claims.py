@@ -186,21 +186,14 @@ def _full_rank_same(table: SeedTable, thresholds: Thresholds, rng: Callable[[], 
         main, lost = compare(grid.main, RESAMPLES)
         points = tuple(grid.point(choice, compare(choice, _GRID_RESAMPLES)[0].difference) for choice in grid.choices)
         verdict, reason, holds = judge_equivalence(main, grid=points)
-        evidence.append(
-            Evidence(
-                name=f"{optimizer}, {kind}, best rates ({_rate(rows[0])}, {_rate(rows[1])})",
-                statistic=f"descents or plateaus, cross-entropy minus square loss; the same if within ±{MARGIN}",
-                interval=main.difference,
-                null=0.0,
-                direction=0,
-                grid=points,
-                holds=holds,
-                verdict=verdict,
-                reason=reason,
-                diverged=lost,
-                details={"90 % interval": [main.inner.low, main.inner.high], "p (TOST)": main.p_value},
-            )
-        )
+        piece = Evidence(
+            name=f"{optimizer}, {kind}, best rates ({_rate(rows[0])}, {_rate(rows[1])})",
+            statistic="descents or plateaus, cross-entropy minus square loss",
+            interval=main.difference, null=0.0, margin=MARGIN, direction=0,
+            grid=points, holds=holds, verdict=verdict, reason=reason, diverged=lost,
+            details={"90 % interval": [main.inner.low, main.inner.high], "p (TOST)": main.p_value},
+        )  # fmt: skip
+        evidence.append(piece)
     return _claim("ce-full-rank-same", "At full rank, cross-entropy looks like square loss.", evidence)
 
 

@@ -116,8 +116,8 @@ def apply_optimizer(
         return optax.apply_updates(factors, updates), opt_state
 
     def update_one(gradients, opt_state, factors, rate):
-        pairs = (tuple(layout.turn(x)) for x in (gradients, factors))
-        pair, opt_state = update(next(pairs), opt_state, next(pairs), rate)
+        gradients, factors = (tuple(layout.turn(x)) for x in (gradients, factors))
+        pair, opt_state = update(gradients, opt_state, factors, rate)
         return layout.turn(jnp.stack(pair)), opt_state
 
     # optax raises a float to an integer step count, which strict promotion (a user's setting) refuses.

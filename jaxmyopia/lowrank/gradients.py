@@ -20,10 +20,10 @@ from jaxmyopia.lowrank.losses import LOSSES, Target
 _SMALL_WORK = 4096  # multiply-adds a step below which a call of a matrix product costs more than it saves
 _SMALL_RANK = 4  # seeds-last has a loop, to be compiled, for every pair of columns
 _EXP = 8  # multiply-adds that one exp is worth
-# Bytes that a block of seeds works on in a step: half of a core's level-2 cache; on an accelerator, enough to fill it.
-_WORKING_SET = {"cpu": 2**19}
-_WORKING_SET_ELSEWHERE = 2**26
-_BLOCKS = (16, 256), (256, 16384)  # fewest and most seeds a block, on CPUs and elsewhere
+# Of a block of seeds: the bytes it works on in a step, the fewest and the most seeds. On a CPU the bytes are half of a
+# core's level-2 cache; on an accelerator they are a guess at what fills it.
+_CPU_BLOCK = 2**19, 16, 256
+_ACCELERATOR_BLOCK = 2**26, 256, 16384
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,10 +35,7 @@ class Path:
 
     def prepare(self, loss: str, factors: jax.Array) -> Target:
         """The target from its pair of factors U, V, in the layout's order."""
-        return Target(
-            factors=factors,
-            dense=() if self.factored and loss == "square" else LOSSES[loss].prepare(self.layout, factors),
-        )
+        return Target(factors=factors, dense=() if self.factored else LOSSES[loss].prepare(self.layout, factors))
 
     def gradient(self, loss: str, factors: jax.Array, target: Target) -> jax.Array:
         """The gradient of every seed's loss in its factors.
@@ -111,7 +108,6 @@ def block_size(path: Path, *, n: int, rank: int, target_rank: int) -> int:
     """
     # Factors with their gradient, or two moments; the target's factors; Z, its slope and the target.
     floats = 2 * n * (2 * rank + target_rank) + (0 if path.factored else 3 * n * n)
-    backend = jax.default_backend()
-    fewest, most = _BLOCKS[backend != "cpu"]
-    seeds = _WORKING_SET.get(backend, _WORKING_SET_ELSEWHERE) // (4 * floats)
-    return min(max(1 << max(seeds, 1).bit_length() - 1, fewest), most)
+    size, fewest, most = _CPU_BLOCK if jax.default_backend() == "cpu" else _ACCELERATOR_BLOCK
+    seeds = max(size // (4 * floats), 1)
+    return min(max(1 << seeds.bit_length() - 1, fewest), most)

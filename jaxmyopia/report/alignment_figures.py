@@ -110,6 +110,9 @@ def bumps_by_rate(run: FinishedRun) -> Figure:
     figure = by_rate(run, ranks, mean, "bumps a pair")
     for axes in figure.axes:
         axes.set_yscale("symlog", linthresh=1)
-        axes.set_ylim(0, 20)
-        axes.set_yticks([0, 0.5, 1, 5, 20], ["0", "0.5", "1", "5", "20"])
+        top = axes.get_ylim()[1]  # shared by a row of panels
+        axes.set_ylim(0, top)
+        ticks = [tick for tick in (0, 0.25, 0.5, 0.75, 1, 2, 5, 10, 20, 50) if tick <= top]
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.minorticks_off()
     return figure

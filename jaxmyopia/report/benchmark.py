@@ -19,26 +19,28 @@ _CONTESTANTS = {
 _OPTIMIZERS = {"sgd": "SGD", "adam": "Adam"}
 
 
-def cells_text(rows: list[Row]) -> str:
-    """The table of section `cells`: thousand seed-steps a second, and the ratio to jit(vmap).
+def _case(row: Row) -> tuple[object, ...]:
+    return row["loss"], row["n"], row["rank"], row["optimizer"]
+
+
+def speed_table(rows: list[Row]) -> list[list[str]]:
+    """The table of section `cells`: thousand seed-steps a second of each contestant, and the ratio to jit(vmap).
 
     Args:
       rows: of the section, `(m,)`.
 
     Returns:
-      The table.
+      `(1 + cases, 2 + contestants)` entries, the head first.
     """
-    names = [name for name in _CONTESTANTS if any(row["contestant"] == name for row in rows)]
-    lines = [f"{'thousand seed-steps a second':<38}" + "".join(f"{name:>15}" for name in names) + f"{'ratio':>8}"]
-    for case in dict.fromkeys((row["loss"], row["n"], row["rank"], row["optimizer"]) for row in rows):
-        mine = {
-            row["contestant"]: row for row in rows if (row["loss"], row["n"], row["rank"], row["optimizer"]) == case
-        }
+    names = list(dict.fromkeys(row["contestant"] for row in rows))
+    lines = [["thousand seed-steps a second", *names, "ratio"]]
+    for case in dict.fromkeys(map(_case, rows)):
+        mine = {row["contestant"]: row for row in rows if _case(row) == case}
         loss, n, rank, optimizer = case
         label = f"{LOSS_NAMES[loss]}, n = {n}, r = {rank}, {_OPTIMIZERS[optimizer]}"
-        speeds = "".join(f"{mine[name]['speed'] / 1e3:>15,.1f}" for name in names)
-        lines.append(f"{label:<38}{speeds}{mine['jaxmyopia']['ratio']:>8.1f}")
-    return "\n".join(lines)
+        ratio = mine[names[0]]["ratio"]
+        lines.append([label, *(f"{mine[name]['speed'] / 1e3:,.0f}" for name in names), f"{ratio:.1f}" if ratio else ""])
+    return lines
 
 
 def _cells_figure(rows: list[Row]) -> Figure:
@@ -145,7 +147,9 @@ def write_figures(folder: RunFolder, sections: dict[str, list[Row]]) -> str:
     texts = []
     if sections.get("cells"):
         save(folder, "cells", _cells_figure(sections["cells"]))
-        texts.append(cells_text(sections["cells"]))
+        head, *lines = speed_table(sections["cells"])
+        wide = (f"{line[0]:<38}" + "".join(f"{entry:>15}" for entry in line[1:]) for line in (head, *lines))
+        texts.append("\n".join(wide))
     if any(sections.get(name) for name in ("seeds", "sides", "ranks")):
         save(folder, "growth", _growth_figure(sections))
     for name, text in (("paths", _paths_text), ("runs", _runs_text)):

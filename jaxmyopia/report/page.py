@@ -43,7 +43,7 @@ def claims_text(claims: Sequence[Claim]) -> str:
     for claim in claims:
         lines.append(f"{claim.id:<24}{claim.verdict:<14}{claim.text}")
         lines += [
-            f"{'':<24}{piece.verdict:<14}{piece.name}: {piece.interval} against {piece.null:g}, "
+            f"{'':<24}{piece.verdict:<14}{piece.name}: {piece.interval} {piece.reference}, "
             f"n = {piece.interval.n}, grid {piece.holds:.0%}"
             + (f", {piece.diverged} diverged" if piece.diverged else "")
             for piece in claim.evidence

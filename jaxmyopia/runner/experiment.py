@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs all cells of an experiment into a folder: skips what is done, keeps what is finished when interrupted."""
 
+import collections
 import contextlib
 import importlib.metadata
+import itertools
 import os
 import platform
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 
@@ -20,6 +22,7 @@ from jaxmyopia.runner.results import RunFolder
 from jaxmyopia.runner.run import compile_cell, lanes_of_part, run_parts
 from jaxmyopia.runner.study import Cell
 
+_AHEAD = 3  # cells that are compiled or compiling: the one at work and two more
 _PACKAGES = ("jaxmyopia", "jax", "jaxlib", "optax", "chex", "numpy", "scipy")
 
 
@@ -117,16 +120,14 @@ def run_cells(
     began, todo = time.monotonic(), [_lanes_left(cell, skip) for cell, skip in zip(cells, skips, strict=True)]
     seed_steps = sum(lanes * cell.steps for lanes, cell in zip(todo, cells, strict=True))
     try:
-        with Progress(seed_steps, sum(todo)) as progress, _compiling(cells, todo) as compiled:
-            for index, (cell, skip) in enumerate(zip(cells, skips, strict=True)):
-                if not todo[index]:
-                    continue
-                settings = cell.study.settings()
-                entries["compile_seconds"][str(index)] = round(compiled[index].result().seconds, 2)
-                parts = run_parts(cell, root_seed=root_seed, keep_curves=keep_curves, skip=skip, tick=progress.tick)
-                for part in parts:
-                    folder.write_part(index, settings, part)
-                    progress.finish(len(part.rows["seed"]), str(cell.study))
+        left = {index: cell for index, cell in enumerate(cells) if todo[index]}
+        with Progress(seed_steps, sum(todo)) as progress, contextlib.closing(_compiled_ahead(left)) as ready:
+            for index, compiled in ready:
+                entries["compile_seconds"][str(index)] = round(compiled.seconds, 2)
+                wanted = {"keep_curves": keep_curves, "skip": skips[index], "tick": progress.tick}
+                for part in run_parts(cells[index], root_seed=root_seed, compiled=compiled, **wanted):
+                    folder.write_part(index, cells[index].study.settings(), part)
+                    progress.finish(len(part.rows["seed"]), str(cells[index].study))
         entries["status"] = "complete"
     except BaseException as error:
         entries["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
@@ -137,12 +138,18 @@ def run_cells(
     return entries
 
 
-@contextlib.contextmanager
-def _compiling(cells: Sequence[Cell], todo: Sequence[int]) -> Iterator[list[Future[Compiled]]]:
-    """Compiles the cells that have lanes left, one after the other in a thread of its own, ahead of their turn."""
+def _compiled_ahead(cells: dict[int, Cell]) -> Iterator[tuple[int, Compiled]]:
+    """Each cell's index and programs, in turn; the next two cells compile in a thread meanwhile."""
+    waiting, coming = iter(cells.items()), collections.deque()
     ahead = ThreadPoolExecutor(1, thread_name_prefix="compile")
     try:
-        yield [ahead.submit(compile_cell, cell) if lanes else Future() for cell, lanes in zip(cells, todo, strict=True)]
+        while True:
+            for index, cell in itertools.islice(waiting, _AHEAD - len(coming)):
+                coming.append((index, ahead.submit(compile_cell, cell)))
+            if not coming:
+                return
+            index, compiled = coming.popleft()
+            yield index, compiled.result()
     finally:
         ahead.shutdown(wait=True, cancel_futures=True)
 
@@ -150,13 +157,17 @@ def _compiling(cells: Sequence[Cell], todo: Sequence[int]) -> Iterator[list[Futu
 def _first_entries(folder: RunFolder, command: str) -> dict[str, object]:
     """The manifest's entries as a session begins: a run that goes on keeps its start and its seconds."""
     before = folder.manifest if (folder.path / "manifest.json").is_file() else {}
+    entries = environment()
+    # Rows that another revision computed stay its rows: a manifest names all revisions that made it.
+    revisions = [each for each in (before.get("git") or "").split(", ") if each and each != entries["git"]]
     return {
+        **entries,
+        "git": ", ".join([*revisions, entries["git"] or "unknown"]),
         "status": "running",
         "command": command,
         "started": before.get("started", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())),
         "seconds": before.get("seconds", 0.0),
-        "compile_seconds": before.get("compile_seconds", {}),  # by cell; of programs that were not in the cache
-        **environment(),
+        "compile_seconds": before.get("compile_seconds", {}),  # by cell
     }
 
 

@@ -106,20 +106,17 @@ class Program:
         begin = jax.eval_shape(lambda: jax.random.key(0)), seeds, params, count
         state, curves = jax.tree.map(lambda x: shape(*x.shape, dtype=x.dtype), jax.eval_shape(self.begin, *begin))
         advance = state, curves, params, count, *(shape(size, sharding=whole) for size in (self.points, 2))
-        summarise = curves, count
-        return {
-            name: (getattr(self, name), arguments)
-            for name, arguments in (("begin", begin), ("advance", advance), ("summarise", summarise))
-        }
+        arguments = {"begin": begin, "advance": advance, "summarise": (curves, count)}
+        return {name: (getattr(self, name), each) for name, each in arguments.items()}
 
     def compile(self, params) -> "Compiled":
         """Compiles the three; `params` as for `calls`."""
         began, programs = time.monotonic(), {}
+        spread = NamedSharding(self.mesh, PartitionSpec("seeds"))
+        options = COMPILER_OPTIONS.get(self.mesh.devices.flat[0].platform)
         for name, (function, arguments) in self.calls(params).items():
             donated = (0, 1) if name == "advance" else ()  # it takes over the memory of its state and curves
-            spread = NamedSharding(self.mesh, PartitionSpec("seeds"))
             jitted = jax.jit(function, out_shardings=spread, donate_argnums=donated)
-            options = COMPILER_OPTIONS.get(self.mesh.devices.flat[0].platform)
             programs[name] = jitted.lower(*arguments).compile(options)
         return Compiled(program=self, seconds=time.monotonic() - began, **programs)
 

@@ -47,17 +47,23 @@ def _params_of_a_block(cell: Cell):
     return cell.study.params(**cell.columns(np.zeros(cell.study.block, int)))
 
 
-def blocks_a_part(cell: Cell) -> int:
-    """How many blocks `(S,)` of the cell are run, and kept in memory, at a time: the same on any number of devices."""
+@functools.lru_cache(maxsize=1024)
+def _bytes_of_a_block(cell: Cell, seeds: int) -> int:
+    """Bytes of the state and the curves of a block of so many seeds."""
 
     def begin(params):
-        state = cell.study.init(jax.random.split(jax.random.key(0), cell.study.block), params)
+        state = cell.study.init(jax.random.split(jax.random.key(0), seeds), params)
         return state, cell.study.observe(state, params)
 
     size = lambda tree: sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(tree))  # noqa: E731
     state, record = jax.eval_shape(begin, _params_of_a_block(cell))
+    return size(state) + len(cell.record_steps()) * size(record)
+
+
+def blocks_a_part(cell: Cell) -> int:
+    """How many blocks `(S,)` of the cell are run, and kept in memory, at a time: the same on any number of devices."""
     limit = _PART_BYTES.get(jax.default_backend(), _PART_BYTES_ELSEWHERE)
-    return max(limit // (size(state) + len(cell.record_steps()) * size(record)), _FEWEST_BLOCKS)
+    return max(limit // _bytes_of_a_block(cell, cell.study.block), _FEWEST_BLOCKS)
 
 
 def lanes_of_part(cell: Cell, index: int) -> np.ndarray:
@@ -158,6 +164,7 @@ def run_parts(
     keep_curves: int = 0,
     skip: frozenset[int] = frozenset(),
     tick: Callable[[int], None] = lambda seed_steps: None,
+    compiled: Compiled | None = None,
 ) -> Iterator[Part]:
     """Runs a cell part by part, each on all devices.
 
@@ -167,11 +174,12 @@ def run_parts(
       keep_curves: the seeds 0, 1, ... whose whole curves are kept.
       skip: indices of parts that are not wanted.
       tick: called with the number of seed-steps done since the last call.
+      compiled: what `compile_cell` made of the cell, if that was done ahead.
 
     Yields:
       Finished `Part`s, arrays `(lanes,)` and `(T, lanes, ...)`.
     """
-    root, compiled = jax.random.key(root_seed), compile_cell(cell)
+    root, compiled = jax.random.key(root_seed), compiled or compile_cell(cell)
     for index in range(parts(cell)):
         if index not in skip:
             yield _run_part(cell, compiled, root, index, keep_curves, tick)

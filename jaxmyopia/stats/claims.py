@@ -39,7 +39,8 @@ class Evidence:
     """One interval that bears on a claim, judged.
 
     `name`: what it is (`best rates`, `adam`). `statistic`: in words. `direction`: +1 if the claim says above the
-    null, -1 if below. `holds`: the share of the grid whose estimate lies on the claimed side.
+    null, -1 if below, 0 if it says the same, which is within `margin` of the null. `holds`: the share of the grid whose
+    estimate lies on the claimed side.
     `diverged`: seeds left out of the statistic because they diverged (counted, never silently).
     """
 
@@ -53,7 +54,13 @@ class Evidence:
     verdict: Verdict
     reason: str
     diverged: int = 0
+    margin: float | None = None
     details: dict[str, object] = dataclasses.field(default_factory=dict)
+
+    @property
+    def reference(self) -> str:
+        """What the estimate is held against, in words, shape `()`."""
+        return reference(self.null, self.margin)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +73,11 @@ class Claim:
     reason: str
     evidence: tuple[Evidence, ...] = ()
     details: dict[str, object] = dataclasses.field(default_factory=dict)
+
+
+def reference(null: float, margin: float | None) -> str:
+    """What an estimate is held against, in words: a null, or a margin around it; both of shape `()`."""
+    return f"against {null:g}" if margin is None else f"within ±{margin:g}"
 
 
 def judge(interval: Interval, *, null: float, direction: int, grid: Sequence[GridPoint]) -> tuple[Verdict, str, float]:

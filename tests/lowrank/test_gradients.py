@@ -108,7 +108,7 @@ def test_the_path_follows_the_counted_cost(loss, n, rank, target_rank, layout, f
 
 
 @given(sizes=sizes, larger=st.integers(1, 400), loss=st.sampled_from(["square", "cross_entropy"]))
-def test_blocks_shrink_as_seeds_grow_and_are_powers_of_two(sizes, larger, loss):
+def test_blocks_shrink_as_sides_grow_and_are_powers_of_two(sizes, larger, loss):
     n, rank, target_rank = sizes
     blocks = []
     for side in (n, n + larger):
