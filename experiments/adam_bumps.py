@@ -11,7 +11,7 @@ from jaxmyopia.lowrank.adam_bumps import judge_predictions, make_cells
 from jaxmyopia.lowrank.observables import Thresholds
 from jaxmyopia.report import page
 from jaxmyopia.report.adam_bumps import CAPTION, plot_excess
-from jaxmyopia.runner.experiment import open_folder, plan, run_cells, say
+from jaxmyopia.runner.session import say
 
 FLAGS = flags.FLAGS
 _PRESETS = {"quick": {"seeds": 64, "steps": 3000}, "full": {"seeds": 1024, "steps": 3000}}
@@ -30,13 +30,10 @@ def main() -> None:
     sizes = _PRESETS[FLAGS.preset] | given
     thresholds = Thresholds(bump_delta=FLAGS.bump_delta)
     cells = make_cells(ranks=launch.numbers("ranks", int), n=FLAGS.n, thresholds=thresholds, **sizes)
-    if FLAGS.dry_run:
-        print(plan(cells))
-        return
-    settings = {"root_seed": FLAGS.root_seed, "keep_curves": FLAGS.keep_curves}
     config = {"experiment": "adam_bumps", "n": FLAGS.n, "bump_delta": FLAGS.bump_delta, **sizes}
-    folder = open_folder(FLAGS.out, config, cells, **settings)
-    run_cells(folder, cells, command=launch.command(), **settings)
+    folder = launch.run_experiment(config, cells)
+    if folder is None:
+        return
     table = folder.table()
     claims = judge_predictions(table, thresholds)
     folder.write_json("claims.json", page.claims_json(claims))

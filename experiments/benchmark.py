@@ -27,8 +27,9 @@ from jaxmyopia.lowrank.layouts import SEEDS_FIRST, SEEDS_LAST
 from jaxmyopia.lowrank.losses import LOSSES
 from jaxmyopia.lowrank.study import LowRank
 from jaxmyopia.report.benchmark import write_figures
-from jaxmyopia.runner.experiment import environment, say
+from jaxmyopia.runner.environment import environment
 from jaxmyopia.runner.results import RunFolder
+from jaxmyopia.runner.session import say
 
 FLAGS = flags.FLAGS
 Row = dict[str, object]

@@ -2,15 +2,23 @@
 """What every experiment's binary shares: its flags, and how it ends when something is wrong."""
 
 import logging
+import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
+import jax
 from absl import app, flags
 
-from jaxmyopia.checks import require
-from jaxmyopia.runner.experiment import say
+from jaxmyopia.checks import RunError, require
+from jaxmyopia.runner.experiment import open_folder, plan, run_cells
 from jaxmyopia.runner.mesh import use_all_cores, use_compilation_cache
+from jaxmyopia.runner.processes import Share, meet
+from jaxmyopia.runner.results import RunFolder
+from jaxmyopia.runner.session import RunOptions, say
+from jaxmyopia.runner.signals import Stopped
+from jaxmyopia.runner.study import Cell
 
 FLAGS = flags.FLAGS
 
@@ -29,6 +37,48 @@ def define_flags(experiment: str, presets: Sequence[str]) -> None:
     flags.DEFINE_integer("root_seed", 0, "Root of every seed's random key.")
     flags.DEFINE_integer("keep_curves", 4, "Keep all curves of this many seeds in every cell.")
     flags.DEFINE_bool("dry_run", False, "Print what would be run, and stop.")
+    flags.DEFINE_float("checkpoint_secs", 60, "Seconds between checkpoints of what is in flight.")
+    flags.DEFINE_bool("repair", False, "Compute parts again whose files are damaged or missing.")
+    flags.DEFINE_integer("num_shards", 1, "Machines that share the run without knowing of each other; see merge.")
+    flags.DEFINE_integer("shard_index", 0, "Which of them this one is.")
+    flags.DEFINE_bool("distributed", False, "This is one of several processes that share the run and its folder.")
+    flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0; found on TPU pods, Slurm and MPI.")
+    flags.DEFINE_integer("num_processes", None, "How many processes there are; found likewise.")
+    flags.DEFINE_integer("process_id", None, "Which of them this one is; found likewise.")
+
+
+def run_options() -> RunOptions:
+    """How the flags say that the experiment is run; raises ValueError if one is not allowed."""
+    share = Share(
+        shard=FLAGS.shard_index, shards=FLAGS.num_shards, process=jax.process_index(), processes=jax.process_count()
+    )
+    names = ("root_seed", "keep_curves", "checkpoint_secs", "repair")
+    return RunOptions(share=share, **{name: FLAGS[name].value for name in names})
+
+
+def run_experiment(config: dict[str, object], cells: Sequence[Cell]) -> RunFolder | None:
+    """Runs an experiment's cells as the flags say.
+
+    Args:
+      config: its resolved settings, JSON values.
+      cells: what to run, `(cells,)`.
+
+    Returns:
+      The finished run's folder; None if there is nothing to judge: after `--dry_run`, in a shard, and in processes
+      that do not lead.
+    """
+    options = run_options()
+    if FLAGS.dry_run:
+        print(plan(cells))
+        return None
+    folder = open_folder(FLAGS.out, config, cells, options)
+    entries = run_cells(folder, cells, options, command=command())
+    if options.share.shards > 1 and options.share.leads:
+        say(
+            f"Shard {options.share.shard} of {options.share.shards} is finished; join them all: "
+            f"python -m experiments.merge --out=FOLDER {FLAGS.out} ..."
+        )
+    return folder if entries else None
 
 
 def numbers(name: str, kind: Callable[[str], float]) -> tuple[float, ...] | None:
@@ -56,11 +106,11 @@ def command() -> str:
     return shlex.join(["python", "-m", module.name if module else sys.argv[0], *sys.argv[1:]])
 
 
-def parse(argv: Sequence[str]) -> list[str]:
-    """Parses flags; what is wrong with them takes one line."""
+def parse(argv: Sequence[str], *, arguments: bool = False) -> list[str]:
+    """Parses flags; what is wrong with them, or `arguments` where there should be none, takes one line."""
     try:
         rest = FLAGS(argv)
-        require(len(rest) == 1, "arguments", " ".join(rest[1:]), "flags start with --; see --helpshort")
+        require(arguments or len(rest) == 1, "arguments", " ".join(rest[1:]), "flags start with --; see --helpshort")
         return rest
     except (flags.Error, ValueError) as error:
         say(f"error: {' '.join(str(error).split())}")
@@ -68,25 +118,45 @@ def parse(argv: Sequence[str]) -> list[str]:
 
 
 def finish(main: Callable[[], None]) -> int:
-    """Runs an experiment once its flags are parsed: a bad argument takes one line, Ctrl-C a word on how to go on.
+    """Runs an experiment once its flags are parsed: what is wrong takes one line, a stop a word on how to go on.
 
     Args:
       main: the experiment.
 
     Returns:
-      The exit code: 0, 2 for a bad argument, 130 for an interrupt.
+      The exit code: 0, 1 if the disk, a file or another process failed, 2 for a bad argument, 128 and the number of
+      the signal if one stopped it.
     """
     try:
         main()
     except ValueError as error:
         if "is not allowed" not in str(error):
             raise
-        say(f"error: --{error}")
+        say(f"error: {'--' if str(error).partition('=')[0] in FLAGS else ''}{error}")
         return 2
-    except KeyboardInterrupt:
-        say(f"\nInterrupted. What is finished stays in {FLAGS.out}; to go on: {command()}")
-        return 130
+    except RunError as error:
+        say(f"error: {error}")
+        return 1
+    except KeyboardInterrupt as stop:
+        what, signum = ("Terminated", stop.signum) if getattr(stop, "signum", 2) != 2 else ("Interrupted", 2)
+        say(f"\n{what}. What is finished stays in {FLAGS.out}; to go on: {command()}")
+        return 128 + signum
     return 0
+
+
+def _run(main: Callable[[], None]) -> None:
+    """Makes JAX ready, alone or with other processes, and runs `main`."""
+    logging.getLogger("jax").setLevel(logging.WARNING)  # absl's app would show jax's notes on absent backends
+
+    def terminate(signum: int, frame: object) -> None:
+        raise Stopped(signum)
+
+    use_all_cores()
+    use_compilation_cache(FLAGS.compilation_cache)
+    if "distributed" in FLAGS and FLAGS.distributed:
+        meet(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
+    signal.signal(signal.SIGTERM, terminate)
+    main()
 
 
 def launch(main: Callable[[], None]) -> None:
@@ -94,9 +164,9 @@ def launch(main: Callable[[], None]) -> None:
 
     def run(argv: Sequence[str]) -> int:
         del argv
-        logging.getLogger("jax").setLevel(logging.WARNING)  # absl's app would show jax's notes on absent backends
-        use_all_cores()
-        use_compilation_cache(FLAGS.compilation_cache)
-        return finish(main)
+        code = finish(lambda: _run(main))
+        if code and jax.distributed.is_initialized():
+            os._exit(code)  # an orderly end would wait for processes that may be gone
+        return code
 
     app.run(run, flags_parser=parse)

@@ -15,7 +15,7 @@ from jaxmyopia.lowrank.claims import judge_claims
 from jaxmyopia.report import page
 from jaxmyopia.report.finished import FinishedRun
 from jaxmyopia.report.plateaus import write_report
-from jaxmyopia.runner.experiment import open_folder, plan, run_cells, say
+from jaxmyopia.runner.session import say
 
 FLAGS = flags.FLAGS
 _LISTS = {"ranks": int, "learning_rates": float, "spectrum": float, "losses": str, "targets": str, "optimizers": str}
@@ -64,13 +64,9 @@ def main() -> None:
     """Runs the cells, judges the claims, writes the report."""
     sweep = sweep_from_flags()
     cells = sweep.cells()
-    if FLAGS.dry_run:
-        print(plan(cells))
+    folder = launch.run_experiment({"experiment": "plateaus", **dataclasses.asdict(sweep)}, cells)
+    if folder is None:
         return
-    config = {"experiment": "plateaus", **dataclasses.asdict(sweep)}
-    settings = {"root_seed": FLAGS.root_seed, "keep_curves": FLAGS.keep_curves}
-    folder = open_folder(FLAGS.out, config, cells, **settings)
-    run_cells(folder, cells, command=launch.command(), **settings)
     run = FinishedRun(folder=folder, cells=cells, thresholds=sweep.thresholds)
     by_target = {target: judge_claims(run.table.where(target=target), sweep.thresholds) for target in sweep.targets}
     folder.write_json(

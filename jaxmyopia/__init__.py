@@ -3,7 +3,8 @@
 
 from jaxmyopia.lowrank.observables import Thresholds
 from jaxmyopia.lowrank.study import LowRank
-from jaxmyopia.runner.run import run
+from jaxmyopia.runner.library import Results, run
+from jaxmyopia.stats.sketch import Sketch
 from jaxmyopia.stats.table import SeedTable
 
-__all__ = ["LowRank", "SeedTable", "Thresholds", "run"]
+__all__ = ["LowRank", "Results", "SeedTable", "Sketch", "Thresholds", "run"]

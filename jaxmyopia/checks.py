@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One wording for refused arguments: the name, the value and what is allowed."""
+"""One wording for refused arguments: the name, the value and what is allowed; one error for what surrounds a run."""
 
 from collections.abc import Iterable
+
+
+class RunError(RuntimeError):
+    """What is wrong around a run, said in one line: its disk, its files, its other processes, and what to do."""
 
 
 def require(ok: bool, name: str, value: object, allowed: str) -> None:

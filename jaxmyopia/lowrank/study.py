@@ -178,3 +178,7 @@ class LowRank:
     def summarise(self, curves: Record) -> dict[str, jax.Array]:
         """One number a seed, `(S,)` each, from the curves `(T, S, ...)`; see `observables.summarise`."""
         return observables.summarise(curves, self.thresholds)
+
+    def bands(self, curves: Record) -> dict[str, jax.Array]:
+        """The loss over the first, `(T, S)`; infinite where it is not finite: such a seed ranks above all others."""
+        return {"relative_loss": jnp.where(jnp.isfinite(curves.loss), curves.loss / curves.loss[:1], jnp.inf)}

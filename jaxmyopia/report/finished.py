@@ -11,6 +11,7 @@ from jaxmyopia.lowrank.observables import Thresholds
 from jaxmyopia.report.figures import COLOURS
 from jaxmyopia.runner.results import RunFolder
 from jaxmyopia.runner.study import Cell
+from jaxmyopia.stats.sketch import Sketch
 from jaxmyopia.stats.table import SeedTable
 
 
@@ -57,9 +58,10 @@ class FinishedRun:
 
     def kept(self, cell: int, name: str, rate: float) -> np.ndarray:
         """An observable of the kept seeds at one rate, `(T, kept, ...)`."""
-        rows = self.rows(cell)
-        curves = self.folder.curves(cell, name)
-        if name == "loss":
-            return curves[:, np.isclose(rows["learning_rate"], rate)]
+        rows, curves = self.rows(cell), self.folder.curves(cell, name)
         keep = rows["seed"] < self.folder.config["keep_curves"]
         return curves[:, np.isclose(rows["learning_rate"][keep], rate)]
+
+    def relative_losses(self, cell: int) -> Sketch:
+        """The losses over the first of all seeds, a group a record and rate `(T, rates)`."""
+        return self.folder.sketch(cell, "relative_loss")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Figures of losses: quantile bands, single seeds with their plateaus, plateau counts, and who reaches zero."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
@@ -25,7 +25,7 @@ def loss_bands(run: FinishedRun) -> Figure:
     """Quantiles of the loss over seeds, `(losses, ranks)` panels, one line an optimiser and rate.
 
     Args:
-      run: the finished run; curves are `(T, S)` a cell.
+      run: the finished run; sketches are `(T, rates)` a cell.
 
     Returns:
       The figure.
@@ -37,7 +37,7 @@ def zero_loss_over_steps(run: FinishedRun) -> Figure:
     """The share of seeds whose loss is zero at each record, `(losses, ranks)` panels, one line an optimiser and rate.
 
     Args:
-      run: the finished run; curves are `(T, S)` a cell.
+      run: the finished run; sketches are `(T, rates)` a cell.
 
     Returns:
       The figure.
@@ -64,32 +64,27 @@ def _by_loss_and_rank(run: FinishedRun, draw: Callable[[FinishedRun, Axes, int, 
     return figure
 
 
-def _relative_losses(run: FinishedRun, cell: int) -> Iterator[tuple[bool, np.ndarray]]:
-    """For each rate of a cell: whether it is the best, and the losses over the first `(T, S)`, infinite once they are
-    not finite: such a seed ranks above all others."""
-    rows, loss = run.rows(cell), run.folder.curves(cell, "loss")
-    relative, best = np.where(np.isfinite(loss), loss / loss[0], np.inf), best_rate(rows)
-    for rate in rows.unique("learning_rate"):
-        yield np.isclose(rate, best), relative[:, np.isclose(rows["learning_rate"], rate)]
+def _rates(run: FinishedRun, cell: int) -> list[tuple[int, bool]]:
+    """The combinations of a cell: their places in its sketches, and whether each has the best rate."""
+    names, best = [name for name, _ in run.cells[cell].sweep], best_rate(run.rows(cell))
+    rates = [values[names.index("learning_rate")] for values in run.cells[cell].combinations]
+    return [(place, bool(np.isclose(rate, best))) for place, rate in enumerate(rates)]
 
 
 def _zero_share(run: FinishedRun, axes: Axes, cell: int, colour: str) -> None:
-    for main, losses in _relative_losses(run, cell):
-        share = (losses < run.thresholds.zero_loss).mean(axis=1)
-        axes.plot(
-            run.cells[cell].record_steps(), share, color=colour, alpha=1 if main else 0.4, lw=1.4 if main else 0.7
-        )
+    steps, share = run.cells[cell].record_steps(), run.relative_losses(cell).share_below(run.thresholds.zero_loss)
+    for place, main in _rates(run, cell):
+        axes.plot(steps, share[:, place], color=colour, alpha=1 if main else 0.4, lw=1.4 if main else 0.7)
     axes.set_ylim(-0.04, 1.04)
 
 
 def _loss_band(run: FinishedRun, axes: Axes, cell: int, colour: str) -> None:
-    steps = run.cells[cell].record_steps()
-    for main, losses in _relative_losses(run, cell):
-        low, middle, high = np.quantile(losses, [0.05, 0.5, 0.95], axis=1, method="nearest")
-        clipped = [np.clip(curve, _FLOOR, 1e3) for curve in (low, middle, high)]
-        axes.plot(steps, clipped[1], color=colour, alpha=1 if main else 0.4, lw=1.4 if main else 0.7)
+    steps, losses = run.cells[cell].record_steps(), run.relative_losses(cell)
+    low, middle, high = (np.clip(losses.quantile(q), _FLOOR, 1e3) for q in (0.05, 0.5, 0.95))
+    for place, main in _rates(run, cell):
+        axes.plot(steps, middle[:, place], color=colour, alpha=1 if main else 0.4, lw=1.4 if main else 0.7)
         if main:
-            axes.fill_between(steps, clipped[0], clipped[2], color=colour, alpha=0.2, lw=0)
+            axes.fill_between(steps, low[:, place], high[:, place], color=colour, alpha=0.2, lw=0)
     axes.set_yscale("log")
     axes.set_ylim(_FLOOR, 1e1)
 

@@ -29,7 +29,12 @@ def _put(tree, value, i: jax.Array):
 
 
 def _blank(shapes, *leading: int):
-    return jax.tree.map(lambda x: jnp.zeros((*leading, *x.shape), x.dtype), shapes)
+    def blank(x: jax.ShapeDtypeStruct) -> jax.Array:
+        if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+            return jnp.broadcast_to(jax.random.key(0), (*leading, *x.shape))
+        return jnp.zeros((*leading, *x.shape), x.dtype)
+
+    return jax.tree.map(blank, shapes)
 
 
 def _in_turn(block: Callable, count: jax.Array, slots: int, *args):
@@ -86,10 +91,13 @@ class Program:
         return per_device(advance, self.mesh)(state, curves, params, count)
 
     def summarise(self, curves, count: jax.Array):
-        """The study's columns, `(D, slots, S)` each."""
+        """The study's columns, `(D, slots, S)` each, and its bands, `(D, slots, points, S)` each."""
+
+        def block(curves):
+            return self.study.summarise(curves), self.study.bands(curves)
 
         def summarise(curves, count):
-            return _in_turn(self.study.summarise, count, self.slots, curves)
+            return _in_turn(block, count, self.slots, curves)
 
         return per_device(summarise, self.mesh)(curves, count)
 
@@ -114,19 +122,29 @@ class Program:
         began, programs = time.monotonic(), {}
         spread = NamedSharding(self.mesh, PartitionSpec("seeds"))
         options = COMPILER_OPTIONS.get(self.mesh.devices.flat[0].platform)
-        for name, (function, arguments) in self.calls(params).items():
+        calls = self.calls(params)
+        for name, (function, arguments) in calls.items():
             donated = (0, 1) if name == "advance" else ()  # it takes over the memory of its state and curves
             jitted = jax.jit(function, out_shardings=spread, donate_argnums=donated)
             programs[name] = jitted.lower(*arguments).compile(options)
-        return Compiled(program=self, seconds=time.monotonic() - began, **programs)
+        shapes = calls["advance"][1][:2]
+        return Compiled(program=self, shapes=shapes, seconds=time.monotonic() - began, **programs)
 
 
 @dataclasses.dataclass(frozen=True)
 class Compiled:
-    """A program's three methods, compiled, and the `seconds` that took. To be called as those of the `Program`."""
+    """A program's three methods, compiled, and the `seconds` that took. To be called as those of the `Program`.
+
+    `shapes`: of states and curves, `(D, slots, ...)`.
+    """
 
     program: Program
+    shapes: tuple
     begin: jax.stages.Compiled
     advance: jax.stages.Compiled
     summarise: jax.stages.Compiled
     seconds: float
+
+    def put(self, tree):
+        """States and curves from the host, `(D, slots, ...)`, each on its device."""
+        return jax.device_put(tree, jax.tree.map(lambda shape: shape.sharding, self.shapes))

@@ -10,13 +10,13 @@ class Progress:
     Args:
       seed_steps: all there is to do, a scalar; what a resumed run finds done is not counted.
       seeds: likewise the seeds (one per cell and combination).
+      show: whether there is anything to see.
     """
 
-    def __init__(self, seed_steps: int, seeds: int):
+    def __init__(self, seed_steps: int, seeds: int, *, show: bool = True):
         self._seeds, self._done = seeds, 0
-        self._bar = tqdm(
-            total=seed_steps, unit="seed-step", unit_scale=True, dynamic_ncols=True, smoothing=0.05, mininterval=0.5
-        )
+        look = {"unit": "seed-step", "unit_scale": True, "dynamic_ncols": True, "smoothing": 0.05, "mininterval": 0.5}
+        self._bar = tqdm(total=seed_steps, disable=not show, **look)
 
     def __enter__(self) -> "Progress":
         return self

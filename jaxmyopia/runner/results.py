@@ -1,20 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The folder of a run: what lies where, written so that a reader never sees half a file.
+"""The folder of a run: what lies where, written so that a reader never sees half a file, and read with its checksums.
 
-  manifest.json          resolved configuration, versions, devices, timing, git revision, status
+  manifest.json          resolved configuration, versions, devices, timing, git revision, status, checksums of the parts
   seeds/part-*.parquet   one row per seed and cell: ids, settings, every summary, `diverged`
-  curves/part-*.npy      `loss` of every lane `(T, lanes)`, other observables of the first seeds `(T, lanes, ...)`
+  curves/part-*.npy      observables of the first seeds, `(T, lanes, ...)`
+  curves/part-*.parquet  sketches: of each curve of the study's `bands`, how many lanes have which value at which record
+  checkpoints/           of parts in flight, while a run lives
   claims.json            claims with their verdicts
   figures/, report.html  see `jaxmyopia.report`
 
-A part is some blocks of one cell. It is finished once its parquet file stands, which is written last.
+A part is some blocks of one cell. It is finished once its mark `seeds/part-*.json`, the checksums of its files, stands;
+the marks end up in the manifest.
 """
 
 import contextlib
+import functools
+import hashlib
 import json
 import os
 import pathlib
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 
@@ -22,36 +28,44 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jaxmyopia.checks import require
+from jaxmyopia.checks import RunError, require
 from jaxmyopia.runner.run import Part
-from jaxmyopia.stats.table import SeedTable
+from jaxmyopia.stats.sketch import Sketch
+from jaxmyopia.stats.table import Columns, SeedTable
 
-_PART = re.compile(r"part-(\d+)-(\d+)\.parquet")
-_ENTRIES = {"manifest.json", "seeds", "curves", "claims.json", "figures", "report.html"}
+FORMAT = 2  # of a run's folder
+_STEM = re.compile(r"part-(\d+)-(\d+)")
+_ENTRIES = {"manifest.json", "seeds", "curves", "checkpoints", "claims.json", "figures", "report.html"}
 
 
 @contextlib.contextmanager
 def _atomic(path: pathlib.Path) -> Iterator[str]:
-    """Gives a temporary name beside `path`, renamed to it on success, gone on failure."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Gives a temporary name beside `path`, on disk and renamed to it on success, gone on failure."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     try:
         os.chmod(name, 0o644)
         yield name
+        with open(name, "rb") as file:
+            os.fsync(file.fileno())
         os.replace(name, path)
     except BaseException:
         pathlib.Path(name).unlink(missing_ok=True)
         raise
 
 
-def _differences(old: object, new: object, path: str = "") -> Iterator[str]:
-    """The leaves in which two JSON values differ, as `path: old, now new`."""
+def _checksum(path: pathlib.Path | str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def differences(old: object, new: object, path: str = "") -> Iterator[str]:
+    """The leaves in which two JSON values of any shape differ, as `path: old, now new`."""
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         old, new = (dict(enumerate(value)) for value in (old, new))
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
-            yield from _differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
+            yield from differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
     elif old != new:
         yield f"{path}: {json.dumps(old)}, now {json.dumps(new)}"
 
@@ -81,13 +95,12 @@ class RunFolder:
     def __init__(self, path: str | os.PathLike, config: dict[str, object]):
         require(str(path) != "", "out", path, "must be a folder")
         self.path = pathlib.Path(path)
-        self.config = json.loads(json.dumps(config))
+        self.config = json.loads(json.dumps({"format": FORMAT, **config}))
         try:
             self._open()
         except OSError as error:
-            raise ValueError(
-                f"out={str(path)!r} is not allowed: must be a folder that can be written ({error.strerror})"
-            ) from None
+            allowed = f"must be a folder that can be written ({error.strerror})"
+            raise ValueError(f"out={str(path)!r} is not allowed: {allowed}") from None
 
     def _open(self) -> None:
         names = [entry.name for entry in self.path.iterdir()] if self.path.is_dir() else []
@@ -96,23 +109,23 @@ class RunFolder:
             ours = "manifest.json" in names
             require(ours, "out", str(self.path), f"must be a new folder or that of a run, but it holds {foreign}")
             # Flags before what follows from them: the cells lie deeper.
-            differing = sorted(_differences(self.manifest["config"], self.config), key=lambda text: text.count("."))
+            differing = sorted(differences(self.manifest["config"], self.config), key=lambda text: text.count("."))
             shown = "; ".join(differing[:3]) + (f"; and {len(differing) - 3} more" if len(differing) > 3 else "")
             allowed = f"it holds a run of another configuration ({shown}); choose another folder"
             require(not differing, "out", str(self.path), allowed)
         self.path.mkdir(parents=True, exist_ok=True)
         with _atomic(self.path / ".probe"):
             pass
-        (self.path / ".probe").unlink()
+        (self.path / ".probe").unlink(missing_ok=True)
 
     @property
     def manifest(self) -> dict[str, object]:
-        """The manifest as it stands on disk."""
-        return json.loads((self.path / "manifest.json").read_text())
+        """The manifest as it stands on disk; empty before the first is written."""
+        return read_manifest(self.path)
 
     def write_manifest(self, **entries: object) -> None:
-        """Writes the manifest: the configuration and the `entries`, JSON values of any shape."""
-        self.write_json("manifest.json", {"config": self.config} | entries)
+        """Writes the manifest: the configuration, the `entries`, JSON values of any shape, and the finished parts."""
+        self.write_json("manifest.json", {"config": self.config} | entries | {"parts": self.marks()})
 
     def write_json(self, name: str, value: object) -> None:
         """Writes a JSON file; `value` of any shape, numbers that JSON lacks become null."""
@@ -120,51 +133,186 @@ class RunFolder:
 
     def write_text(self, name: str, text: str) -> None:
         """Writes a text file of the folder, any length."""
-        with _atomic(self.path / name) as temporary:
-            pathlib.Path(temporary).write_text(text, encoding="utf-8")
+        self.write_with(name, lambda temporary: pathlib.Path(temporary).write_text(text, encoding="utf-8"))
 
-    def write_with(self, name: str, write: Callable[[str], None]) -> None:
-        """Writes a file of any shape by a function that takes the temporary name."""
-        with _atomic(self.path / name) as temporary:
-            write(temporary)
+    def write_with(self, name: str, write: Callable[[str], None]) -> str:
+        """Writes a file of any shape by a function that takes the temporary name; returns its checksum.
 
-    def finished(self, cell: int) -> frozenset[int]:
-        """The parts of a cell (scalar index) that stand."""
-        matches = (_PART.fullmatch(path.name) for path in (self.path / "seeds").glob("part-*.parquet"))
-        return frozenset(int(match[2]) for match in matches if match and int(match[1]) == cell)
+        Raises:
+          RunError: if it cannot be written, the disk being full or the folder gone.
+        """
+        path = self.path / name
+        try:
+            if path.parent != self.path:
+                path.parent.mkdir(exist_ok=True)
+            with _atomic(path) as temporary:
+                write(temporary)
+                checksum = _checksum(temporary)
+        except OSError as error:
+            what = "the folder has vanished" if not self.path.is_dir() else error.strerror or str(error)
+            raise RunError(f"{path} could not be written ({what}); what is finished stays") from error
+        return checksum
+
+    def marks(self) -> dict[str, dict[str, str]]:
+        """The finished parts, in order: name -> checksums of its files."""
+        found = dict(self.manifest.get("parts", {}))
+        for path in (self.path / "seeds").glob("part-*.json"):
+            found[path.stem] = json.loads(path.read_text())
+        return dict(sorted(found.items()))
+
+    def finished(self) -> frozenset[tuple[int, int]]:
+        """The parts that stand, as pairs of cell and part."""
+        matches = (_STEM.fullmatch(stem) for stem in self.marks())
+        return frozenset((int(match[1]), int(match[2])) for match in matches)
+
+    def sweep(self) -> None:
+        """Puts the marks into the manifest and deletes them, with what killed writers left."""
+        self.write_manifest(**{name: entry for name, entry in self.manifest.items() if name not in ("config", "parts")})
+        left = (path for name in _ENTRIES for path in self.path.glob(f".{name}.*"))
+        for path in [*self.path.glob("seeds/part-*.json"), *self.path.glob("*/.part-*"), *left]:
+            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            shutil.rmtree(self.path / "checkpoints")
+
+    def damaged(self) -> dict[str, list[str]]:
+        """The files that are missing, cut short or altered: part -> their names."""
+        found = {}
+        for stem, files in self.marks().items():
+            wrong = [name for name, checksum in files.items() if not self._is_whole(name, checksum)]
+            if wrong:
+                found[stem] = wrong
+        return found
+
+    def _is_whole(self, name: str, checksum: str) -> bool:
+        path = self.path / name
+        return path.is_file() and _checksum(path) == checksum
+
+    def forget(self, stems: list[str]) -> None:
+        """Takes parts, `(m,)` names, for not finished; their files will be written again."""
+        entries = self.manifest
+        for stem in stems:
+            (self.path / "seeds" / f"{stem}.json").unlink(missing_ok=True)
+            entries.get("parts", {}).pop(stem, None)
+        self.write_json("manifest.json", entries)
 
     def write_part(self, cell: int, settings: dict[str, object], part: Part) -> None:
-        """Writes one part: curves first, then the rows, which make it count.
+        """Writes one part: curves first, then the rows, then the mark, which makes it count.
 
         Args:
           cell: the cell's index, a scalar.
           settings: static columns, one value for all `(lanes,)` rows.
           part: the finished part.
         """
-        stem = f"part-{cell:03d}-{part.index:05d}"
-        for name, leaf in {**part.kept, "loss": part.loss}.items():
-            with _atomic(self.path / "curves" / f"{stem}.{name}.npy") as temporary, open(temporary, "wb") as file:
-                np.save(file, leaf, allow_pickle=False)
+        stem, files = f"part-{cell:03d}-{part.index:05d}", {}
+
+        def write(name: str, how: Callable[[str], None]) -> None:
+            files[name] = self.write_with(name, how)
+
+        for name, leaf in part.kept.items():
+            write(f"curves/{stem}.{name}.npy", lambda path, leaf=leaf: _save_array(path, leaf))
+        for name, sketch in part.sketches.items():
+            columns = {"group": sketch.group, "bucket": sketch.bucket, "count": sketch.count}
+            table = pa.table(columns, metadata={"shape": json.dumps(sketch.shape)})
+            write(f"curves/{stem}.{name}.parquet", lambda path, table=table: pq.write_table(table, path))
         rows = len(part.rows["seed"])
         columns = {"cell": np.full(rows, cell)} | {name: [value] * rows for name, value in settings.items()} | part.rows
-        with _atomic(self.path / "seeds" / f"{stem}.parquet") as temporary:
-            pq.write_table(pa.table(columns), temporary)
+        write(f"seeds/{stem}.parquet", lambda path: pq.write_table(pa.table(columns), path))
+        self.write_json(f"seeds/{stem}.json", files)
+
+    def _parts(self, ending: str, cell: int | None = None) -> list[pathlib.Path]:
+        """The finished parts' files with an ending, in order of cell and part; each is whole."""
+        paths = []
+        for stem, files in self.marks().items():
+            if cell is None or stem.startswith(f"part-{cell:03d}-"):
+                paths += [(self.path / name, files[name]) for name in files if name.endswith(f"{stem}{ending}")]
+        for path, checksum in paths:
+            if (path, checksum) not in self._whole:
+                if not self._is_whole(str(path.relative_to(self.path)), checksum):
+                    raise RunError(f"{path} is damaged or missing; add --repair to the command to compute it again")
+                self._whole.add((path, checksum))
+        return [path for path, _ in paths]
+
+    @functools.cached_property
+    def _whole(self) -> set[tuple[pathlib.Path, str]]:
+        """The files whose checksums have been found right."""
+        return set()
 
     def table(self) -> SeedTable:
-        """All rows, in order of cell, part and lane: columns `(rows,)`; NaN where a cell lacks a number."""
-        parts = sorted((self.path / "seeds").glob("part-*.parquet"))
-        table = pa.concat_tables([pq.read_table(part) for part in parts], promote_options="default")
-        return SeedTable({name: table[name].to_numpy() for name in table.column_names})
+        """All rows, in order of cell, part and lane: columns `(rows,)`, read when asked for; NaN where a cell lacks a
+        number.
+
+        Raises:
+          RunError: if a file is damaged.
+        """
+        parts = [(path, pq.read_schema(path)) for path in self._parts(".parquet") if path.parent.name == "seeds"]
+        names = dict.fromkeys(name for _, schema in parts for name in schema.names)
+
+        def read(name: str) -> np.ndarray:
+            pieces = [pq.read_table(path, columns=[name] if name in schema.names else []) for path, schema in parts]
+            return pa.concat_tables(pieces, promote_options="default")[name].to_numpy()
+
+        return SeedTable(Columns(names, read))
+
+    def names(self, cell: int, ending: str) -> list[str]:
+        """The names `(m,)` of a cell's curves (ending `.npy`) or sketches (`.parquet`)."""
+        found = {}
+        for stem, files in self.marks().items():
+            if stem.startswith(f"part-{cell:03d}-"):
+                curves = (name for name in files if name.startswith("curves/") and name.endswith(ending))
+                found |= dict.fromkeys(name.removeprefix(f"curves/{stem}.").removesuffix(ending) for name in curves)
+        return list(found)
 
     def curves(self, cell: int, name: str) -> np.ndarray:
-        """One observable of a cell, its parts side by side.
+        """One observable of the kept seeds of a cell, its parts side by side.
 
         Args:
           cell: the cell's index.
-          name: `loss`, or a field of the study's record.
+          name: a field of the study's record.
 
         Returns:
-          `(T, lanes, ...)`: every lane in the table's order for `loss`, those of the kept seeds for the others.
+          `(T, lanes kept, ...)`, in the table's order.
+
+        Raises:
+          RunError: if a file is damaged.
         """
-        parts = sorted((self.path / "curves").glob(f"part-{cell:03d}-*.{name}.npy"))
-        return np.concatenate([np.load(part, allow_pickle=False) for part in parts], axis=1)
+        return np.concatenate([np.load(part, allow_pickle=False) for part in self._parts(f".{name}.npy", cell)], axis=1)
+
+    def sketch(self, cell: int, name: str) -> Sketch:
+        """The sketch of one curve over all seeds of a cell.
+
+        Args:
+          cell: the cell's index.
+          name: of the study's `bands`.
+
+        Returns:
+          The `Sketch`, a group for each record and combination of settings `(T, combinations)`.
+
+        Raises:
+          RunError: if a file is damaged.
+        """
+        merged = None
+        for path in self._parts(f".{name}.parquet", cell):
+            read = pq.read_table(path)
+            shape = tuple(json.loads(read.schema.metadata[b"shape"]))
+            sketch = Sketch(*(read[column].to_numpy() for column in ("group", "bucket", "count")), shape)
+            merged = sketch if merged is None else Sketch.merged([merged, sketch])
+        return merged
+
+
+def _save_array(path: str, leaf: np.ndarray) -> None:
+    with open(path, "wb") as file:
+        np.save(file, leaf, allow_pickle=False)
+
+
+def read_manifest(path: str | os.PathLike) -> dict[str, object]:
+    """The manifest of a run's folder, JSON values of any shape; empty if it has none.
+
+    Raises:
+      RunError: if it is damaged.
+    """
+    try:
+        return json.loads((pathlib.Path(path) / "manifest.json").read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        raise RunError(f"{path}/manifest.json is damaged: it is not JSON; choose another folder") from None

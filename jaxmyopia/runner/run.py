@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a cell part by part: chunks of steps in compiled programs, a Python loop between them.
+"""Runs a cell part by part: chunks of steps in compiled programs, a Python loop between them with room for a pause.
 
 A part is some blocks of the cell, dealt to the devices in turn. What a lane gives depends on the study, the root seed,
 its seed and its settings alone: a block has one fixed, padded size and is computed by itself, so that no bit of a lane
@@ -12,15 +12,16 @@ import dataclasses
 import functools
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
 
+from jaxmyopia.runner.checkpoints import InFlight, from_host, to_host
 from jaxmyopia.runner.mesh import seed_mesh
 from jaxmyopia.runner.program import Compiled, Program
-from jaxmyopia.runner.study import Cell, Study
-from jaxmyopia.stats.table import SeedTable
+from jaxmyopia.runner.study import Cell
+from jaxmyopia.stats.sketch import Sketch
 
 _CHUNK_SECONDS = 1.0  # how often the Python loop gets a word in
 # Bytes of states and curves in a part: all that a run holds, however many seeds it has.
@@ -33,14 +34,14 @@ _FEWEST_BLOCKS = 8  # a part, so that several devices have work
 class Part:
     """Some finished blocks of a cell.
 
-    `index`: the part's place in the cell. `rows`: columns `(lanes,)`. `loss`: `(T, lanes)`. `kept`: every leaf of the
-    record, `(T, lanes kept, ...)`, for the lanes of the first seeds.
+    `index`: the part's place in the cell. `rows`: columns `(lanes,)`. `kept`: every leaf of the record,
+    `(T, lanes kept, ...)`, for the lanes of the first seeds. `sketches`: of the study's `bands`, over all lanes.
     """
 
     index: int
     rows: dict[str, np.ndarray]
-    loss: np.ndarray
     kept: dict[str, np.ndarray]
+    sketches: dict[str, Sketch]
 
 
 def _params_of_a_block(cell: Cell):
@@ -106,55 +107,112 @@ def _compile(program: Program, tree: jax.tree_util.PyTreeDef, shapes: tuple[jax.
     return program.compile(jax.tree.unflatten(tree, shapes))
 
 
-def _advance_all(cell: Cell, advance: Callable, state, curves, params, count, tick: Callable[[int], None]):
-    """Runs all chunks of a part; `tick(steps)` after each."""
-    record_steps = cell.record_steps()
-    waits = np.diff(record_steps, prepend=0).astype(np.int32)
-    start, step_seconds = 0, None
-    while start < len(record_steps):
-        done = record_steps[start - 1] if start else 0
-        reach = done + (_CHUNK_SECONDS / step_seconds if step_seconds else 1)
-        stop = max(start + 1, int(np.searchsorted(record_steps, reach, side="right")))
-        began = time.monotonic()
-        span = np.asarray([start, stop], np.int32)
-        state, curves = jax.block_until_ready(advance(state, curves, params, count, waits, span))
-        steps = int(record_steps[stop - 1] - done)
-        step_seconds = (time.monotonic() - began) / max(steps, 1)
-        start = stop
-        tick(steps)
-    return curves
+def _no_pause(record: int, take: Callable[[], InFlight]) -> None:
+    """Between chunks nothing happens."""
 
 
-def _run_part(
-    cell: Cell, compiled: Compiled, root: jax.Array, index: int, keep: int, tick: Callable[[int], None]
-) -> Part:
-    real, size = lanes_of_part(cell, index), cell.study.block
-    devices, slots = compiled.program.mesh.size, compiled.program.slots
-    # Block j goes to slot j // D of device j % D. Padding, within a block and of empty slots, has the last lane.
-    blocks = -(-len(real) // size)
-    lanes = real[0] + np.arange(devices * slots * size).reshape(slots, devices, size).swapaxes(0, 1)
-    lanes = np.minimum(lanes, real[-1])
-    count = np.asarray([len(range(device, blocks, devices)) for device in range(devices)], np.int32)
-    params = cell.study.params(**cell.columns(lanes.ravel()))
-    params = jax.tree.map(lambda x: np.asarray(x).reshape(lanes.shape), params)
-    state, curves = compiled.begin(root, cell.seed_of(lanes).astype(np.uint32), params, count)
-    # A tick counts real lanes only, so that the progress bar ends where it should.
-    curves = _advance_all(cell, compiled.advance, state, curves, params, count, lambda steps: tick(steps * len(real)))
-    summary, curves = jax.device_get((compiled.summarise(curves, count), curves))
+@dataclasses.dataclass(frozen=True)
+class PartRun:
+    """How one part is run: scalars `index` of the part, `root_seed`, and `keep`, how many seeds keep whole curves.
 
-    def gather(leaf: np.ndarray, axis: int) -> np.ndarray:
-        """From `(D, slots, ...)` to the real lanes, side by side on `axis` of what follows the slots."""
-        joined = np.concatenate([leaf[j % devices, j // devices] for j in range(blocks)], axis=axis)
-        return np.take(joined, np.arange(len(real)), axis=axis)
+    `tick(seed_steps)` is called after each chunk, and `pause(record, take)`, from which a run may be stopped; `take()`
+    gives what a checkpoint holds. `resume`: such a checkpoint.
+    """
 
-    rows = {"seed": cell.seed_of(real)} | cell.columns(real)
-    rows |= {name: gather(column, 0) for name, column in summary.items()}
-    kept = rows["seed"] < keep
-    leaves = {field.name: getattr(curves, field.name) for field in dataclasses.fields(curves)}
-    curves = {name: gather(leaf, 1) for name, leaf in leaves.items() if leaf.ndim > 3}
-    return Part(
-        index=index, rows=rows, loss=curves["loss"], kept={name: leaf[:, kept] for name, leaf in curves.items()}
-    )
+    cell: Cell
+    compiled: Compiled
+    index: int
+    root_seed: int
+    keep: int = 0
+    tick: Callable[[int], None] = lambda seed_steps: None
+    pause: Callable[[int, Callable[[], InFlight]], None] = _no_pause
+    resume: InFlight | None = None
+
+    def __call__(self) -> Part:
+        """Runs it: arrays `(lanes,)` and `(T, lanes, ...)`."""
+        state, curves, params, count = self._begin()
+        curves = self._advance_all(state, curves, params, count)
+        summary, bands = self.compiled.summarise(curves, count)
+        return self._part(*jax.device_get((summary, bands, curves)))
+
+    @functools.cached_property
+    def _real(self) -> np.ndarray:
+        return lanes_of_part(self.cell, self.index)
+
+    @property
+    def _blocks(self) -> int:
+        return -(-len(self._real) // self.cell.study.block)
+
+    def _begin(self):
+        """States, curves, params and counts, as the programs take them: `(D, slots, ...)`."""
+        cell, devices, slots = self.cell, self.compiled.program.mesh.size, self.compiled.program.slots
+        # Block j goes to slot j // D of device j % D. Padding, within a block and of empty slots, has the last lane.
+        lanes = np.arange(devices * slots * cell.study.block).reshape(slots, devices, -1).swapaxes(0, 1)
+        lanes = np.minimum(self._real[0] + lanes, self._real[-1])
+        count = np.asarray([len(range(device, self._blocks, devices)) for device in range(devices)], np.int32)
+        params = cell.study.params(**cell.columns(lanes.ravel()))
+        params = jax.tree.map(lambda x: np.asarray(x).reshape(lanes.shape), params)
+        if self.resume is None:
+            seeds = cell.seed_of(lanes).astype(np.uint32)
+            state, curves = self.compiled.begin(jax.random.key(self.root_seed), seeds, params, count)
+        else:
+            spread = [self._spread(leaf) for leaf in self.resume.leaves]
+            state, curves = self.compiled.put(from_host(spread, self.compiled.shapes))
+        return state, curves, params, count
+
+    def _gather(self, leaf: np.ndarray) -> np.ndarray:
+        """From `(D, slots, ...)` to `(blocks, ...)`."""
+        return leaf.swapaxes(0, 1).reshape(leaf.shape[0] * leaf.shape[1], *leaf.shape[2:])[: self._blocks]
+
+    def _spread(self, leaf: np.ndarray) -> np.ndarray:
+        """From `(blocks, ...)` to `(D, slots, ...)`, blank where no block is."""
+        devices, slots = self.compiled.program.mesh.size, self.compiled.program.slots
+        whole = np.zeros((devices * slots, *leaf.shape[1:]), leaf.dtype)
+        whole[: len(leaf)] = leaf
+        return whole.reshape(slots, devices, *leaf.shape[1:]).swapaxes(0, 1)
+
+    def _advance_all(self, state, curves, params, count):
+        """Runs all chunks that are left; a tick counts real lanes only, so that progress ends where it should."""
+        record_steps, start = self.cell.record_steps(), self.resume.record if self.resume else 0
+        waits, step_seconds = np.diff(record_steps, prepend=0).astype(np.int32), None
+        if start:
+            self.tick(int(record_steps[start - 1]) * len(self._real))
+        while start < len(record_steps):
+            done = record_steps[start - 1] if start else 0
+            reach = done + (_CHUNK_SECONDS / step_seconds if step_seconds else 1)
+            stop = max(start + 1, int(np.searchsorted(record_steps, reach, side="right")))
+            began, span = time.monotonic(), np.asarray([start, stop], np.int32)
+            state, curves = self.compiled.advance(state, curves, params, count, waits, span)
+            jax.block_until_ready((state, curves))
+            steps, start = int(record_steps[stop - 1] - done), stop
+            step_seconds = (time.monotonic() - began) / max(steps, 1)
+            self.tick(steps * len(self._real))
+            take = functools.partial(self._take, start, state, curves)
+            self.pause(start, take)
+        return curves
+
+    def _take(self, record: int, state, curves) -> InFlight:
+        return InFlight(record=record, leaves=[self._gather(leaf) for leaf in to_host((state, curves))])
+
+    def _part(self, summary, bands, curves) -> Part:
+        real, cell = self._real, self.cell
+
+        def lanes(leaf: np.ndarray, axis: int) -> np.ndarray:
+            """From `(D, slots, ...)` to the real lanes, side by side on `axis` of what follows the slots."""
+            return np.take(np.concatenate(self._gather(leaf), axis=axis), np.arange(len(real)), axis=axis)
+
+        rows = {"seed": cell.seed_of(real)} | cell.columns(real)
+        rows |= {name: lanes(column, 0) for name, column in summary.items()}
+        kept = rows["seed"] < self.keep
+        leaves = {field.name: getattr(curves, field.name) for field in dataclasses.fields(curves)}
+        by_seed = {name: leaf for name, leaf in leaves.items() if leaf.ndim > 3}  # others all seeds share
+        columns = len(cell.combinations)
+        return Part(
+            index=self.index,
+            rows=rows,
+            kept={name: lanes(leaf, 1)[:, kept] for name, leaf in by_seed.items()} if kept.any() else {},
+            sketches={name: Sketch.of(lanes(leaf, 1), real % columns, columns) for name, leaf in bands.items()},
+        )
 
 
 def run_parts(
@@ -164,7 +222,6 @@ def run_parts(
     keep_curves: int = 0,
     skip: frozenset[int] = frozenset(),
     tick: Callable[[int], None] = lambda seed_steps: None,
-    compiled: Compiled | None = None,
 ) -> Iterator[Part]:
     """Runs a cell part by part, each on all devices.
 
@@ -174,39 +231,11 @@ def run_parts(
       keep_curves: the seeds 0, 1, ... whose whole curves are kept.
       skip: indices of parts that are not wanted.
       tick: called with the number of seed-steps done since the last call.
-      compiled: what `compile_cell` made of the cell, if that was done ahead.
 
     Yields:
       Finished `Part`s, arrays `(lanes,)` and `(T, lanes, ...)`.
     """
-    root, compiled = jax.random.key(root_seed), compiled or compile_cell(cell)
+    compiled = compile_cell(cell)
     for index in range(parts(cell)):
         if index not in skip:
-            yield _run_part(cell, compiled, root, index, keep_curves, tick)
-
-
-def run(study: Study, *, seeds: int, steps: int, root_seed: int = 0, **sweep: float | Sequence[float]) -> SeedTable:
-    """Runs one study in memory.
-
-    >>> from jaxmyopia import LowRank, run
-    >>> table = run(LowRank(n=10, rank=1), seeds=8, steps=300, learning_rate=0.03, init_scale=1e-3)
-    >>> len(table), bool((table["loss_ratio"] < 1e-6).all())
-    (8, True)
-
-    Args:
-      study: what to run.
-      seeds: how many seeds S.
-      steps: how many steps T.
-      root_seed: the root of every seed's key.
-      **sweep: the study's dynamic settings, each a number or a sequence; every combination is run.
-
-    Returns:
-      A `SeedTable`, one row a seed and combination.
-
-    Raises:
-      ValueError: if an argument is not allowed.
-    """
-    values = {name: tuple(np.atleast_1d(value).tolist()) for name, value in sweep.items()}
-    cell = Cell(study=study, sweep=tuple(values.items()), seeds=seeds, steps=steps)
-    found = [part.rows for part in run_parts(cell, root_seed=root_seed)]
-    return SeedTable({name: np.concatenate([rows[name] for rows in found]) for name in found[0]})
+            yield PartRun(cell, compiled, index, root_seed, keep_curves, tick)()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The protocol between studies and the runner: a study is four pure functions over S seeds."""
+"""The protocol between studies and the runner: a study is a few pure functions over S seeds."""
 
 import dataclasses
 import itertools
@@ -40,10 +40,13 @@ class Study(Protocol[State, Params, Record]):
         """One step of all S seeds."""
 
     def observe(self, state: State, params: Params) -> Record:
-        """What one record point keeps: leaves `(S, ...)`, or scalars that all seeds share. Has a field `loss`."""
+        """What one record point keeps, a chex dataclass: leaves `(S, ...)`, or scalars that all seeds share."""
 
     def summarise(self, curves: Record) -> dict[str, chex.Array]:
         """One number a seed `(S,)` from curves `(T, S, ...)`; `diverged` among them."""
+
+    def bands(self, curves: Record) -> dict[str, chex.Array]:
+        """Curves `(T, S)` whose distribution over all seeds is kept at every record, from curves `(T, S, ...)`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +70,7 @@ class Cell:
         require(self.records >= 4, "records", self.records, "must be at least 4")
         for name, values in self.sweep:
             require(0 < len(set(values)) == len(values), name, values, "must be values without repeats, at least one")
-        self.study.params(**self.columns(np.arange(self.lanes)))  # refuses settings that are not allowed
+        self.study.params(**self.columns(np.arange(len(self.combinations))))  # refuses what is not allowed
 
     @property
     def combinations(self) -> list[tuple[float, ...]]:

@@ -2,15 +2,36 @@
 """A table with one row per seed and cell, and the pairing of its rows by seed."""
 
 import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
+
+
+class Columns(Mapping[str, np.ndarray]):
+    """Columns `(rows,)` that are made when they are asked for, and then kept: of a wide table few are needed."""
+
+    def __init__(self, names: Iterable[str], make: Callable[[str], np.ndarray]):
+        self._names, self._make, self._made = dict.fromkeys(names), make, {}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._made:
+            self._made[name] = self._make(name)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 @dataclasses.dataclass(frozen=True)
 class SeedTable:
     """Columns `(rows,)` of equal length, a column `seed` among them. A column that a row lacks holds NaN there."""
 
-    columns: dict[str, np.ndarray]
+    columns: Mapping[str, np.ndarray]
 
     def __len__(self) -> int:
         return len(self.columns["seed"])
@@ -24,7 +45,7 @@ class SeedTable:
         for name, value in equals.items():
             column = self.columns[name]
             keep &= np.isclose(column, value, rtol=1e-5, atol=0) if isinstance(value, float) else column == value
-        return SeedTable({name: column[keep] for name, column in self.columns.items()})
+        return SeedTable(Columns(self.columns, lambda name: self.columns[name][keep]))
 
     def unique(self, name: str) -> list:
         """The sorted distinct values of a column."""

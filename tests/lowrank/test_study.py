@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxmyopia.lowrank.study import LowRank
-from jaxmyopia.runner.run import run
+from jaxmyopia.runner.library import run
 
 N, RANK, SEEDS = 5, 2, 5
 init = jax.jit(LowRank.init, static_argnums=0)
@@ -71,7 +71,8 @@ def test_one_seed_is_a_batch_too():
 
 
 def test_a_rate_far_too_high_diverges_and_its_neighbour_does_not():
-    table = run(LowRank(n=N, rank=RANK), seeds=4, steps=400, learning_rate=(0.02, 30.0), init_scale=0.5)
+    study = LowRank(n=N, rank=RANK)
+    table = run(study, seeds=4, steps=400, progress=False, learning_rate=(0.02, 30.0), init_scale=0.5).table
     pairs = set(zip(table["seed"].tolist(), table["learning_rate"].tolist(), strict=True))
     assert len(table) == 8 and pairs == {(seed, rate) for seed in range(4) for rate in (0.02, 30.0)}
     wild, tame = table.where(learning_rate=30.0), table.where(learning_rate=0.02)

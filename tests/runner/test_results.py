@@ -6,11 +6,14 @@ import json
 import numpy as np
 import pytest
 
+from jaxmyopia.checks import RunError
 from jaxmyopia.lowrank.study import LowRank
 from jaxmyopia.runner.experiment import open_folder, run_cells
 from jaxmyopia.runner.results import RunFolder
 from jaxmyopia.runner.run import run_parts
+from jaxmyopia.runner.session import RunOptions
 from jaxmyopia.runner.study import Cell
+from jaxmyopia.stats.sketch import Sketch
 
 SWEEP = (("learning_rate", (0.003, 0.03)), ("init_scale", (0.5,)))
 
@@ -21,10 +24,9 @@ def small_cells(**changes):
 
 
 def go(path, cells, **changes):
-    settings = {"root_seed": 3, "keep_curves": 2} | changes
-    folder = open_folder(str(path), {"experiment": "test"}, cells, **settings)
-    entries = run_cells(folder, cells, command="the command", **settings)
-    return folder, entries
+    options = RunOptions(**{"root_seed": 3, "keep_curves": 2, "progress": False} | changes)
+    folder = open_folder(str(path), {"experiment": "test"}, cells, options)
+    return folder, run_cells(folder, cells, options, command="the command")
 
 
 def test_a_run_reads_back_as_its_parts(tmp_path):
@@ -37,7 +39,12 @@ def test_a_run_reads_back_as_its_parts(tmp_path):
         parts = list(run_parts(cell, root_seed=3, keep_curves=2))
         rows = table.where(cell=index)
         np.testing.assert_array_equal(rows["loss_ratio"], np.concatenate([b.rows["loss_ratio"] for b in parts]))
-        np.testing.assert_array_equal(folder.curves(index, "loss"), np.concatenate([b.loss for b in parts], axis=1))
+        kept = [b.kept["loss"] for b in parts if b.kept]
+        np.testing.assert_array_equal(folder.curves(index, "loss"), np.concatenate(kept, axis=1))
+        merged = Sketch.merged([b.sketches["relative_loss"] for b in parts])
+        read = folder.sketch(index, "relative_loss")
+        for name in ("group", "bucket", "count"):
+            np.testing.assert_array_equal(getattr(read, name), getattr(merged, name))
         kept = folder.curves(index, "align_a")
         assert kept.shape[1] == 2 * len(cell.combinations)
         assert kept.shape[2:] == (cell.study.rank, cell.study.rank)
@@ -59,7 +66,8 @@ def test_an_interrupted_run_keeps_what_is_finished_and_ends_with_the_same_bytes(
         go(tmp_path / "cut", cells)
     interrupted = json.loads((tmp_path / "cut" / "manifest.json").read_text())
     assert interrupted["status"] == "interrupted"
-    finished = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cut" / "seeds").iterdir()}
+    parts = (tmp_path / "cut" / "seeds").glob("*.parquet")
+    finished = {path.name: path.stat().st_mtime_ns for path in parts}
     assert len(finished) == 3
     monkeypatch.setattr(RunFolder, "write_part", write)
     resumed, _ = go(tmp_path / "cut", cells)
@@ -80,7 +88,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
             file.write("half")
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(RunError, match=r"claims.json could not be written \(No space left on device\)"):
         folder.write_with("claims.json", fail)
     assert [path.name for path in folder.path.iterdir()] == ["claims.json"]
     assert (folder.path / "claims.json").read_text() == "old"

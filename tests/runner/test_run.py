@@ -16,6 +16,7 @@ from jaxmyopia.lowrank.study import LowRank
 from jaxmyopia.runner import run as runner
 from jaxmyopia.runner.run import Part, parts, run_parts
 from jaxmyopia.runner.study import Cell
+from jaxmyopia.stats.sketch import Sketch
 
 # An odd side, so that vector registers do not divide anything evenly, and a loss with exponentials.
 STUDY = LowRank(n=5, rank=2, loss="cross_entropy", optimizer="adam")
@@ -49,14 +50,14 @@ def on_devices(monkeypatch, count: int) -> None:
 
 
 def bytes_by_lane(found: list[Part]) -> dict[tuple[float, ...], bytes]:
-    """Everything that a run gives of each (seed, rate, scale): its row, its losses and its curves."""
+    """Everything that a run gives of each (seed, rate, scale): its row and its curves."""
     lanes = {}
     for block in found:
         for lane, seed in enumerate(block.rows["seed"]):
             identity = (int(seed), *(float(block.rows[name][lane]) for name, _ in SWEEP))
             assert identity not in lanes
             row = [block.rows[name][lane] for name in sorted(block.rows)]
-            curves = [block.loss[:, lane], *(block.kept[name][:, lane] for name in sorted(block.kept))]
+            curves = [block.kept[name][:, lane] for name in sorted(block.kept)]
             lanes[identity] = b"".join(np.ascontiguousarray(x).tobytes() for x in row + curves)
     return lanes
 
@@ -173,18 +174,32 @@ def test_rows_say_what_the_curves_show(monkeypatch):
     on_devices(monkeypatch, 1)
     kept = 0
     for block in run_parts(cell(25), root_seed=7, keep_curves=15):
-        seeds = block.rows["seed"]
-        assert block.loss.shape == (len(cell(25).record_steps()), len(seeds))
-        np.testing.assert_array_equal(block.rows["initial_loss"], block.loss[0])
-        np.testing.assert_allclose(block.rows["loss_ratio"], block.loss[-1] / block.loss[0], rtol=1e-6)
+        first = block.rows["seed"] < 15
         curves = block.kept
-        np.testing.assert_array_equal(curves["loss"], block.loss[:, seeds < 15])
+        if not first.any():
+            assert not curves
+            continue
+        assert curves["loss"].shape == (len(cell(25).record_steps()), first.sum())
+        np.testing.assert_array_equal(block.rows["initial_loss"][first], curves["loss"][0])
+        np.testing.assert_allclose(block.rows["loss_ratio"][first], curves["loss"][-1] / curves["loss"][0], rtol=1e-6)
         best = (curves["align_a"][-1].max(axis=1) + curves["align_b"][-1].max(axis=1)).mean(axis=1) / 2
-        np.testing.assert_allclose(block.rows["final_alignment"][seeds < 15], best, rtol=1e-6)
+        np.testing.assert_allclose(block.rows["final_alignment"][first], best, rtol=1e-6)
         kept += curves["loss"].shape[1]
         for name, values in SWEEP:
             assert set(block.rows[name].tolist()) == set(values)
     assert kept == 15 * 3
+
+
+def test_sketches_hold_every_lane_under_its_combination(monkeypatch):
+    on_devices(monkeypatch, 1)
+    found = list(run_parts(cell(25), root_seed=7, keep_curves=KEEP))
+    sketch = Sketch.merged([part.sketches["relative_loss"] for part in found])
+    assert sketch.counts().tolist() == [[25] * 3] * len(cell(25).record_steps())
+    loss = np.concatenate([part.kept["loss"] for part in found], axis=1)
+    rates = np.concatenate([part.rows["learning_rate"] for part in found])
+    for place, (rate, _) in enumerate(cell(25).combinations):
+        exact = np.median((loss / loss[0])[:, rates == rate], axis=1)
+        np.testing.assert_allclose(sketch.quantile(0.5)[:, place], exact, rtol=2**-8)
 
 
 @given(steps=st.integers(1, 2**31 - 1), records=st.integers(4, 2000))

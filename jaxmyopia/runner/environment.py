@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run was made with: versions, devices, machine, git revision."""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+
+import jax
+
+_PACKAGES = ("jaxmyopia", "jax", "jaxlib", "optax", "chex", "orbax-checkpoint", "numpy", "scipy")
+
+
+def _git_revision() -> str | None:
+    here = os.path.dirname(os.path.abspath(__file__))
+    try:
+        answer = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True)
+    except OSError:
+        return None
+    return answer.stdout.strip() or None
+
+
+def environment() -> dict[str, object]:
+    """What a run was made with: versions, devices, machine, git revision."""
+    return {
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in _PACKAGES},
+        },
+        "devices": [str(device) for device in jax.devices()],
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "git": _git_revision(),
+    }

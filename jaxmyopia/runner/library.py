@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One study from a notebook: its table, its curves and the bands of all seeds, without a file unless asked for."""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from jaxmyopia.checks import require
+from jaxmyopia.runner.experiment import open_folder, run_cells
+from jaxmyopia.runner.progress import Progress
+from jaxmyopia.runner.results import RunFolder
+from jaxmyopia.runner.run import Part, run_parts
+from jaxmyopia.runner.session import RunOptions
+from jaxmyopia.runner.study import Cell, Study
+from jaxmyopia.stats.sketch import Sketch
+from jaxmyopia.stats.table import SeedTable
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    """What a study gave.
+
+    `table`: one row a seed and combination of settings. `steps`: `(T,)` the recorded steps. `curves`: observables of
+    the kept seeds, `(T, lanes kept, ...)`. `bands`: sketches of all seeds, a group a record and combination `(T, C)`,
+    by the name of the study's band. `combinations`: the settings of those C, in order. `folder`: of the run, if any.
+    """
+
+    table: SeedTable
+    steps: np.ndarray
+    curves: dict[str, np.ndarray]
+    bands: dict[str, Sketch]
+    combinations: list[dict[str, float]]
+    folder: RunFolder | None = None
+
+
+def _from_parts(cell: Cell, found: list[Part]) -> dict[str, object]:
+    kept = [part.kept for part in found if part.kept]
+    return {
+        "table": SeedTable({name: np.concatenate([part.rows[name] for part in found]) for name in found[0].rows}),
+        "curves": {name: np.concatenate([each[name] for each in kept], axis=1) for name in (kept[0] if kept else ())},
+        "bands": {name: Sketch.merged([part.sketches[name] for part in found]) for name in found[0].sketches},
+    }
+
+
+def _from_folder(cell: Cell, folder: RunFolder) -> dict[str, object]:
+    return {
+        "table": folder.table(),
+        "curves": {name: folder.curves(0, name) for name in folder.names(0, ".npy")},
+        "bands": {name: folder.sketch(0, name) for name in folder.names(0, ".parquet")},
+        "folder": folder,
+    }
+
+
+def run(
+    study: Study,
+    *,
+    seeds: int,
+    steps: int,
+    root_seed: int = 0,
+    keep_curves: int = 4,
+    out: str | os.PathLike | None = None,
+    progress: bool = True,
+    **sweep: float | Sequence[float],
+) -> Results:
+    """Runs one study.
+
+    >>> from jaxmyopia import LowRank, run
+    >>> found = run(LowRank(n=10, rank=1), seeds=8, steps=300, progress=False, learning_rate=0.03, init_scale=1e-3)
+    >>> len(found.table), bool((found.table["loss_ratio"] < 1e-6).all()), found.curves["loss"].shape[1]
+    (8, True, 4)
+
+    Args:
+      study: what to run.
+      seeds: how many seeds S.
+      steps: how many steps T.
+      root_seed: the root of every seed's key.
+      keep_curves: how many seeds' whole curves are kept.
+      out: a folder to run in, which can be stopped and gone on with; by default nothing touches the disk.
+      progress: whether to show a bar.
+      **sweep: the study's dynamic settings, each a number or a sequence; every combination is run.
+
+    Returns:
+      The `Results`.
+
+    Raises:
+      ValueError: if an argument is not allowed.
+      RunError: if the folder cannot be used.
+    """
+    require(keep_curves >= 0, "keep_curves", keep_curves, "must be at least 0")
+    values = {name: tuple(np.atleast_1d(value).tolist()) for name, value in sweep.items()}
+    cell = Cell(study=study, sweep=tuple(values.items()), seeds=seeds, steps=steps)
+    if out is None:
+        with Progress(cell.lanes * steps, cell.lanes, show=progress) as bar:
+            found = []
+            for part in run_parts(cell, root_seed=root_seed, keep_curves=keep_curves, tick=bar.tick):
+                found.append(part)
+                bar.finish(len(part.rows["seed"]), str(study))
+        results = _from_parts(cell, found)
+    else:
+        options = RunOptions(root_seed=root_seed, keep_curves=keep_curves, progress=progress)
+        folder = open_folder(str(out), {"study": study.settings()}, [cell], options)
+        run_cells(folder, [cell], options, command="jaxmyopia.run")
+        results = _from_folder(cell, folder)
+    names = [name for name, _ in cell.sweep]
+    combinations = [dict(zip(names, values, strict=True)) for values in cell.combinations]
+    return Results(steps=cell.record_steps(), combinations=combinations, **results)
