@@ -182,7 +182,7 @@ def paths() -> Iterator[Row]:
 _RUN = """
 import re, time
 from jaxmyopia.runner import mesh
-mesh.use_all_cores(); mesh.use_compilation_cache({cache!r})
+mesh.use_cpu_devices(); mesh.use_compilation_cache({cache!r})
 from jaxmyopia import LowRank, run
 began = time.monotonic()
 table = run(LowRank(n={n}, rank=2, loss={loss!r}), seeds={seeds}, steps={steps}, learning_rate=1e-3, init_scale=1.0)

@@ -13,7 +13,7 @@ from absl import app, flags
 
 from jaxmyopia.checks import RunError, require
 from jaxmyopia.runner.experiment import open_folder, plan, run_cells
-from jaxmyopia.runner.mesh import use_all_cores, use_compilation_cache
+from jaxmyopia.runner.mesh import use_compilation_cache, use_cpu_devices
 from jaxmyopia.runner.processes import Share, meet
 from jaxmyopia.runner.results import RunFolder
 from jaxmyopia.runner.session import RunOptions, say
@@ -26,6 +26,7 @@ FLAGS = flags.FLAGS
 def define_basic_flags(name: str) -> None:
     """Defines the flags that every binary has."""
     flags.DEFINE_string("out", f"runs/{name}", "Folder of the run; the same command goes on with it.")
+    flags.DEFINE_integer("cpu_devices", None, "Devices that the CPU is taken for; by default its cores.")
     flags.DEFINE_string("compilation_cache", "~/.cache/jaxmyopia", "Folder of compiled programs; empty for none.")
 
 
@@ -151,7 +152,7 @@ def _run(main: Callable[[], None]) -> None:
     def terminate(signum: int, frame: object) -> None:
         raise Stopped(signum)
 
-    use_all_cores()
+    use_cpu_devices(FLAGS.cpu_devices)
     use_compilation_cache(FLAGS.compilation_cache)
     if "distributed" in FLAGS and FLAGS.distributed:
         meet(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checkpoints of the part in flight, by orbax, written in the background while the part goes on.
 
+Orbax's CheckpointManager writes in the background with the help of the other processes' connection, which this one has
+given up (`processes.part`); its Checkpointer, in a thread of ours, does without.
+
 A checkpoint holds the state and the curves of the part's blocks, `(blocks, ...)` each whatever the number of devices,
 and where it stopped. Its arrays carry a checksum: one that was altered or cut short is passed over, first for the one
 before it and then for the part's beginning.
@@ -10,10 +13,11 @@ import dataclasses
 import hashlib
 import os
 import pathlib
+import re
 import shutil
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import numpy as np
@@ -23,7 +27,7 @@ from jaxmyopia.checks import RunError
 
 _KEEP = 2
 _FILE = "in_flight.npz"
-_PLACES = 1 << 24  # records a part has at most, for numbering checkpoints
+_NAME = re.compile(r"(\d+)-(\d+)")  # of a checkpoint: part and record
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,12 +43,12 @@ def _is_key(x: jax.Array | jax.ShapeDtypeStruct) -> bool:
 
 
 def to_host(tree: object) -> list[np.ndarray]:
-    """The leaves `(m,)` of a pytree as numpy arrays of their own; keys as their data."""
+    """The leaves of a pytree, any shapes, as numpy arrays of their own; keys as their data."""
     return [np.array(jax.random.key_data(x) if _is_key(x) else x) for x in jax.tree.leaves(tree)]
 
 
 def from_host(leaves: list[np.ndarray], like: object) -> object:
-    """The pytree of the leaves `(m,)` from `to_host`, with the structure and the keys of `like`."""
+    """The pytree of the leaves from `to_host`, any shapes, with the structure and the keys of `like`."""
     shapes, tree = jax.tree.flatten(like)
     pairs = zip(leaves, shapes, strict=True)
     return jax.tree.unflatten(tree, [jax.random.wrap_key_data(x) if _is_key(like) else x for x, like in pairs])
@@ -58,15 +62,8 @@ def _digest(record: int, leaves: list[np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-class InFlightHandler(ocp.AsyncCheckpointHandler):
+class InFlightHandler(ocp.CheckpointHandler):
     """Writes what one process has in flight; orbax's own handlers write what all processes hold in common."""
-
-    def __init__(self):
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
-
-    async def async_save(self, directory: os.PathLike, args: "SaveInFlight") -> list[Future]:
-        """Begins to write; leaves are `(blocks, ...)`."""
-        return [self._writer.submit(self.save, directory, args)]
 
     def save(self, directory: os.PathLike, args: "SaveInFlight") -> None:
         """Writes; leaves are `(blocks, ...)`."""
@@ -85,13 +82,6 @@ class InFlightHandler(ocp.AsyncCheckpointHandler):
         if _digest(record, leaves) != digest:
             raise ValueError("its checksum differs")
         return InFlight(record=record, leaves=leaves)
-
-    def finalize(self, directory: os.PathLike) -> None:
-        """Nothing is left to be done."""
-
-    def close(self) -> None:
-        """Waits for what is being written."""
-        self._writer.shutdown()
 
 
 @ocp.args.register_with_handler(InFlightHandler, for_save=True)
@@ -119,31 +109,14 @@ class Checkpoints:
     """
 
     def __init__(self, folder: pathlib.Path, *, seconds: float, process: int = 0, warn: Callable[[str], None] = print):
-        self._folder, self._seconds, self._process, self._warn = folder, seconds, process, warn
-        self._last, self._manager = time.monotonic(), None
-
-    @property
-    def _path(self) -> pathlib.Path:
-        return self._folder / "checkpoints" / str(self._process)
-
-    def _open(self) -> ocp.CheckpointManager:
-        if self._manager is None:
-            if not self._folder.is_dir():
-                raise RunError(f"{self._folder} has vanished; the same command begins it again")
-            self._path.mkdir(parents=True, exist_ok=True)
-            alone = ocp.options.MultiprocessingOptions(
-                primary_host=self._process,
-                active_processes={self._process},
-                barrier_sync_key_prefix=f"process{self._process}",
-            )
-            options = ocp.CheckpointManagerOptions(
-                max_to_keep=_KEEP,
-                create=False,
-                multiprocessing_options=alone,
-                async_options=ocp.AsyncOptions(create_directories_asynchronously=False),
-            )
-            self._manager = ocp.CheckpointManager(self._path.absolute(), options=options)
-        return self._manager
+        self._folder, self._seconds, self._warn = folder, seconds, warn
+        self._path = folder / "checkpoints" / str(process)
+        alone = ocp.options.MultiprocessingOptions(
+            primary_host=process, active_processes={process}, barrier_sync_key_prefix=f"process{process}"
+        )
+        self._checkpointer = ocp.Checkpointer(InFlightHandler(), multiprocessing_options=alone)
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._writing, self._last = self._writer.submit(lambda: None), time.monotonic()
 
     def due(self) -> bool:
         """Whether the last one, or the beginning, is long enough ago."""
@@ -158,38 +131,53 @@ class Checkpoints:
           wait: until it is on disk.
 
         Raises:
-          RunError: if the folder has vanished.
-          OSError: if it, or the one before it, could not be written.
+          RunError: if it, or the one before it, could not be written, or the folder has vanished.
         """
-        manager = self._open()
-        if not self._path.is_dir():
-            raise RunError(f"{self._folder} has vanished; the same command begins it again")
-        step = part * _PLACES + in_flight.record
-        if step not in manager.all_steps():  # one that was resumed from, and stopped before another record
-            manager.save(step, args=SaveInFlight(in_flight), force=True)
+        self._wait()
+        self._writing, self._last = self._writer.submit(self._save, part, in_flight), time.monotonic()
         if wait:
-            manager.wait_until_finished()
-        self._last = time.monotonic()
+            self._wait()
+
+    def _wait(self) -> None:
+        try:
+            self._writing.result()
+        except OSError as error:
+            what = "the folder has vanished" if not self._folder.is_dir() else error.strerror or str(error)
+            self._writing = self._writer.submit(lambda: None)  # said once
+            raise RunError(
+                f"a checkpoint in {self._path} could not be written ({what}); what is finished stays"
+            ) from None
+
+    def _save(self, part: int, in_flight: InFlight) -> None:
+        if not self._folder.is_dir():
+            raise FileNotFoundError
+        self._path.mkdir(parents=True, exist_ok=True)
+        place = (self._path / f"{part:06d}-{in_flight.record:06d}").absolute()
+        self._checkpointer.save(place, args=SaveInFlight(in_flight), force=True)
+        for old in self._found()[_KEEP:]:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def _found(self) -> list[pathlib.Path]:
+        """The checkpoints that were written to their end, newest first."""
+        return sorted((path for path in self._path.glob("*") if _NAME.fullmatch(path.name)), reverse=True)
 
     def restore(self, part: int) -> InFlight | None:
         """The newest checkpoint of a part, by its scalar number, that is whole; None if there is none."""
-        if not self._path.is_dir():
-            return None
-        for step in sorted(self._open().all_steps(), reverse=True):
-            if step // _PLACES == part:
+        for path in self._found():
+            if int(_NAME.fullmatch(path.name)[1]) == part:
                 try:
-                    return self._open().restore(step, args=RestoreInFlight())
-                except Exception as error:  # orbax and its storage raise many kinds for a damaged file
+                    return self._checkpointer.restore(path.absolute(), args=RestoreInFlight())
+                except Exception as error:  # many kinds are raised for a damaged file
                     what = " ".join(str(error).split())[:100]
-                    self._warn(f"checkpoint {self._path / str(step)} is damaged and passed over ({what})")
-                    self._open().delete(step)
+                    self._warn(f"checkpoint {path} is damaged and passed over ({what})")
         return None
 
     def close(self) -> None:
-        """Waits for what is being written."""
-        if self._manager is not None:
-            self._manager.close()
-            self._manager = None
+        """Waits for what is being written; raises RunError if it could not be."""
+        try:
+            self._wait()
+        finally:
+            self._writer.shutdown()
 
     def clear(self) -> None:
         """Deletes all of this process's checkpoints: its parts stand."""

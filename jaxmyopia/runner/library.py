@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxmyopia.checks import require
 from jaxmyopia.runner.experiment import open_folder, run_cells
 from jaxmyopia.runner.progress import Progress
 from jaxmyopia.runner.results import RunFolder
@@ -35,7 +34,13 @@ class Results:
     folder: RunFolder | None = None
 
 
-def _from_parts(cell: Cell, found: list[Part]) -> dict[str, object]:
+def _in_memory(cell: Cell, options: RunOptions) -> dict[str, object]:
+    found: list[Part] = []
+    wanted = {"root_seed": options.root_seed, "keep_curves": options.keep_curves}
+    with Progress(cell.lanes * cell.steps, cell.lanes, show=options.progress) as bar:
+        for part in run_parts(cell, tick=bar.tick, **wanted):
+            found.append(part)
+            bar.finish(len(part.rows["seed"]), str(cell.study))
     kept = [part.kept for part in found if part.kept]
     return {
         "table": SeedTable({name: np.concatenate([part.rows[name] for part in found]) for name in found[0].rows}),
@@ -44,7 +49,9 @@ def _from_parts(cell: Cell, found: list[Part]) -> dict[str, object]:
     }
 
 
-def _from_folder(cell: Cell, folder: RunFolder) -> dict[str, object]:
+def _in_folder(cell: Cell, options: RunOptions, out: str) -> dict[str, object]:
+    folder = open_folder(out, {"experiment": "jaxmyopia.run"}, [cell], options)
+    run_cells(folder, [cell], options, command="jaxmyopia.run")
     return {
         "table": folder.table(),
         "curves": {name: folder.curves(0, name) for name in folder.names(0, ".npy")},
@@ -88,21 +95,10 @@ def run(
       ValueError: if an argument is not allowed.
       RunError: if the folder cannot be used.
     """
-    require(keep_curves >= 0, "keep_curves", keep_curves, "must be at least 0")
     values = {name: tuple(np.atleast_1d(value).tolist()) for name, value in sweep.items()}
     cell = Cell(study=study, sweep=tuple(values.items()), seeds=seeds, steps=steps)
-    if out is None:
-        with Progress(cell.lanes * steps, cell.lanes, show=progress) as bar:
-            found = []
-            for part in run_parts(cell, root_seed=root_seed, keep_curves=keep_curves, tick=bar.tick):
-                found.append(part)
-                bar.finish(len(part.rows["seed"]), str(study))
-        results = _from_parts(cell, found)
-    else:
-        options = RunOptions(root_seed=root_seed, keep_curves=keep_curves, progress=progress)
-        folder = open_folder(str(out), {"study": study.settings()}, [cell], options)
-        run_cells(folder, [cell], options, command="jaxmyopia.run")
-        results = _from_folder(cell, folder)
+    options = RunOptions(root_seed=root_seed, keep_curves=keep_curves, progress=progress)
+    results = _in_memory(cell, options) if out is None else _in_folder(cell, options, str(out))
     names = [name for name, _ in cell.sweep]
     combinations = [dict(zip(names, values, strict=True)) for values in cell.combinations]
     return Results(steps=cell.record_steps(), combinations=combinations, **results)

@@ -9,14 +9,23 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
+from jaxmyopia.checks import require
 
-def use_all_cores() -> None:
+
+def use_cpu_devices(count: int | None = None) -> None:
     """Makes every CPU core a device of its own, if no backend has started yet.
 
     One XLA CPU program does not use several cores well on work this small; one block a core does.
+
+    Args:
+      count: how many devices instead, a scalar.
+
+    Raises:
+      ValueError: if `count` is not allowed.
     """
+    require(count is None or count >= 1, "cpu_devices", count, "must be at least 1")
     with contextlib.suppress(RuntimeError):  # jax runs already: its devices are what there is
-        jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+        jax.config.update("jax_num_cpu_devices", count or len(os.sched_getaffinity(0)))
 
 
 def use_compilation_cache(folder: str) -> None:

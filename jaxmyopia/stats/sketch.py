@@ -33,9 +33,8 @@ def _middles(buckets: np.ndarray) -> np.ndarray:
         return bits.view(np.float32).astype(float)
 
     low = buckets.astype(np.uint32) << _BITS
-    lower, upper = edge(low), edge(low | np.uint32((1 << _BITS) - 1))
-    with np.errstate(invalid="ignore"):
-        middle = (lower + upper) / 2
+    with np.errstate(invalid="ignore"):  # beyond infinity lie the bits of NaN
+        middle = (edge(low) + edge(low | np.uint32((1 << _BITS) - 1))) / 2
     infinite = ~np.isfinite(middle)
     middle[infinite] = np.where(buckets[infinite] >> 15, np.inf, -np.inf)
     return np.where(np.abs(middle) < np.finfo(np.float32).tiny, 0.0, middle)

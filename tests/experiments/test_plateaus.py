@@ -3,9 +3,6 @@
 
 import json
 import pathlib
-import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -115,26 +112,6 @@ def test_a_rate_far_too_high_ends_normally_with_its_seeds_counted(tmp_path, caps
 
 def read_table(out):
     return RunFolder(out, json.loads((out / "manifest.json").read_text())["config"]).table()
-
-
-def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(tmp_path):
-    # A shell that runs the tests in the background has its children ignore interrupts: these heed them all the same.
-    heed = "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    run = "runpy.run_module('experiments.plateaus', run_name='__main__', alter_sys=True)"
-    command = [sys.executable, "-c", heed + run, f"--out={tmp_path / 'run'}", *SMALL, "--steps=3000000"]
-    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(command, cwd=ROOT, **pipes)
-    said = ""
-    while "0%|" not in said:  # until the progress bar has begun
-        character = process.stderr.read(1)
-        assert character, said
-        said += character
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert "Traceback" not in error
-    assert "to go on: python -m experiments.plateaus" in error.splitlines()[-1]
-    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["status"] == "interrupted"
 
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(tmp_path, capsys, monkeypatch):

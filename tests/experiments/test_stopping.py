@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The binary as a process among signals and other processes: stopped, killed, gone on with, always the same bytes."""
+
+import json
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+EXPERIMENT = str(pathlib.Path(__file__).with_name("two_cells.py"))
+
+
+def start(out: pathlib.Path, *more: str) -> subprocess.Popen:
+    command = [sys.executable, EXPERIMENT, f"--out={out}", "--checkpoint_secs=0.2", "--cpu_devices=2", *more]
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def end(process: subprocess.Popen) -> str:
+    """What it said, once it has ended."""
+    _, said = process.communicate(timeout=240)
+    assert "Traceback" not in said
+    return said
+
+
+def wait_for(process: subprocess.Popen, out: pathlib.Path, pattern: str) -> None:
+    while not list(out.glob(pattern)):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+
+
+def parts(out: pathlib.Path) -> dict[str, bytes]:
+    assert json.loads((out / "manifest.json").read_text())["status"] == "complete"
+    assert sorted(path.name for path in out.iterdir()) == ["curves", "manifest.json", "seeds"]
+    return {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("part-*")}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole") / "run"
+    end(start(out))
+    return parts(out)
+
+
+@pytest.mark.parametrize("signum", (signal.SIGINT, signal.SIGTERM, signal.SIGKILL))
+def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path, whole, signum):
+    out = tmp_path / "run"
+    process = start(out)
+    wait_for(process, out, "checkpoints/0/*[0-9]")
+    process.send_signal(signum)
+    said = end(process)
+    status = json.loads((out / "manifest.json").read_text())["status"]
+    if signum == signal.SIGKILL:
+        assert process.returncode == -signum and status == "running"
+        assert (out / ".alive-0.json").exists()
+    else:
+        assert process.returncode == 128 + signum and status == "interrupted"
+        last = said.splitlines()[-1]
+        assert last.startswith("Interrupted" if signum == signal.SIGINT else "Terminated")
+        assert "to go on: python " in last
+    assert not list((out / "seeds").glob("*.parquet"))
+    again = start(out)
+    end(again)
+    assert again.returncode == 0 and parts(out) == whole
+
+
+def test_a_second_interrupt_stops_at_once_and_the_run_goes_on(tmp_path, whole):
+    out = tmp_path / "run"
+    process = start(out)
+    wait_for(process, out, "checkpoints/0/*[0-9]")
+    for _ in range(200):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.01)
+        if process.poll() is not None:
+            break
+    said = end(process)
+    assert process.returncode == 130
+    assert "the same command goes on with it" in said or "to go on: " in said
+    again = start(out)
+    end(again)
+    assert again.returncode == 0 and parts(out) == whole
+
+
+def test_a_second_run_is_kept_out_of_a_folder_in_use(tmp_path):
+    out = tmp_path / "run"
+    process = start(out)
+    wait_for(process, out, ".alive-0.json")
+    second = start(out)
+    said = end(second)
+    assert second.returncode == 1
+    assert said.splitlines()[-1].startswith(f"error: {out} is in use by another run (process {process.pid} on ")
+    process.kill()
+    end(process)
+
+
+def start_two(out: pathlib.Path) -> list[subprocess.Popen]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    flags = ["--distributed", f"--coordinator=127.0.0.1:{port}", "--num_processes=2"]
+    return [start(out, *flags, f"--process_id={number}") for number in range(2)]
+
+
+def test_two_processes_make_the_same_bytes_and_one_that_is_killed_stops_the_other(tmp_path, whole):
+    out = tmp_path / "run"
+    both = start_two(out)
+    for number, process in enumerate(both):
+        wait_for(process, out, f"checkpoints/{number}/*[0-9]")
+    both[0].kill()  # the one that others had met through
+    began = time.monotonic()
+    said = end(both[1])
+    assert time.monotonic() - began < 60
+    if both[1].returncode:  # on a fast machine its part may have been done before the silence was noticed
+        assert both[1].returncode == 1
+        assert "error: process 0 of 2 has given no sign of life" in said.splitlines()[-1]
+    end(both[0])
+    both = start_two(out)
+    for process in both:
+        end(process)
+    assert [process.returncode for process in both] == [0, 0]
+    assert parts(out) == whole
