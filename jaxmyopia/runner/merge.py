@@ -46,7 +46,15 @@ def _check(folders: Sequence[str], manifests: list[dict[str, object]]) -> None:
 
 
 def whole_command(command: str, out: str) -> str:
-    """The command of a shard, a scalar, as that of the whole run in the folder `out`."""
+    """The command of a shard as that of the whole run.
+
+    Args:
+      command: as it was typed.
+      out: the folder of the whole run.
+
+    Returns:
+      The command.
+    """
     shard = re.compile(r"--(num_shards|shard_index|out)(=|$)")
     words, kept = iter(shlex.split(command)), []
     for word in words:

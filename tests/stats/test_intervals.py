@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from jaxmyopia.stats.comparisons import cliffs_delta
-from jaxmyopia.stats.intervals import bca, bca_mean, wilson
+from jaxmyopia.stats.intervals import LARGE, bca, bca_mean, wilson
 
 SIZES = (64, 128, 1024)
 
@@ -170,3 +170,15 @@ def test_the_smallest_group_counts():
         [groups[0], np.array([3.0])], lambda x, y, axis: x.mean(axis) - y.mean(axis), rng=np.random.default_rng(0)
     )
     assert (lone.n, lone.low, lone.high) == (1, 2.5, 2.5)
+
+
+def test_a_large_sample_has_the_interval_that_resampling_would_give():
+    rng = np.random.default_rng(0)
+    sample = rng.exponential(size=LARGE + 1)
+    large = bca_mean(sample, rng=rng)
+    resampled = bca([sample], np.mean, rng=rng, resamples=1999)
+    assert (large.method, resampled.method) == ("Student's t", "BCa")
+    width = resampled.high - resampled.low
+    assert large.low == pytest.approx(resampled.low, abs=0.06 * width)
+    assert large.high == pytest.approx(resampled.high, abs=0.06 * width)
+    assert large.estimate == resampled.estimate and large.n == LARGE + 1
