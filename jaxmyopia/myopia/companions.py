@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The runs of the two companions of the epoch environment: the dilemma against one's past, and shutdown neutrality."""
+
+import dataclasses
+
+from jaxmyopia.checks import require_one_of
+from jaxmyopia.myopia.dilemma import HISTORIES, SelfDilemma
+from jaxmyopia.myopia.dilemma_learners import LEARNERS
+from jaxmyopia.myopia.neutrality import Neutrality
+from jaxmyopia.runner.study import Cell
+
+EPSILON = 0.1  # of Q-learning, in claims
+RATE = 0.01  # of the dilemma's learners
+POPULATION = 10  # agents that swap environments
+REPEAT_DISCOUNT, DISCOUNT = 0.9, 0.95  # lambda of DREST, and gamma
+# The rates of the neutrality study, by optimiser.
+NEUTRALITY_RATES = {"sgd": 1.0, "adam": 0.03}
+REWARDS = {  # (lambda, per_length) of each reward
+    "DREST": (REPEAT_DISCOUNT, 1.0),
+    "ordinary, c/m(l)": (1.0, 1.0),
+    "coins alone": (1.0, 0.0),
+    "coins, repeats discounted": (REPEAT_DISCOUNT, 0.0),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Companions:
+    """What is run of both. `seeds`: in every cell. `steps`: of the dilemma. `epsilons`: of Q-learning.
+    `meta_episodes`: of the neutrality study, trained by each of `optimizers`."""
+
+    seeds: int = 256
+    steps: int = 5000
+    epsilons: tuple[float, ...] = (EPSILON,)
+    meta_episodes: int = 512
+    optimizers: tuple[str, ...] = ("sgd",)
+
+    def dilemma_cells(self) -> list[Cell]:
+        """One cell a learner and history, and for hidden history with and without swap, shape `(cells,)`."""
+        studies = [SelfDilemma(learner=learner, history=history) for history in HISTORIES for learner in LEARNERS]
+        q_learners = [learner for learner in LEARNERS if learner.startswith("q_")]
+        many = {"population": POPULATION}
+        studies += [SelfDilemma(learner=name, swap=swap, **many) for swap in (False, True) for name in q_learners]
+        cells = []
+        for study in studies:
+            epsilons = self.epsilons if study.learner in q_learners else (EPSILON,)
+            sweep = (("learning_rate", (RATE,)), ("epsilon", epsilons), ("cost", (1.0,)), ("gain", (3.0,)))
+            cells.append(Cell(study=study, sweep=sweep, seeds=self.seeds, steps=self.steps))
+        return cells
+
+    def neutrality_cells(self) -> list[Cell]:
+        """One cell an optimiser, whose lanes are the four rewards, shape `(optimizers,)`."""
+        for name in self.optimizers:
+            require_one_of("optimizers", name, NEUTRALITY_RATES)
+        return [
+            Cell(
+                study=Neutrality(optimizer=name),
+                sweep=(
+                    ("learning_rate", (NEUTRALITY_RATES[name],)),
+                    ("repeat_discount", (REPEAT_DISCOUNT, 1.0)),
+                    ("discount", (DISCOUNT,)),
+                    ("per_length", (1.0, 0.0)),
+                ),
+                seeds=self.seeds,
+                steps=self.meta_episodes,
+            )
+            for name in self.optimizers
+        ]
+
+    def cells(self) -> list[Cell]:
+        """All of them, `(cells,)`."""
+        return self.dilemma_cells() + self.neutrality_cells()
+
+
+PRESETS: dict[str, Companions] = {
+    "quick": Companions(),
+    "full": Companions(seeds=2048, epsilons=(0.02, EPSILON, 0.3), meta_episodes=2048, optimizers=("sgd", "adam")),
+}
