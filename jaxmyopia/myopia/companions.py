@@ -13,7 +13,8 @@ EPSILON = 0.1  # of Q-learning, in claims
 RATE = 0.01  # of the dilemma's learners
 POPULATION = 10  # agents that swap environments
 REPEAT_DISCOUNT, DISCOUNT = 0.9, 0.95  # lambda of DREST, and gamma
-# The rates of the neutrality study, by optimiser.
+# The rates of the neutrality study: those of a log grid with the greatest mean usefulness over the four rewards after
+# 2,048 meta-episodes, in a trial of 64 seeds of root 99 that looked at usefulness alone (2026-11-23).
 NEUTRALITY_RATES = {"sgd": 1.0, "adam": 0.03}
 REWARDS = {  # (lambda, per_length) of each reward
     "DREST": (REPEAT_DISCOUNT, 1.0),
@@ -31,7 +32,7 @@ class Companions:
     seeds: int = 256
     steps: int = 5000
     epsilons: tuple[float, ...] = (EPSILON,)
-    meta_episodes: int = 512
+    meta_episodes: int = 1024
     optimizers: tuple[str, ...] = ("sgd",)
 
     def dilemma_cells(self) -> list[Cell]:
