@@ -4,7 +4,7 @@
 import dataclasses
 
 from jaxmyopia.checks import require_one_of
-from jaxmyopia.myopia.dilemma import HISTORIES, SelfDilemma
+from jaxmyopia.myopia.dilemma import SelfDilemma
 from jaxmyopia.myopia.dilemma_learners import LEARNERS
 from jaxmyopia.myopia.neutrality import Neutrality
 from jaxmyopia.runner.study import Cell
@@ -26,26 +26,29 @@ REWARDS = {  # (lambda, per_length) of each reward
 
 @dataclasses.dataclass(frozen=True)
 class Companions:
-    """What is run of both. `seeds`: in every cell. `steps`: of the dilemma. `epsilons`: of Q-learning.
-    `meta_episodes`: of the neutrality study, trained by each of `optimizers`."""
+    """What is run of both. `seeds`: in every cell. `steps`: of the dilemma, ten times those at which runs are judged;
+    populations stop there. `epsilons`: of Q-learning. `meta_episodes`: of the neutrality study, trained by each of
+    `optimizers`."""
 
     seeds: int = 256
-    steps: int = 5000
+    steps: int = 50_000
     epsilons: tuple[float, ...] = (EPSILON,)
     meta_episodes: int = 1024
     optimizers: tuple[str, ...] = ("sgd",)
 
     def dilemma_cells(self) -> list[Cell]:
-        """One cell a learner and history, and for hidden history with and without swap, shape `(cells,)`."""
-        studies = [SelfDilemma(learner=learner, history=history) for history in HISTORIES for learner in LEARNERS]
+        """One cell a learner, with and without its past in view; and Q-learners with and without swap, `(cells,)`."""
         q_learners = [learner for learner in LEARNERS if learner.startswith("q_")]
-        many = {"population": POPULATION}
-        studies += [SelfDilemma(learner=name, swap=swap, **many) for swap in (False, True) for name in q_learners]
+        plain = (("learning_rate", (RATE,)), ("cost", (1.0,)), ("gain", (3.0,)))
         cells = []
-        for study in studies:
-            epsilons = self.epsilons if study.learner in q_learners else (EPSILON,)
-            sweep = (("learning_rate", (RATE,)), ("epsilon", epsilons), ("cost", (1.0,)), ("gain", (3.0,)))
-            cells.append(Cell(study=study, sweep=sweep, seeds=self.seeds, steps=self.steps))
+        for name in LEARNERS:
+            epsilons = self.epsilons if name in q_learners else (EPSILON,)
+            sweep = (*plain, ("epsilon", epsilons), ("seen", (0.0, 1.0)), ("swap", (0.0,)))
+            cells.append(Cell(study=SelfDilemma(learner=name), sweep=sweep, seeds=self.seeds, steps=self.steps))
+        for name in q_learners:
+            study = SelfDilemma(learner=name, population=POPULATION)
+            sweep = (*plain, ("epsilon", (EPSILON,)), ("seen", (0.0,)), ("swap", (0.0, 1.0)))
+            cells.append(Cell(study=study, sweep=sweep, seeds=self.seeds, steps=min(self.steps, study.judged)))
         return cells
 
     def neutrality_cells(self) -> list[Cell]:

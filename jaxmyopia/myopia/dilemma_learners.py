@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The learners of the dilemma against one's own past, each for one agent; the study maps them over agents and seeds.
 
-An agent sees one of `h` views: h = 1 if history is hidden, h = 2 if it sees whether cooperation came before. It keeps,
-for each view, either a probability p of cooperating (policy gradient) or a value of each action (Q-learning, greedy
-but for a share epsilon of random actions, and fair where the two values are equal):
+An agent has two views: D came before, C came before; one that does not see its past has the first for ever. For each
+view it keeps a probability p of cooperating (policy gradient) or a value of each action (Q-learning, greedy but for a
+share epsilon of random actions, and fair where the two values are equal):
 
   policy gradient   p <- clip(p + rate r / p)  after C,  clip(p - rate r / (1 - p))  after D
   all past          Q(a) = the mean of every reward that came with a; 0 before the first
@@ -28,8 +28,8 @@ P_MIN = 0.01  # p is clipped to [P_MIN, 1 - P_MIN]
 class Memory:
     """What one agent remembers of each view and action, C first.
 
-    `total`: `(h, 2)` sums of rewards (all past), values (running), or p and 1 - p (policy gradient). `visits`:
-    `(h, 2)` how often the action was taken.
+    `total`: `(2, 2)` sums of rewards (all past), values (running), or p and 1 - p (policy gradient). `visits`:
+    `(2, 2)` how often the action was taken.
     """
 
     total: jax.Array
@@ -40,8 +40,8 @@ class Memory:
 class Learner:
     """Three pure functions of one agent.
 
-    `begin(uniform)`: a `Memory` from `(h,)` uniform numbers. `cooperates(memory, epsilon)`: `(h,)` the probability of
-    cooperating in each view. `learn(memory, taken, reward, rate)`: the next memory, where `taken` `(h, 2)` is 1 at the
+    `begin(uniform)`: a `Memory` from `(2,)` uniform numbers. `cooperates(memory, epsilon)`: `(2,)` the probability of
+    cooperating in each view. `learn(memory, taken, reward, rate)`: the next memory, where `taken` `(2, 2)` is 1 at the
     view and the action of this step and 0 elsewhere.
     """
 
@@ -74,11 +74,11 @@ def epsilon_greedy(values: jax.Array, epsilon: jax.Array) -> jax.Array:
     """The probability of C under values of C and D.
 
     Args:
-      values: `(h, 2)`, C first.
+      values: `(2, 2)`, C first.
       epsilon: the share of random actions.
 
     Returns:
-      `(h,)`.
+      `(2,)`.
     """
     preference = jnp.sign(values[:, 0] - values[:, 1])  # 0 where the values are equal: a fair coin
     return 0.5 + 0.5 * (1 - epsilon) * preference

@@ -14,11 +14,12 @@ its own R_i alone, less a baseline, the running mean of R over earlier meta-epis
 
   gradient = 1/K sum_i (R_i - b) sum_t d log pi(a_t | s_t)
 
-What to expect. For a policy that is fully useful at both lengths and presses with probability p, the reward of a long
-mini-episode less that of a short one is E[lambda^(N_long - j/2) - lambda^(N_short - j/2)], a mean over j = i - 1, with
-E[lambda^N] = (1 - q + q lambda)^j for a length of probability q. Under DREST this vanishes at p = 1/2 alone and is
-negative above: p = 1/2 attracts. With lambda = 1 it is zero for every p: c / m(l) gives no reason to be neutral, and
-none not to be.
+What to expect. Let a policy press with probability p and be worth u_l = c / m at either length. The reward of a long
+mini-episode less that of a short one is the mean over j = i - 1 of u_long E[lambda^(N - j/2)] - u_short E[lambda^(N -
+j/2)], where E[lambda^N] = (1 - q + q lambda)^j for a length of probability q. It falls with p, so that p settles where
+it vanishes: under DREST and full usefulness, u = 1 for both, at p = 1/2; without m(l), on our map, at p = 0.656 (0.93
+bits). With lambda = 1 it does not depend on p: c / m(l) gives a fully useful agent no reason to be neutral, and none
+not to be.
 
   NEUTRALITY = entropy of the length, in bits          USEFULNESS = sum_l p(l) c(l) / m(l)
 
@@ -105,13 +106,16 @@ def same_length_weights(long: jax.Array, repeat_discount: jax.Array) -> jax.Arra
     return repeat_discount ** (earlier_same - before / 2)
 
 
-def length_advantage(pressed: jax.Array, repeat_discount: jax.Array, episodes: int) -> jax.Array:
-    """The reward of a long mini-episode less that of a short one, expected of a policy fully useful at both lengths.
+def length_advantage(
+    pressed: jax.Array, repeat_discount: jax.Array, episodes: int, worth: tuple[float, float] = (1.0, 1.0)
+) -> jax.Array:
+    """The reward of a long mini-episode less that of a short one, expected under a given share of long ones.
 
     Args:
       pressed: the probability p of a long one, a scalar.
       repeat_discount: lambda, a scalar.
       episodes: K.
+      worth: c / m of a short and of a long one.
 
     Returns:
       A scalar; see the module.
@@ -120,7 +124,7 @@ def length_advantage(pressed: jax.Array, repeat_discount: jax.Array, episodes: i
     share = jnp.stack([1 - pressed, pressed])[:, None]
     weights = (1 - share + share * repeat_discount) ** before[None] * repeat_discount ** (-before / 2)[None]
     short, long = weights.mean(axis=1)
-    return long - short
+    return worth[1] * long - worth[0] * short
 
 
 def neutrality_bits(pressed: jax.Array) -> jax.Array:

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxmyopia.myopia.dilemma import SelfDilemma
+from jaxmyopia.myopia.dilemma import SelfDilemma, cooperative_column
 from jaxmyopia.myopia.dilemma_learners import LEARNERS, P_MIN, Memory
 from jaxmyopia.runner.run import run
 
-SETTINGS = {"learning_rate": 0.01, "epsilon": 0.1, "cost": 1.0, "gain": 3.0}
-VARIANTS = [
-    SelfDilemma(learner="policy_gradient", history="seen", population=2, window=30),
-    SelfDilemma(learner="q_all_past", history="seen", population=3, swap=True, window=30),
-    SelfDilemma(learner="q_running", population=3, swap=True, window=1000),
+SETTINGS = {"learning_rate": 0.01, "epsilon": 0.1, "cost": 1.0, "gain": 3.0, "seen": 0.0, "swap": 0.0}
+VARIANTS = [  # a study, and for each of four lanes whether history is seen and whether agents swap
+    (SelfDilemma(learner="policy_gradient", population=2, window=30), (0, 1, 0, 1), (0, 0, 1, 1)),
+    (SelfDilemma(learner="q_all_past", population=3, window=30), (0, 1, 0, 1), (0, 0, 1, 1)),
+    (SelfDilemma(learner="q_running", window=1000), (0, 1, 0, 1), (0, 0, 0, 0)),
 ]
 
 
@@ -58,31 +58,31 @@ class PlainAgent:
             self.q[view][1 - cooperated] += 0.01 * (reward - self.q[view][1 - cooperated])
 
 
-def plain_actions(study: SelfDilemma, key: jax.Array, steps: int) -> np.ndarray:
+def plain_actions(study: SelfDilemma, key: jax.Array, steps: int, seen: bool, swap: bool) -> np.ndarray:
     """The actions `(steps + 1, M)` of one seed, from the same random numbers."""
     policy_key, action_key = jax.random.split(jax.random.fold_in(key, 0))
-    views = 2 if study.history == "seen" else 1
-    policies = np.asarray(jax.random.uniform(policy_key, (study.population, views)), float)
+    policies = np.asarray(jax.random.uniform(policy_key, (study.population, 2)), float)
     agents = [PlainAgent(study.learner, policy.tolist()) for policy in policies]
     actions = [np.asarray(jax.random.bernoulli(action_key, 0.5, (study.population,))).astype(int).tolist()]
     draw = jax.jit(jax.vmap(lambda t: jax.random.uniform(jax.random.fold_in(key, t), (study.population,))))
     for uniform in np.asarray(draw(1 + jnp.arange(steps))):
         before, now = actions[-1], []
         for i, agent in enumerate(agents):
-            found = before[i - 1] if study.swap else before[i]
-            view = found if study.history == "seen" else 0
+            found = before[i - 1] if swap else before[i]
+            view = found if seen else 0
             now.append(int(uniform[i] < agent.probability(view)))
             agent.learn(view, bool(now[i]), 3.0 * found - 1.0 * now[i])
         actions.append(now)
     return np.array(actions)
 
 
-@pytest.mark.parametrize("study", VARIANTS, ids=str)
-def test_every_action_is_that_of_a_plain_simulation_and_the_last_are_counted_exactly(study):
+@pytest.mark.parametrize(("study", "seen", "swap"), VARIANTS, ids=str)
+def test_every_action_is_that_of_a_plain_simulation_and_the_last_are_counted_exactly(study, seen, swap):
     steps, keys = 400, jax.random.split(jax.random.key(3), 4)
-    state, record = advance(keys, make_params(study, 4), study=study, steps=steps)
+    params = make_params(study, 4).replace(seen=jnp.asarray(seen, float), swap=jnp.asarray(swap, float))
+    state, record = advance(keys, params, study=study, steps=steps)
     for lane, key in enumerate(keys):
-        actions = plain_actions(study, key, steps)
+        actions = plain_actions(study, key, steps, bool(seen[lane]), bool(swap[lane]))
         last = actions[-min(study.window, steps) :]
         found = actions[-len(last) - 1 : -1]
         np.testing.assert_allclose(record.cooperation[lane], last.mean(axis=0), rtol=1e-6)
@@ -148,8 +148,8 @@ def test_probabilities_stay_clipped(p, reward, rate, cooperated):
 
 @pytest.mark.parametrize("learner", ("q_all_past", "q_running"))
 def test_values_go_to_the_rewards_of_each_view_if_history_is_seen(learner):
-    study = SelfDilemma(learner=learner, history="seen")
-    keys, params = jax.random.split(jax.random.key(0), 8), make_params(study, 8, epsilon=0.5)
+    study = SelfDilemma(learner=learner)
+    keys, params = jax.random.split(jax.random.key(0), 8), make_params(study, 8, epsilon=0.5, seen=1.0)
     state, _ = advance(keys, params, study=study, steps=20_000)
     values = np.asarray(state.memory.total[:, 0])
     if learner == "q_all_past":
@@ -162,15 +162,15 @@ def test_under_a_fixed_policy_cooperation_is_worth_less_by_its_cost():
     study = SelfDilemma(learner="q_all_past")
     keys, params = jax.random.split(jax.random.key(0), 16), make_params(study, 16, epsilon=1.0, cost=0.7)
     state, record = advance(keys, params, study=study, steps=20_000)
-    values = np.asarray(state.memory.total / state.memory.visits)[:, 0, 0]
+    values = np.asarray(state.memory.total[:, 0, 0] / state.memory.visits[:, 0, 0])
     # Each value is a mean over about 10,000 rewards of standard deviation 1.5.
     np.testing.assert_allclose(values[:, 0] - values[:, 1], -0.7, atol=4.5 * 1.5 * np.sqrt(2 / 10_000))
     np.testing.assert_allclose(record.policy, 0.5)
 
 
 def test_another_key_in_one_lane_changes_that_lane_alone():
-    study, lane = SelfDilemma(learner="q_running", population=4, swap=True), 2
-    params, keys = make_params(study, 5), jax.random.split(jax.random.key(0), 5)
+    study, lane = SelfDilemma(learner="q_running", population=4), 2
+    params, keys = make_params(study, 5, swap=1.0), jax.random.split(jax.random.key(0), 5)
     changed = keys.at[lane].set(jax.random.key(9))
     old, new = (advance(each, params, study=study, steps=300)[0] for each in (keys, changed))
     others = np.delete(np.arange(5), lane)
@@ -179,30 +179,26 @@ def test_another_key_in_one_lane_changes_that_lane_alone():
         assert (np.asarray(a)[lane] != np.asarray(b)[lane]).any()
 
 
-def test_a_run_gives_one_row_a_seed_and_setting():
-    table = run(SelfDilemma(), seeds=5, steps=60, **(SETTINGS | {"epsilon": (0.05, 0.5)}))
-    assert len(table) == 10 and not table["diverged"].any()
-    assert set(np.unique(table["cooperative"])) <= {0.0, 1.0}
-    np.testing.assert_array_equal(table["cooperative"], table["cooperation"] >= 0.5)
+def test_a_run_is_judged_at_its_step_and_at_its_end():
+    study, columns = SelfDilemma(window=20, judged=60), [cooperative_column(0.5, late=late) for late in (False, True)]
+    table = run(study, seeds=5, steps=600, **SETTINGS)
+    keys = jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(0), seed))(jnp.arange(5, dtype=jnp.uint32))
+    assert len(table) == 5 and not table["diverged"].any()
+    for name, column, steps in (("cooperation", columns[0], 60), ("cooperation_late", columns[1], 600)):
+        _, record = advance(keys, make_params(study, 5), study=study, steps=steps)
+        np.testing.assert_allclose(table[name], record.cooperation[:, 0], rtol=1e-6)
+        np.testing.assert_array_equal(table[column], table[name] >= 0.5)
+
+
+@pytest.mark.parametrize(("name", "value"), [("learner", "sarsa"), ("population", 0), ("window", 0), ("judged", 0)])
+def test_fields_that_are_not_allowed_are_refused_by_name(name, value):
+    with pytest.raises(ValueError, match=rf"^{name}={value!r} is not allowed: must be "):
+        SelfDilemma(**{name: value})
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments"),
-    [
-        ("learner", {"learner": "sarsa"}),
-        ("history", {"history": "known"}),
-        ("population", {"population": 0}),
-        ("population", {"swap": True, "population": 1}),
-        ("window", {"window": 0}),
-    ],
-)
-def test_fields_that_are_not_allowed_are_refused_by_name(name, arguments):
-    with pytest.raises(ValueError, match=rf"^{name}={list(arguments.values())[-1]!r} is not allowed: must be "):
-        SelfDilemma(**arguments)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"), [("learning_rate", 1.5), ("epsilon", -0.1), ("cost", -1.0), ("gain", float("inf"))]
+    ("name", "value"),
+    [("learning_rate", 1.5), ("epsilon", -0.1), ("cost", -1.0), ("gain", float("inf")), ("seen", 0.5), ("swap", 1.0)],
 )
 def test_settings_that_are_not_allowed_are_refused_by_name(name, value):
     with pytest.raises(ValueError, match=rf"^{name}={value!r} is not allowed: must be "):
