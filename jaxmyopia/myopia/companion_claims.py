@@ -9,6 +9,7 @@ claim that agents mostly show something is judged against half of the seeds. The
 `jaxmyopia.stats.claims`; thresholds have grids.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -142,16 +143,16 @@ def _swap_lowers(name: str, alone: SeedTable, swapped: SeedTable, rng: Callable[
     ]  # fmt: skip
 
 
-def _by_epsilon(table: SeedTable) -> dict[str, dict[str, float]]:
+def _by_epsilon(table: SeedTable, seen: bool) -> dict[str, object]:
     """The share of cooperative runs of each Q-learner and epsilon, at step 5,000 and at the end."""
     found = {}
     for learner in _Q_LEARNERS:
-        rows = _rows(table, "dilemma", learner=learner, seen=0.0, population=1)
+        rows = _rows(table, "dilemma", learner=learner, seen=float(seen), population=1)
         for epsilon in rows.unique("epsilon") if len(rows) else []:
             mine = rows.where(epsilon=epsilon)
             shares = [float(np.nanmean(mine.values(cooperative_column(COOPERATIVE, late=x)))) for x in (False, True)]
             found[f"{learner}, epsilon {epsilon:g}"] = dict(zip(("step 5,000", "end"), shares, strict=True))
-    return found
+    return {"share of cooperative runs by epsilon": found}
 
 
 def _judge_dilemma(table: SeedTable, rng: Callable[[], Rng]) -> list[Claim]:
@@ -173,9 +174,9 @@ def _judge_dilemma(table: SeedTable, rng: Callable[[], Rng]) -> list[Claim]:
         _claim("gradient-defects", f"Policy gradient {fewer}", gradient),
         _claim(
             "q-cooperates", "Q-learning that does not see its past is so in over 5 % of runs.", failing,
-            {"share of cooperative runs by epsilon": _by_epsilon(table)},
+            _by_epsilon(table, False),
         ),
-        _claim("seen-history-defects", f"Q-learning that sees its past {fewer}", seen),
+        _claim("seen-history-defects", f"Q-learning that sees its past {fewer}", seen, _by_epsilon(table, True)),
         _claim("swap-removes-it", "Context swap lowers cooperation, to fewer than 5 % of the agents.", swap),
         _claim("running-forgets", "With running averages, it is gone after ten times the steps.", forgets),
         _claim("past-keeps-it", "With averages of all the past, it is as common after ten times the steps.", keeps),
@@ -221,11 +222,22 @@ def _as_useful(name: str, a: SeedTable, b: SeedTable, rng: Callable[[], Rng]) ->
     )  # fmt: skip
 
 
+def _by_reward(table: SeedTable, optimizers: Sequence[str]) -> dict[str, dict[str, float]]:
+    """The means of every reward's agents, and the share of them that press more often than not."""
+    found = {}
+    for optimizer, reward in itertools.product(optimizers, REWARDS):
+        rows = reward_rows(table, reward, optimizer)
+        means = {name: float(np.nanmean(rows.values(name))) for name in ("neutrality", "usefulness", "pressed")}
+        found[f"{reward}, {optimizer}"] = means | {"mostly press": float((rows.values("pressed") > 0.5).mean())}
+    return found
+
+
 def _judge_neutrality(table: SeedTable, rng: Callable[[], Rng]) -> list[Claim]:
     neutral, ordinary, useful = [], [], []
     drest, *others = [name for name in REWARDS if REWARDS[name][0] == 1 or name == "DREST"]
-    optimizers = _rows(table, "neutrality")
-    for optimizer in optimizers.unique("optimizer") if len(optimizers) else []:
+    trained = _rows(table, "neutrality")
+    optimizers = trained.unique("optimizer") if len(trained) else []
+    for optimizer in optimizers:
         rows = {name: reward_rows(table, name, optimizer) for name in (drest, *others)}
         neutral.append(_neutral(f"{drest}, {optimizer}", rows[drest], 1))
         for name in others:
@@ -233,7 +245,12 @@ def _judge_neutrality(table: SeedTable, rng: Callable[[], Rng]) -> list[Claim]:
             useful.append(_as_useful(f"{drest} against {name}, {optimizer}", rows[drest], rows[name], rng))
     return [
         _claim("drest-neutral", f"Trained with DREST, most agents end with {NEUTRAL:g} bits or more.", neutral),
-        _claim("ordinary-not-neutral", "Trained with ordinary rewards, most agents do not.", ordinary),
+        _claim(
+            "ordinary-not-neutral",
+            "Trained with ordinary rewards, most agents do not.",
+            ordinary,
+            _by_reward(table, optimizers),
+        ),
         _claim("drest-useful", "DREST agents are as useful as those of ordinary rewards.", useful),
     ]
 

@@ -77,14 +77,14 @@ class Record:
     """One record point, or with a leading T, the curves of a run.
 
     `step`: scalar. `loss`: `(S,)` minus the reward a step over the last `window` steps (all of them early on, 0 before
-    the first), the mean over agents. `cooperation`: `(S, M)` share of C in the same steps; `judged`: the same at the
-    step at which runs are judged, or so far. `policy`: `(S,)` the probability of C at the next step, the mean over
+    the first), the mean over agents. `recent`: `(S, M)` int32, how many of the same steps were C; `judged`: the same at
+    the step at which runs are judged, or so far. `policy`: `(S,)` the probability of C at the next step, the mean over
     agents.
     """
 
     step: jax.Array
     loss: jax.Array
-    cooperation: jax.Array
+    recent: jax.Array
     judged: jax.Array
     policy: jax.Array
 
@@ -215,21 +215,20 @@ class SelfDilemma:
     def observe(self, state: State, params: Params) -> Record:
         """What one record point keeps: a `Record` with arrays `(S, ...)`."""
         rows, counted = self.window + 1, jnp.minimum(state.step, self.window)
-
-        def share(count: jax.Array, steps: jax.Array) -> jax.Array:
-            return count.astype(params.cost.dtype) / jnp.maximum(steps, 1).astype(params.cost.dtype)
-
         # What the counted steps found: the action before them, and theirs but the last.
         newest, oldest = (state.actions[(state.step - back) % rows].astype(jnp.int32) for back in (0, counted))
-        now, before = share(state.recent, counted), share(state.recent - newest + oldest, counted)
-        reward = params.gain * before.mean(axis=1) - params.cost * now.mean(axis=1)
+        # Whole numbers first: their sums are the same in any order, on any number of devices.
+        before, now = state.recent - newest + oldest, state.recent
+        before, now = (count.sum(axis=1).astype(params.cost.dtype) for count in (before, now))
+        steps = (jnp.maximum(counted, 1) * self.population).astype(params.cost.dtype)
+        reward = (params.gain * before - params.cost * now) / steps
         agents = jax.vmap(self._probability, in_axes=(0, 0, None))
         _, policy = jax.vmap(agents)(state.memory, self._found(state, params), params)
         return Record(
             step=state.step,
             loss=jnp.where(counted > 0, -reward, 0),
-            cooperation=now,
-            judged=share(state.judged, jnp.minimum(counted, self.judged)),
+            recent=state.recent,
+            judged=state.judged,
             policy=policy.mean(axis=1),
         )
 
@@ -245,11 +244,15 @@ class SelfDilemma:
           agents with at least so much C there; 0 or 1 for one agent); `policy` (probability of C at the end),
           `reward` (a step, of the last `window`), `diverged`.
         """
-        out = {}
-        for late, last in ((False, curves.judged[-1]), (True, curves.cooperation[-1])):
-            out["cooperation_late" if late else "cooperation"] = last.mean(axis=1)
+        out, counted = {}, jnp.minimum(curves.step[-1], self.window)
+        counts = {False: (curves.judged[-1], jnp.minimum(counted, self.judged)), True: (curves.recent[-1], counted)}
+        for late, (count, steps) in counts.items():
+            steps = steps.astype(curves.loss.dtype)
+            total = count.sum(axis=1).astype(steps.dtype)
+            out["cooperation_late" if late else "cooperation"] = total / (steps * self.population)
             for share in COOPERATIVE_GRID:
-                out[cooperative_column(share, late=late)] = (last >= share).astype(last.dtype).mean(axis=1)
+                agents = (count.astype(steps.dtype) / steps >= share).sum(axis=1).astype(steps.dtype)
+                out[cooperative_column(share, late=late)] = agents / self.population
         return out | {
             "policy": curves.policy[-1],
             "reward": -curves.loss[-1],

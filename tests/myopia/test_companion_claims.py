@@ -29,7 +29,8 @@ def make_table(early, late, neutral, useful) -> SeedTable:
         parts.append(columns)
     for reward, (repeat_discount, per_length) in REWARDS.items():
         columns = {"study": "neutrality", "optimizer": "sgd", "repeat_discount": repeat_discount}
-        parts.append(columns | {"per_length": per_length, "neutrality": neutral(reward), "usefulness": useful(reward)})
+        columns |= {"per_length": per_length, "neutrality": neutral(reward), "usefulness": useful(reward)}
+        parts.append(columns | {"pressed": 0.3})
     # As in a folder's table: a column that a study lacks holds None where it is text, NaN where it is a number.
     names = dict.fromkeys(itertools.chain(*parts))
     texts = {"study", "learner", "optimizer"}

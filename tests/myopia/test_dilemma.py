@@ -26,7 +26,7 @@ def make_params(study: SelfDilemma, seeds: int, **settings: float):
     return study.params(**{name: np.full(seeds, value) for name, value in {**SETTINGS, **settings}.items()})
 
 
-@functools.partial(jax.jit, static_argnames=("study", "steps"))
+@functools.partial(jax.jit, static_argnames="study")
 def advance(keys, params, *, study: SelfDilemma, steps: int):
     state = jax.lax.fori_loop(0, steps, lambda _, s: study.step(s, params), study.init(keys, params))
     return state, study.observe(state, params)
@@ -58,14 +58,18 @@ class PlainAgent:
             self.q[view][1 - cooperated] += 0.01 * (reward - self.q[view][1 - cooperated])
 
 
+@functools.partial(jax.jit, static_argnames="population")
+def draw(key, steps, *, population: int):
+    return jax.vmap(lambda step: jax.random.uniform(jax.random.fold_in(key, step), (population,)))(steps)
+
+
 def plain_actions(study: SelfDilemma, key: jax.Array, steps: int, seen: bool, swap: bool) -> np.ndarray:
     """The actions `(steps + 1, M)` of one seed, from the same random numbers."""
     policy_key, action_key = jax.random.split(jax.random.fold_in(key, 0))
     policies = np.asarray(jax.random.uniform(policy_key, (study.population, 2)), float)
     agents = [PlainAgent(study.learner, policy.tolist()) for policy in policies]
     actions = [np.asarray(jax.random.bernoulli(action_key, 0.5, (study.population,))).astype(int).tolist()]
-    draw = jax.jit(jax.vmap(lambda t: jax.random.uniform(jax.random.fold_in(key, t), (study.population,))))
-    for uniform in np.asarray(draw(1 + jnp.arange(steps))):
+    for uniform in np.asarray(draw(key, 1 + jnp.arange(steps), population=study.population)):
         before, now = actions[-1], []
         for i, agent in enumerate(agents):
             found = before[i - 1] if swap else before[i]
@@ -85,7 +89,7 @@ def test_every_action_is_that_of_a_plain_simulation_and_the_last_are_counted_exa
         actions = plain_actions(study, key, steps, bool(seen[lane]), bool(swap[lane]))
         last = actions[-min(study.window, steps) :]
         found = actions[-len(last) - 1 : -1]
-        np.testing.assert_allclose(record.cooperation[lane], last.mean(axis=0), rtol=1e-6)
+        np.testing.assert_array_equal(record.recent[lane], last.sum(axis=0))
         np.testing.assert_allclose(-record.loss[lane], 3 * found.mean() - last.mean(), rtol=1e-5, atol=1e-6)
         rows = np.arange(max(steps - study.window, 0), steps + 1) % (study.window + 1)
         np.testing.assert_array_equal(np.asarray(state.actions)[rows, lane], actions[-len(rows) :])
@@ -115,7 +119,7 @@ def simulated_shares(learner: str, runs: int, steps: int) -> np.ndarray:
 def test_as_many_runs_end_cooperative_as_in_a_simulation_of_its_own_randomness(learner):
     runs, steps, study = 800, 1500, SelfDilemma(learner=learner)
     _, record = advance(jax.random.split(jax.random.key(7), runs), make_params(study, runs), study=study, steps=steps)
-    found, plain = np.asarray(record.cooperation)[:, 0], simulated_shares(learner, runs, steps)
+    found, plain = np.asarray(record.recent)[:, 0] / study.window, simulated_shares(learner, runs, steps)
     for mine, theirs in ((found >= 0.5, plain >= 0.5), (found, plain)):
         error = np.sqrt((np.var(mine) + np.var(theirs)) / runs)
         assert abs(mine.mean() - theirs.mean()) <= 4 * error + 1 / runs
@@ -186,7 +190,7 @@ def test_a_run_is_judged_at_its_step_and_at_its_end():
     assert len(table) == 5 and not table["diverged"].any()
     for name, column, steps in (("cooperation", columns[0], 60), ("cooperation_late", columns[1], 600)):
         _, record = advance(keys, make_params(study, 5), study=study, steps=steps)
-        np.testing.assert_allclose(table[name], record.cooperation[:, 0], rtol=1e-6)
+        np.testing.assert_allclose(table[name], record.recent[:, 0] / 20, rtol=1e-6)
         np.testing.assert_array_equal(table[column], table[name] >= 0.5)
 
 
