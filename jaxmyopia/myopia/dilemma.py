@@ -8,8 +8,11 @@ nothing. A learner that credits an action with its own step's reward should defe
 
 - Policy gradient, whose a_t is independent of a_{t-1} given p: E[dp | p, a_{t-1}] = -rate cost, for every p. Clipping
   makes p jump: near p = 1 a rare D is followed by a great step down, near p = 0 two rare C in a row by one up.
-- Q-learning under a fixed policy: E[r | C] - E[r | D] = -cost. But averages mix steps of different policies: C was
-  mostly taken while C was greedy, and then a_{t-1} was mostly C too. That confounding can keep C greedy for ever.
+- Q-learning under a fixed policy: E[r | C] - E[r | D] = -cost. But its policy follows its values. While C is greedy, D
+  is tried after C, is paid gain, and comes to look better; once it is greedy, each D follows a D and is paid nothing,
+  and D, which was taken seldom so far, soon looks worse again. Averages of all the past can stay on the line
+  Q(C) = Q(D) in this way, nearly always cooperating, or, if C looked bad early on, far from it, nearly always
+  defecting.
 
 If its history is `seen`, the agent knows a_{t-1}, and E[r | C] - E[r | D] = -cost holds in each view by itself.
 

@@ -33,7 +33,8 @@ _CAPTIONS = {
             "cooperation",
             "Cooperation with one's own future",
             "Mean share of cooperation over the last 500 steps, with 95 % intervals of the mean over seeds. A myopic "
-            "learner defects. The dotted line is the step at which runs are judged.",
+            "learner defects. The dotted line is the step at which runs are judged: where a curve still falls there, a "
+            "verdict is one on the budget.",
         ),
         Caption(
             "cooperation_of_runs",

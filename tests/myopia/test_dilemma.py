@@ -172,6 +172,17 @@ def test_under_a_fixed_policy_cooperation_is_worth_less_by_its_cost():
     np.testing.assert_allclose(record.policy, 0.5)
 
 
+def test_with_averages_of_all_the_past_cooperation_lives_where_both_actions_look_the_same():
+    study, seeds = SelfDilemma(learner="q_all_past"), 200
+    params = make_params(study, seeds)
+    state, record = advance(jax.random.split(jax.random.key(2), seeds), params, study=study, steps=20_000)
+    values = np.asarray(state.memory.total / jnp.maximum(state.memory.visits, 1))[:, 0, 0]
+    gap, cooperative = values[:, 0] - values[:, 1], np.asarray(record.recent)[:, 0] >= 250
+    assert 0.1 < cooperative.mean() < 0.4
+    assert np.abs(gap[cooperative]).max() < 0.01
+    assert gap[~cooperative].max() < -0.5
+
+
 def test_another_key_in_one_lane_changes_that_lane_alone():
     study, lane = SelfDilemma(learner="q_running", population=4), 2
     params, keys = make_params(study, 5, swap=1.0), jax.random.split(jax.random.key(0), 5)
