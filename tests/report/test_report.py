@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the figures mark and what the page says."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -78,12 +79,21 @@ def test_the_page_is_one_file_that_holds_its_figures_and_escapes_what_it_prints(
     axes[0, 0].plot([0, 1], [0, 1])
     save(folder, "line", figure)
     captions = [Caption("line", "A line", "It rises.")]
-    write_page(folder, title="T", claims=CLAIMS, captions=captions, rows=[{"rank": 2, "seeds": 64}], notes=["note"])
+    gridless = Claim("same", "It is the same.", "supported", "so", (dataclasses.replace(PIECES[0], grid=()),))
+    write_page(
+        folder,
+        title="T",
+        claims=[*CLAIMS, gridless],
+        captions=captions,
+        rows=[{"rank": 2, "seeds": 64}],
+        notes=["note"],
+    )
     page = (folder.path / "report.html").read_text()
+    assert page.count("% of grid") == 2
     assert "There are &lt;more&gt; bumps." in page
     assert "&lt;b&gt;" in page
     assert "<b>" not in page
     assert 'src="data:image/svg+xml;base64,' in page
     assert "src=" not in page.replace('src="data:', "")
-    assert page.count("<details>") == 2
+    assert page.count("<details>") == 3
     assert "0.05" in page
