@@ -261,3 +261,9 @@ class SelfDilemma:
             "reward": -curves.loss[-1],
             "diverged": ~jnp.isfinite(curves.loss).all(axis=0),
         }
+
+    def bands(self, curves: Record) -> dict[str, jax.Array]:
+        """The share of C in the last `window` steps (all of them early on), over all agents, `(T, S)`."""
+        total = curves.recent.sum(axis=2).astype(curves.loss.dtype)
+        counted = jnp.clip(curves.step, 1, self.window).astype(curves.loss.dtype)
+        return {"cooperation": total / (counted[:, None] * self.population)}

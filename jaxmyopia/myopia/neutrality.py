@@ -271,3 +271,7 @@ class Neutrality:
             "pressed": curves.pressed[-1],
             "diverged": ~jnp.isfinite(curves.loss).all(axis=0),
         }
+
+    def bands(self, curves: Record) -> dict[str, jax.Array]:
+        """Neutrality and usefulness, `(T, S)` each."""
+        return {"neutrality": curves.neutrality, "usefulness": curves.usefulness}

@@ -62,36 +62,38 @@ _CAPTIONS = {
 
 @dataclasses.dataclass(frozen=True)
 class CooperationCurve:
-    """The curves of one line of the figure. `panel`, `learner`: where it goes. `steps`: `(T,)`. `share`: `(T, S)`."""
+    """One line of the figure. `panel`, `learner`: where it goes. `steps`, `mean` over seeds, its `error`: `(T,)`."""
 
     panel: str
     learner: str
     steps: np.ndarray
-    share: np.ndarray
+    mean: np.ndarray
+    error: np.ndarray
 
 
 def cooperation_curves(folder: RunFolder, cells: Sequence[Cell]) -> list[CooperationCurve]:
     """Reads the curves of the dilemma.
 
     Args:
-      folder: of the run; losses are `(T, lanes)` a cell.
+      folder: of the run; sketches are `(T, combinations)` a cell.
       cells: all cells of the folder, in its order, `(cells,)`.
 
     Returns:
       One `CooperationCurve` a learner, history, population and swap, at the epsilon of the claims.
     """
-    table, found = folder.table(), []
+    found = []
     for index, cell in enumerate(cells):
         if not isinstance(cell.study, SelfDilemma):
             continue
-        rows, loss = table.where(cell=index), folder.curves(index, "loss")
-        for seen, swap in sorted(set(zip(rows["seen"].tolist(), rows["swap"].tolist(), strict=True))):
-            mine = np.isclose(rows["epsilon"], EPSILON) & (rows["seen"] == seen) & (rows["swap"] == swap)
-            # A step of cooperation pays gain - cost in the long run, one of defection nothing.
-            share = -loss[:, mine] / (rows["gain"][mine] - rows["cost"][mine]).astype(float)
-            agents = f"{cell.study.population} agents" + (" that swap" if swap else "")
-            name = agents if cell.study.population > 1 else f"{'seen' if seen else 'hidden'} history"
-            found.append(CooperationCurve(name, cell.study.learner, cell.record_steps(), share))
+        sketch, names = folder.sketch(index, "cooperation"), [name for name, _ in cell.sweep]
+        mean, error, many = sketch.mean(), sketch.standard_error(), cell.study.population > 1
+        for place, values in enumerate(cell.combinations):
+            settings = dict(zip(names, values, strict=True))
+            if np.isclose(settings["epsilon"], EPSILON):
+                agents = f"{cell.study.population} agents" + (" that swap" if settings["swap"] else "")
+                panel = agents if many else f"{'seen' if settings['seen'] else 'hidden'} history"
+                line = CooperationCurve(panel, cell.study.learner, cell.record_steps(), mean[:, place], error[:, place])
+                found.append(line)
     return found
 
 
@@ -111,7 +113,7 @@ def cooperation_over_time(curves: Sequence[CooperationCurve], judged: int) -> Fi
         for curve in (curve for curve in curves if curve.panel == name):
             label, colour = _LEARNERS[curve.learner]
             late = curve.steps > 0  # nothing is counted before the first step
-            mean, error = curve.share.mean(axis=1)[late], curve.share.std(axis=1)[late] / np.sqrt(curve.share.shape[1])
+            mean, error = curve.mean[late], curve.error[late]
             axes.plot(curve.steps[late], mean, color=colour, label=label)
             axes.fill_between(
                 curve.steps[late], mean - 1.96 * error, mean + 1.96 * error, color=colour, alpha=0.25, lw=0

@@ -118,3 +118,20 @@ class Sketch:
         size = running[last] - running[first]
         with np.errstate(invalid="ignore"):
             return ((below[last] - below[first]) / size).reshape(self.shape)
+
+    def mean(self) -> np.ndarray:
+        """The mean of each group's values, within a relative 2^-8 where they have one sign: `(T, columns)`."""
+        return self._total(_middles(self.bucket)) / self._size()
+
+    def standard_error(self) -> np.ndarray:
+        """The standard error of that mean, `(T, columns)`."""
+        values = _middles(self.bucket)
+        values = values - self.mean().ravel()[self.group]
+        return np.sqrt(self._total(values**2)) / self._size()
+
+    def _total(self, values: np.ndarray) -> np.ndarray:
+        weights = values * self.count
+        return np.bincount(self.group, weights, minlength=self.shape[0] * self.shape[1]).reshape(self.shape)
+
+    def _size(self) -> np.ndarray:
+        return np.where(self.counts() > 0, self.counts(), np.nan)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from jaxmyopia.myopia.dilemma import SelfDilemma, cooperative_column
 from jaxmyopia.myopia.dilemma_learners import LEARNERS, P_MIN, Memory
-from jaxmyopia.runner.run import run
+from jaxmyopia.runner.library import run
 
 SETTINGS = {"learning_rate": 0.01, "epsilon": 0.1, "cost": 1.0, "gain": 3.0, "seen": 0.0, "swap": 0.0}
 VARIANTS = [  # a study, and for each of four lanes whether history is seen and whether agents swap
@@ -196,7 +196,7 @@ def test_another_key_in_one_lane_changes_that_lane_alone():
 
 def test_a_run_is_judged_at_its_step_and_at_its_end():
     study, columns = SelfDilemma(window=20, judged=60), [cooperative_column(0.5, late=late) for late in (False, True)]
-    table = run(study, seeds=5, steps=600, **SETTINGS)
+    table = run(study, seeds=5, steps=600, progress=False, **SETTINGS).table
     keys = jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(0), seed))(jnp.arange(5, dtype=jnp.uint32))
     assert len(table) == 5 and not table["diverged"].any()
     for name, column, steps in (("cooperation", columns[0], 60), ("cooperation_late", columns[1], 600)):

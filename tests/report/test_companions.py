@@ -22,8 +22,8 @@ def closed():
 
 
 def test_cooperation_is_drawn_from_the_first_step_on_with_its_mean():
-    steps, share = np.array([0, 1, 10, 100]), np.arange(4)[:, None] / 8 + np.array([[0.0, 0.5]])
-    curves = [companions.CooperationCurve(panel, "q_running", steps, share) for panel in ("a", "b")]
+    steps, mean = np.array([0, 1, 10, 100]), np.arange(4) / 8 + 0.25
+    curves = [companions.CooperationCurve(panel, "q_running", steps, mean, mean / 10) for panel in ("a", "b")]
     figure = companions.cooperation_over_time(curves, judged=50)
     assert [axes.get_title() for axes in figure.axes] == ["a", "b"]
     line = figure.axes[0].lines[0]

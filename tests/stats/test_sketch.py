@@ -61,6 +61,18 @@ def test_shares_below_a_value_are_exact_between_buckets():
     assert sketch.quantile(2 / 7)[0, 0] == 0
 
 
+def test_means_are_those_of_the_values_within_the_stated_error():
+    values = np.random.default_rng(1).gamma(2.0, size=(3, 500)).astype(np.float32)
+    column = np.arange(500) % 2
+    sketch = Sketch.of(values, column, 3)
+    for number in (0, 1):
+        mine = values[:, column == number]
+        np.testing.assert_allclose(sketch.mean()[:, number], mine.mean(axis=1), rtol=2**-8)
+        expected = mine.std(axis=1) / np.sqrt(mine.shape[1])
+        np.testing.assert_allclose(sketch.standard_error()[:, number], expected, rtol=2**-6)
+    assert np.isnan(sketch.mean()[:, 2]).all()
+
+
 def test_its_size_does_not_grow_with_the_lanes():
     rng = np.random.default_rng(0)
     sizes = [Sketch.of(rng.lognormal(size=(3, lanes)), np.zeros(lanes, int), 1).bucket.size for lanes in (10**4, 10**5)]
