@@ -85,9 +85,11 @@ def run_cells(
     """
     share = options.share
     with Presence(folder.path, process=share.process, processes=share.processes) as presence:
-        part()
         session = Session(folder, cells, options, command, presence)
-        session.begin()
+        try:
+            session.begin()
+        finally:
+            part()  # the others wait there; if this process fails they see it by its sign
         try:
             session.run()
             session.wait_for_the_others()

@@ -58,7 +58,6 @@ class Session:
         self._checkpoints = Checkpoints(folder.path, **wanted)
         pairs = [(cell, part) for cell, each in enumerate(cells) for part in range(parts(each))]
         self._numbers = {pair: number for number, pair in enumerate(pairs)}
-        self._checked = time.monotonic()
 
     def begin(self) -> None:
         """Says that the run lives, after damaged parts were dealt with."""

@@ -7,8 +7,6 @@ from jaxmyopia.runner.study import Cell
 
 SWEEP = (("learning_rate", (0.001,)), ("init_scale", (1.0,)))
 
-launch.define_flags("two_cells", ["quick"])
-
 
 def main() -> None:
     """Runs them."""
@@ -18,4 +16,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    launch.define_flags("two_cells", ["quick"])
     launch.launch(main)
