@@ -107,38 +107,85 @@ def same(work: pathlib.Path) -> Iterator[Row]:
     yield {"what": "3 shards, run 2, 0, 1, merged", "same": digest(work / "merged") == digest(whole)}
 
 
-def phase(out: pathlib.Path) -> str:
-    """What a run was doing when it was killed, by what it left."""
-    manifest = read_manifest(out)
-    marks = len(list(out.glob("seeds/*.json")))
-    if manifest.get("status") == "complete":
-        return "report"
-    if not manifest:
-        return "start"
-    if list(out.glob("*/.part-*")):
-        return "part write"
-    if list(out.glob("checkpoints/0/*tmp*")):
-        return "checkpoint write"
-    return "steps" if marks or list(out.glob("checkpoints/0/*")) else "compilation"
+def _compiling(out: pathlib.Path) -> bool:
+    return (out / "manifest.json").exists()
+
+
+def _stepping(out: pathlib.Path) -> bool:
+    return any(out.glob("checkpoints/0/*"))
+
+
+def _saving(out: pathlib.Path) -> bool:
+    return any(out.glob("checkpoints/0/*tmp*"))
+
+
+def _writing(out: pathlib.Path) -> bool:
+    return any(out.glob("*/.part-*"))
+
+
+def _reporting(out: pathlib.Path) -> bool:
+    return read_manifest(out).get("status") == "complete"
+
+
+# What a run that is killed is waited for to do, and for how many seconds more, at most.
+MOMENTS = {
+    "start": (lambda out: True, 3.0),
+    "compilation": (_compiling, 2.0),
+    "steps": (_stepping, 2.0),
+    "checkpoint": (_saving, 0.02),
+    "part write": (_writing, 0.02),
+    "report": (_reporting, 2.0),
+}
+
+
+def _kill(out: pathlib.Path, moment: str, rng: random.Random) -> bool:
+    """Starts the job and kills it at a moment; False if it ended before that came."""
+    (reached, delay), process = MOMENTS[moment], start(out, *JOB)
+    while not reached(out):
+        if process.poll() is not None:
+            return False
+        time.sleep(0.001)
+    time.sleep(rng.uniform(0, delay))
+    process.kill()
+    return process.wait() == -signal.SIGKILL
 
 
 def kills(work: pathlib.Path) -> Iterator[Row]:
-    """Runs killed at random moments, some again while they go on, and gone on with: equal tables, no row twice."""
+    """Runs killed in all they do, some of them again as they go on, and gone on with: equal tables, no row twice."""
     rng, whole = random.Random(FLAGS.root_seed), work / "whole"
-    seconds = finish(whole, *JOB)
+    finish(whole, *JOB)
+    expected, count = digest(whole), rows(whole)[0]
     for number in range(FLAGS.kills):
-        out, phases = work / f"killed{number}", []
-        for again in range(2 if rng.random() < 0.3 else 1):
-            process = start(out, *JOB)
-            time.sleep(rng.uniform(0.05, 0.95 if not again else 0.6) * seconds)
-            process.send_signal(signal.SIGKILL)
-            if process.wait() == -signal.SIGKILL:
-                phases.append(phase(out))
+        out, killed = work / f"killed{number}", []
+        again = [rng.choice(list(MOMENTS))] if rng.random() < 0.3 else []
+        for moment in (list(MOMENTS)[number % len(MOMENTS)], *again):
+            killed += [moment] if _kill(out, moment, rng) else []
         finish(out, *JOB)
-        count, distinct = rows(out)
-        row = {"what": f"killed {number}", "phases": phases, "same": digest(out) == digest(whole)}
-        yield row | {"rows": count, "lost or doubled": (count != rows(whole)[0]) + (count != distinct)}
+        found, distinct = rows(out)
+        row = {"what": f"killed {number}", "in": killed, "same": digest(out) == expected}
+        yield row | {"lost or doubled": (found != count) + (found != distinct)}
         shutil.rmtree(out)
+    yield from _killed_merges(work, rng)
+
+
+def _killed_merges(work: pathlib.Path, rng: random.Random) -> Iterator[Row]:
+    """Merges killed halfway, and given again."""
+    shards = [work / f"shard{number}" for number in range(2)]
+    for number, folder in enumerate(shards):
+        finish(folder, *JOB, "--num_shards=2", f"--shard_index={number}")
+    merge = ["-m", "experiments.merge", *map(str, shards)]
+    for number in range(3):
+        out = work / f"merged{number}"
+        process = start(out, *merge)
+        while not any(out.glob("curves/*")) and process.poll() is None:
+            time.sleep(0.001)
+        time.sleep(rng.uniform(0, 0.05))
+        process.kill()
+        cut = process.wait() == -signal.SIGKILL
+        if cut:
+            finish(out, *merge)
+        finish(out, *JOB)
+        yield {"what": f"merge {number}", "in": ["merge"] * cut, "same": digest(out) == digest(work / "whole")}
 
 
 def peers(work: pathlib.Path) -> Iterator[Row]:

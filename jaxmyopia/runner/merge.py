@@ -84,7 +84,9 @@ def merge(folders: Sequence[str], out: str) -> tuple[RunFolder, str]:
     manifests = [read_manifest(folder) for folder in folders]
     _check(folders, manifests)
     whole = RunFolder(out, _config(manifests[0]))
-    require(not whole.manifest, "out", out, "must be a new folder, but it holds a run")
+    begun = whole.manifest.get("status") in (None, "merging")
+    require(begun, "out", out, "must be a new folder, or that of this merge, but it holds a run")
+    whole.write_manifest(status="merging", command="")
     for folder, manifest in zip(folders, manifests, strict=True):
         for stem, files in manifest["parts"].items():
             for name, checksum in files.items():

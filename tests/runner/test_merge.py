@@ -7,6 +7,7 @@ import pytest
 
 from jaxmyopia.checks import RunError
 from jaxmyopia.lowrank.study import LowRank
+from jaxmyopia.runner import merge as merging
 from jaxmyopia.runner.experiment import open_folder, run_cells
 from jaxmyopia.runner.merge import merge, whole_command
 from jaxmyopia.runner.processes import Share
@@ -96,6 +97,28 @@ def test_a_damaged_file_of_a_shard_is_named(made, tmp_path):
     file.unlink()
     with pytest.raises(RunError, match=f"{file.name} is damaged or missing"):
         merge(copied, str(tmp_path / "merged"))
+
+
+def test_a_merge_that_was_cut_is_given_again(made, tmp_path, monkeypatch):
+    out = tmp_path / "merged"
+    with monkeypatch.context() as patch:
+        copied = []
+
+        def cut(*args):
+            if len(copied) == 9:
+                raise KeyboardInterrupt
+            copied.append(args)
+            copy(*args)
+
+        copy = merging._copy
+        patch.setattr(merging, "_copy", cut)
+        with pytest.raises(KeyboardInterrupt):
+            merge(shards(made, 0, 1, 2), str(out))
+    merge(shards(made, 0, 1, 2), str(out))
+    for path in (made / "whole").rglob("part-*"):
+        assert (out / path.relative_to(made / "whole")).read_bytes() == path.read_bytes()
+    with pytest.raises(ValueError, match="must be a new folder, or that of this merge, but it holds a run"):
+        merge(shards(made, 0, 1, 2), str(out))
 
 
 def test_the_command_of_a_shard_becomes_that_of_the_whole():
