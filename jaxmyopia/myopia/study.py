@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The myopia study: agents trained in `EpochEnv`, each seed with its own schedule, lure and credit.
+
+Nothing is sampled where an agent is measured: its policy is a table and its outcome exact (`planner.outcome`).
+"""
+
+import dataclasses
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxmyopia.checks import require, require_one_of
+from jaxmyopia.myopia import planner
+from jaxmyopia.myopia.epochs import LURES, SCHEDULES, EnvParams, EpochEnv
+from jaxmyopia.myopia.learners import Agent, Learner, Settings, check_learner, outputs_of
+from jaxmyopia.myopia.policies import POLICIES, make_policy
+
+# Settings that differ by lane are numbers: a name is its place in one of these.
+NAMES = {"schedule": tuple(SCHEDULES), "lure": tuple(LURES), "credit": ("epoch", "run")}
+NEVER = 1e9  # updates after which the schedule turns flat: not in this run
+
+
+def code(setting: str, name: str) -> float:
+    """The number that stands for a name in a sweep; scalar.
+
+    >>> code("schedule", "flat")
+    2.0
+    """
+    require_one_of(f"{setting}s", name, NAMES[setting])
+    return float(NAMES[setting].index(name))
+
+
+@chex.dataclass(frozen=True)
+class Params:
+    """What may differ by seed without another compilation, `(S,)` each.
+
+    `cap`, `lure_now`, `lure_later`, `cutoff`: the environment's. `credit`, `discount`: of returns. `learning_rate`.
+    `flat_from`: the update from which the schedule is flat, `NEVER` for none.
+    """
+
+    cap: jax.Array
+    lure_now: jax.Array
+    lure_later: jax.Array
+    cutoff: jax.Array
+    credit: jax.Array
+    discount: jax.Array
+    learning_rate: jax.Array
+    flat_from: jax.Array
+
+
+@chex.dataclass(frozen=True)
+class State:
+    """S agents in training: `step` scalar, `key` `(S, 2)` uint32 key data, `agent` `(S, ...)` leaves."""
+
+    step: jax.Array
+    key: jax.Array
+    agent: Agent
+
+
+@chex.dataclass(frozen=True)
+class Record:
+    """One record point, or with a leading T, the curves of a run. E epochs of training, X = 2 E indices.
+
+    `step`: scalar. `loss`: `(S,)` what the policy misses of the planner's value, under the agent's own credit. `best`:
+    `(S,)` that value. `regret_run`, `best_run`, `regret_epoch`, `best_epoch`: `(S,)` the same under either credit.
+    `usefulness`: `(S,)` reward earned before the cutoff over the most that can be. `running`: `(S, E)` probability to
+    still run at the end of each epoch. `acting`, `lured`: `(S, E)` share of an epoch's steps that are acted in, and
+    that are lures. Deployed: `longer`: `(S, X)` running where the run is twice as long; `masked`: `(S, E)` where the
+    index is hidden; `dropped`: `(S, X)` running at the end of the first epoch where that one shows index 0, 1, ...
+    """
+
+    step: jax.Array
+    loss: jax.Array
+    best: jax.Array
+    regret_run: jax.Array
+    best_run: jax.Array
+    regret_epoch: jax.Array
+    best_epoch: jax.Array
+    usefulness: jax.Array
+    running: jax.Array
+    acting: jax.Array
+    lured: jax.Array
+    longer: jax.Array
+    masked: jax.Array
+    dropped: jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Myopia:
+    """Training agents in `EpochEnv`; a step is one batch of runs and what is learned from it.
+
+    `epochs`, `epoch_steps`, `reveal_epoch`, `show_pending`: of the environment. `learner`, `policy`, `optimizer`: names
+    of `learners.LEARNERS`, `policies.POLICIES`, `learners.OPTIMIZERS`. `width`: of an MLP. Raises ValueError if a field
+    is not allowed.
+    """
+
+    epochs: int = 8
+    epoch_steps: int = 4
+    learner: str = "reinforce"
+    policy: str = "mlp"
+    optimizer: str = "adam"
+    reveal_epoch: str = "one_hot"
+    show_pending: bool = True
+    width: int = 16
+    settings_of_learner: Settings = dataclasses.field(default_factory=Settings)
+
+    def __post_init__(self):
+        check_learner(self.learner, self.optimizer)
+        require_one_of("policies", self.policy, POLICIES)
+        require(
+            self.learner != "qlearning" or self.policy == "table",
+            "policies",
+            self.policy,
+            "must be table for qlearning",
+        )
+        require(self.width >= 1, "width", self.width, "must be at least 1")
+        _ = self.env
+
+    def __str__(self) -> str:
+        return f"{self.learner}, {self.policy}, {self.optimizer}, index {self.reveal_epoch}"
+
+    @property
+    def block(self) -> int:
+        """Seeds a block: enough that an operation outweighs its dispatch, few enough for the cache."""
+        return 128
+
+    @property
+    def env(self) -> EpochEnv:
+        """The environment of training; its index has room for a run twice as long."""
+        return self._env(self.epochs)
+
+    def _env(self, epochs: int) -> EpochEnv:
+        return EpochEnv(
+            epochs=epochs, epoch_steps=self.epoch_steps, reveal_epoch=self.reveal_epoch,
+            show_pending=self.show_pending, indices=2 * self.epochs,
+        )  # fmt: skip
+
+    @property
+    def learner_of_one(self) -> Learner:
+        """The learning rule, for one agent."""
+        policy = make_policy(
+            self.policy, outputs=outputs_of(self.learner), width=self.width, indices=self.env.indices
+        )  # fmt: skip
+        return Learner(
+            name=self.learner, env=self.env, policy=policy, optimizer=self.optimizer, settings=self.settings_of_learner
+        )
+
+    def settings(self) -> dict[str, object]:
+        """The columns by which the table tells this study from others."""
+        names = ("epochs", "epoch_steps", "learner", "policy", "optimizer", "reveal_epoch", "show_pending", "width")
+        return {name: getattr(self, name) for name in names}
+
+    def params(
+        self,
+        *,
+        schedule: np.ndarray,
+        lure: np.ndarray,
+        credit: np.ndarray,
+        cutoff: np.ndarray,
+        learning_rate: np.ndarray,
+        discount: np.ndarray | float = 1.0,
+        flat_from: np.ndarray | float = NEVER,
+    ) -> Params:
+        """Makes the parameters of S seeds.
+
+        Args:
+          schedule, lure, credit: `(S,)` each, from `code`.
+          cutoff: `(S,)` epochs, whole numbers from 0 to E.
+          learning_rate: `(S,)`, positive.
+          discount: `(S,)`, in [0, 1].
+          flat_from: `(S,)` updates after which the schedule is flat.
+
+        Returns:
+          The `Params`.
+
+        Raises:
+          ValueError: if a value is not allowed.
+        """
+        check_codes(schedule=schedule, lure=lure, credit=credit)
+        check_numbers(self.epochs, cutoff=cutoff, learning_rate=learning_rate, discount=discount)
+        caps, lures = np.array(list(SCHEDULES.values())), np.array(list(LURES.values()))
+        now, later = lures[np.asarray(lure, int)].T
+        columns = {
+            "cap": caps[np.asarray(schedule, int)], "lure_now": now, "lure_later": later, "cutoff": cutoff,
+            "credit": credit, "discount": discount, "learning_rate": learning_rate, "flat_from": flat_from,
+        }  # fmt: skip
+        shape, dtype = np.shape(schedule), jnp.zeros(()).dtype
+        return Params(**{name: jnp.asarray(np.broadcast_to(x, shape), dtype) for name, x in columns.items()})
+
+    def init(self, keys: jax.Array, params: Params) -> State:
+        """New agents.
+
+        Args:
+          keys: `(S,)` one a seed; kept, and folded with the step in every step.
+          params: `(S,)` leaves.
+
+        Returns:
+          The `State` at step 0.
+        """
+        chex.assert_equal_shape([keys, params.learning_rate])
+
+        def one(key, params):
+            return self.learner_of_one.init(jax.random.fold_in(key, 0), world(params, 0))
+
+        agent = jax.vmap(one)(keys, params)
+        return State(step=jnp.zeros((), jnp.int32), key=jax.random.key_data(keys), agent=agent)
+
+    def step(self, state: State, params: Params) -> State:
+        """One batch of runs of all S agents, and what they learn from it."""
+        learner, env = self.learner_of_one, self.env
+
+        def one(key, agent, params):
+            key = jax.random.fold_in(jax.random.wrap_key_data(key), state.step + 1)
+            factors = planner.discounts(env, params.discount, params.credit)
+            return learner.update(agent, key, world(params, state.step), factors, params.learning_rate)
+
+        return state.replace(step=state.step + 1, agent=jax.vmap(one)(state.key, state.agent, params))
+
+    def observe(self, state: State, params: Params) -> Record:
+        """What one record point keeps: a `Record` with arrays `(S, ...)`, exact."""
+        found = jax.vmap(lambda agent, params: self._measure(agent, params, state.step))(state.agent, params)
+        return Record(step=state.step, **found)
+
+    def chances(self, agent: Agent, params: Params) -> jax.Array:
+        """The policy of one agent as trained, `(T, P, A)`; leaves of `params` are scalars."""
+        return self.learner_of_one.chances(agent, self.env, world(params, 0))
+
+    def _measure(self, agent: Agent, params: Params, step: jax.Array) -> dict[str, jax.Array]:
+        env, learner, world_now = self.env, self.learner_of_one, world(params, step)
+        model, chances = planner.make_model(env, world_now), learner.chances(agent, env, world_now)
+        found = planner.outcome(model, chances)
+        out = {name: getattr(found, name) for name in ("running", "acting", "lured")}
+        credits = {"": params.credit, "_run": jnp.ones_like(params.credit), "_epoch": jnp.zeros_like(params.credit)}
+        for name, credit in credits.items():
+            factors = planner.discounts(env, params.discount, credit)
+            best, _ = planner.optimal(model, factors)
+            mine = planner.policy_values(model, chances, factors)
+            out[f"regret{name}" if name else "loss"] = planner.credited(best - mine, found.arriving, credit)
+            out[f"best{name}"] = planner.credited(best, found.arriving, credit)
+        most = planner.most_earned(env, world_now)
+        before = (jnp.arange(self.epochs) < world_now.cutoff).astype(most.dtype)
+        out["usefulness"] = (found.earned * before).sum() / jnp.where(most > 0, most, jnp.nan)
+        return out | self._deploy(agent, world_now)
+
+    def _deploy(self, agent: Agent, world_now: EnvParams) -> dict[str, jax.Array]:
+        """How long the agent runs where it was not trained; rewards do not matter, since it learns no more."""
+        learner, long, one = self.learner_of_one, self._env(2 * self.epochs), self._env(1)
+
+        def running(env: EpochEnv, chances: jax.Array) -> jax.Array:
+            return planner.outcome(planner.make_model(env, world_now), chances).running
+
+        everywhere = learner.chances(agent, long, world_now)
+        by_epoch = everywhere.reshape(long.epochs, self.epoch_steps, *everywhere.shape[1:])
+        hidden = world_now.replace(index_shown=jnp.zeros_like(world_now.index_shown))
+        return {
+            "longer": running(long, everywhere),
+            "masked": running(self.env, learner.chances(agent, self.env, hidden)),
+            "dropped": jax.vmap(lambda chances: running(one, chances)[0])(by_epoch),
+        }
+
+    def summarise(self, curves: Record) -> dict[str, jax.Array]:
+        """One number a seed, `(S,)` each, from the curves `(T, S, ...)`.
+
+        Args:
+          curves: a `Record` whose arrays lead with T.
+
+        Returns:
+          Columns: the last record's numbers by their names, arrays as `running_0`, `running_1`, ...; `value_share`
+          (the planner's value under the own credit, less what is missed, over it) and `diverged` (not finite).
+        """
+        last = jax.tree.map(lambda x: x[-1], curves)
+        out = {"value_share": share(last.best - last.loss, last.best)}
+        for field in dataclasses.fields(last):
+            leaf = getattr(last, field.name)
+            if leaf.ndim == 1:
+                out[field.name] = leaf
+            elif leaf.ndim == 2:
+                out |= {f"{field.name}_{i}": leaf[:, i] for i in range(leaf.shape[1])}
+        return out | {"diverged": ~jnp.isfinite(curves.loss).all(axis=0)}
+
+
+def share(part: jax.Array, whole: jax.Array) -> jax.Array:
+    """`part / whole`, NaN where the whole is 0; any shape."""
+    return jnp.where(whole != 0, part / jnp.where(whole != 0, whole, 1.0), jnp.nan)
+
+
+def world(params: Params, step: chex.Numeric) -> EnvParams:
+    """The environment's parameters of one seed at an update, scalars all. The index is shown as in training.
+
+    What is the same for all seeds is a constant here, so that observations are computed once for all of them.
+    """
+    return EnvParams(
+        cutoff=params.cutoff.astype(jnp.int32),
+        cap=jnp.where(step >= params.flat_from.astype(jnp.int32), jnp.inf, params.cap),
+        lure_now=params.lure_now,
+        lure_later=params.lure_later,
+        work=jnp.ones((), params.cap.dtype),
+        first_index=jnp.int32(0),
+        index_shown=jnp.ones((), params.cap.dtype),
+    )
+
+
+def check_codes(**columns: np.ndarray) -> None:
+    """Raises ValueError unless the columns `(S,)` hold numbers that `code` gives."""
+    for name, values in columns.items():
+        for value in np.unique(values):
+            require(value in range(len(NAMES[name])), f"{name}s", float(value), "must be a number that `code` gives")
+
+
+def check_numbers(epochs: int, *, cutoff: np.ndarray, learning_rate: np.ndarray, discount: np.ndarray) -> None:
+    """Raises ValueError unless the columns `(S,)` are allowed in runs of E `epochs`."""
+    for value in np.unique(cutoff):
+        fine = 0 <= value <= epochs and value == int(value)
+        require(fine, "cutoff", float(value), f"must be a whole number from 0 to epochs={epochs}")
+    for value in np.unique(learning_rate):
+        require(0 < value < np.inf, "learning_rates", float(value), "must be positive and finite")
+    for value in np.unique(discount):
+        require(0 <= value <= 1, "discount", float(value), "must be between 0 and 1")
