@@ -42,12 +42,12 @@ _A = len(ACTIONS)
 class Settings:
     """What learners are set to.
 
-    `runs`: a batch, B. `entropy`: weight of the entropy bonus, against advantages of standard deviation 1. PPO:
+    `runs_a_batch`: B. `entropy`: weight of the entropy bonus, against advantages of standard deviation 1. PPO:
     `clip`; `decay`, lambda of its advantages; `passes` over a batch of `minibatches`; `value_weight`. `exploration`:
     Q-learning's probability of a random action. Raises ValueError if a field is not allowed.
     """
 
-    runs: int = 32
+    runs_a_batch: int = 32
     entropy: float = 0.01
     clip: float = 0.2
     decay: float = 0.95
@@ -65,8 +65,9 @@ class Settings:
             require(0 <= getattr(self, name) < float("inf"), name, getattr(self, name), "must be at least 0")
         for name in ("passes", "minibatches"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
-        require(self.runs >= 2, "runs", self.runs, "must be at least 2")
-        require(self.runs % self.minibatches == 0, "runs", self.runs, f"must be a multiple of {self.minibatches}")
+        require(self.runs_a_batch >= 2, "runs_a_batch", self.runs_a_batch, "must be at least 2")
+        whole = self.runs_a_batch % self.minibatches == 0
+        require(whole, "runs_a_batch", self.runs_a_batch, f"must be a multiple of minibatches={self.minibatches}")
 
 
 @chex.dataclass(frozen=True)
@@ -208,7 +209,7 @@ def reinforce_from(learner: Learner, experience: Experience, factors: jax.Array,
 
 def _reinforce(learner: Learner, agent: Agent, key, params, factors, rate) -> Agent:
     logits, pull = jax.vjp(lambda variables: learner.policy.apply(variables, learner.env, params), agent.variables)
-    experience = rollout(learner.env, params, jax.nn.softmax(logits), key, learner.settings.runs)
+    experience = rollout(learner.env, params, jax.nn.softmax(logits), key, learner.settings.runs_a_batch)
     return learner.descend(agent, pull(reinforce_from(learner, experience, factors, logits))[0], rate)
 
 
@@ -248,7 +249,7 @@ def _ppo(learner: Learner, agent: Agent, key, params, factors, rate) -> Agent:
     apply = lambda variables: learner.policy.apply(variables, env, params)  # noqa: E731
     outputs = apply(agent.variables)
     old = jax.nn.log_softmax(outputs[..., :_A])
-    experience = rollout(env, params, jnp.exp(old), key, settings.runs)
+    experience = rollout(env, params, jnp.exp(old), key, settings.runs_a_batch)
     # The critic's output is in units of the run's length, so that it starts within reach of the returns.
     batches = _batches(learner, experience, factors, outputs[..., _A] * scale)
 
@@ -274,7 +275,7 @@ def _q_learning(learner: Learner, agent: Agent, key, params, factors, rate) -> A
     q, pull = jax.vjp(apply, agent.variables)
     explore = learner.settings.exploration
     greedy = jax.nn.one_hot(q.argmax(axis=-1), _A, dtype=q.dtype)
-    experience = rollout(learner.env, params, (1 - explore) * greedy + explore / _A, key, learner.settings.runs)
+    experience = rollout(learner.env, params, (1 - explore) * greedy + explore / _A, key, learner.settings.runs_a_batch)
     best = jnp.where(experience.running, look_up(q.max(axis=-1), experience.pending), 0.0)
     target = experience.reward + factors[:, None] * jnp.concatenate([best[1:], jnp.zeros_like(best[:1])])
     count = gather(experience, jnp.ones_like(target), q.shape[1])

@@ -195,6 +195,28 @@ def outcome(model: Model, policy: jax.Array) -> Outcome:
     )
 
 
+def likeliest_run(model: Model, policy: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The run in which every action is the policy's most likely one.
+
+    Args:
+      model: the environment.
+      policy: `(T, P, A)` probabilities.
+
+    Returns:
+      Actions `(T,)` int32, -1 once shut down, and rewards `(T,)`.
+    """
+
+    def ahead(here, now):
+        pending, running = here
+        reward, after, chances = now
+        action = chances[pending].argmax().astype(jnp.int32)
+        goes_on = running & (action != SHUTDOWN)
+        paid = jnp.where(running, reward[pending, action], 0.0)
+        return (after[pending, action], goes_on), (jnp.where(running, action, -1), paid)
+
+    return jax.lax.scan(ahead, (jnp.int32(0), jnp.bool_(True)), (model.reward, model.pending, policy))[1]
+
+
 def credited(values: jax.Array, arriving: jax.Array, credit: chex.Numeric) -> jax.Array:
     """A value of the whole run under a credit: the sum over the places at which a return begins.
 

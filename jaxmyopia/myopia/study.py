@@ -69,6 +69,7 @@ class Record:
     still run at the end of each epoch. `acting`, `lured`: `(S, E)` share of an epoch's steps that are acted in, and
     that are lures. Deployed: `longer`: `(S, X)` running where the run is twice as long; `masked`: `(S, E)` where the
     index is hidden; `dropped`: `(S, X)` running at the end of the first epoch where that one shows index 0, 1, ...
+    `actions`, `rewards`: `(S, T)` of the run in which every action is the likeliest, T its steps.
     """
 
     step: jax.Array
@@ -85,6 +86,8 @@ class Record:
     longer: jax.Array
     masked: jax.Array
     dropped: jax.Array
+    actions: jax.Array
+    rewards: jax.Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -242,6 +245,7 @@ class Myopia:
         most = planner.most_earned(env, world_now)
         before = (jnp.arange(self.epochs) < world_now.cutoff).astype(most.dtype)
         out["usefulness"] = (found.earned * before).sum() / jnp.where(most > 0, most, jnp.nan)
+        out["actions"], out["rewards"] = planner.likeliest_run(model, chances)
         return out | self._deploy(agent, world_now)
 
     def _deploy(self, agent: Agent, world_now: EnvParams) -> dict[str, jax.Array]:
@@ -276,7 +280,7 @@ class Myopia:
             leaf = getattr(last, field.name)
             if leaf.ndim == 1:
                 out[field.name] = leaf
-            elif leaf.ndim == 2:
+            elif leaf.ndim == 2 and field.name not in ("actions", "rewards"):
                 out |= {f"{field.name}_{i}": leaf[:, i] for i in range(leaf.shape[1])}
         return out | {"diverged": ~jnp.isfinite(curves.loss).all(axis=0)}
 
