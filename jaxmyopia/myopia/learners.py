@@ -78,6 +78,15 @@ class Agent:
     state: optax.OptState
 
 
+def log_chances(logits: jax.Array) -> jax.Array:
+    """Log-probabilities with the actions first, `(A, T, P)` from `(T, P, A)`: last, so few would waste vector units."""
+    return jax.nn.log_softmax(jax.lax.optimization_barrier(_actions_first(logits)), axis=0)
+
+
+def _actions_first(table: jax.Array) -> jax.Array:
+    return jnp.moveaxis(table, -1, 0)
+
+
 def policy_loss(logits: jax.Array, weights: jax.Array) -> jax.Array:
     """Policy gradient: minus the weighted sum of log-probabilities.
 
@@ -88,7 +97,7 @@ def policy_loss(logits: jax.Array, weights: jax.Array) -> jax.Array:
     Returns:
       Scalar.
     """
-    return -(weights * jax.nn.log_softmax(logits)).sum()
+    return -(_actions_first(weights) * log_chances(logits)).sum()
 
 
 def entropy_bonus(logits: jax.Array, visits: jax.Array) -> jax.Array:
@@ -101,8 +110,8 @@ def entropy_bonus(logits: jax.Array, visits: jax.Array) -> jax.Array:
     Returns:
       Scalar, nats.
     """
-    logs = jax.nn.log_softmax(logits)
-    return -(visits * (jnp.exp(logs) * logs).sum(axis=-1)).sum()
+    logs = log_chances(logits)
+    return -(visits * (jnp.exp(logs) * logs).sum(axis=0)).sum()
 
 
 def clipped_loss(logits: jax.Array, old: jax.Array, gains: jax.Array, losses: jax.Array, clip: float) -> jax.Array:
@@ -113,14 +122,14 @@ def clipped_loss(logits: jax.Array, old: jax.Array, gains: jax.Array, losses: ja
 
     Args:
       logits: `(T, P, A)`.
-      old: `(T, P, A)` log-probabilities of the policy that acted.
+      old: `(A, T, P)` log-probabilities of the policy that acted, from `log_chances`.
       gains, losses: `(T, P, A)` sums of positive and of negative advantages, over the number of samples.
       clip: epsilon.
 
     Returns:
       Scalar.
     """
-    ratio = jnp.exp(jax.nn.log_softmax(logits) - old)
+    ratio, gains, losses = jnp.exp(log_chances(logits) - old), _actions_first(gains), _actions_first(losses)
     return -(gains * jnp.minimum(ratio, 1 + clip) + losses * jnp.maximum(ratio, 1 - clip)).sum()
 
 
@@ -248,8 +257,8 @@ def _ppo(learner: Learner, agent: Agent, key, params, factors, rate) -> Agent:
     env, settings, scale = learner.env, learner.settings, float(learner.env.steps)
     apply = lambda variables: learner.policy.apply(variables, env, params)  # noqa: E731
     outputs = apply(agent.variables)
-    old = jax.nn.log_softmax(outputs[..., :_A])
-    experience = rollout(env, params, jnp.exp(old), key, settings.runs_a_batch)
+    old = log_chances(outputs[..., :_A])
+    experience = rollout(env, params, jnp.moveaxis(jnp.exp(old), 0, -1), key, settings.runs_a_batch)
     # The critic's output is in units of the run's length, so that it starts within reach of the returns.
     batches = _batches(learner, experience, factors, outputs[..., _A] * scale)
 
