@@ -181,6 +181,7 @@ class EpochEnv:
     ) -> tuple[jax.Array, EnvState, jax.Array, jax.Array, dict[str, jax.Array]]:
         """One step without a new start: observation `(D,)`, state, reward `()`, whether it has shut down, and info."""
         del key
+        action = jnp.asarray(action, jnp.int32)
         going = state.running & (state.epoch < self.epochs)
         acts = going & (action != SHUTDOWN)
         lured = action == LURE

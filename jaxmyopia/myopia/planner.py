@@ -262,8 +262,9 @@ def best_memoryless(
     """The best policy that sees no index and remembers nothing, under `run` credit.
 
     What it gets is a polynomial in its probabilities, known exactly with its gradient; the best may be to stop by
-    chance. It is climbed from many starts, random ones and near-deterministic ones, and the best end is taken. (That
-    no other is better is not proved here; on cases small enough for a grid over all policies none is.)
+    chance. It is climbed from many starts, random ones and near-deterministic ones, and the best end is taken, as it is
+    or without its chances. (That no other is better is not proved here; on cases small enough for a grid over all
+    policies none is.)
 
     Args:
       env: the environment; whether lures pending are seen is its `show_pending`.
@@ -277,20 +278,23 @@ def best_memoryless(
     """
     model, factors = make_model(env, params), discounts(env, discount, 1.0)
     shape = (env.epoch_steps, env.epoch_steps + 1 if env.show_pending else 1, len(ACTIONS))
-    value = lambda logits: policy_values(model, _expand(env, logits), factors)[0, 0]  # noqa: E731
+    worth = lambda policy: policy_values(model, policy, factors)[0, 0]  # noqa: E731
+    value = lambda logits: worth(_expand(env, logits))  # noqa: E731
     climber = optax.adam(optax.cosine_decay_schedule(0.1, steps))
 
     def climb(logits):
         def step(_, carry):
             logits, state = carry
-            updates, state = climber.update(jax.grad(lambda x: -value(x))(logits), state)
+            slope = jax.grad(lambda x: -value(x))(logits)
+            with jax.numpy_dtype_promotion("standard"):  # optax counts steps in whole numbers
+                updates, state = climber.update(slope, state)
             return optax.apply_updates(logits, updates), state
 
         return jax.lax.fori_loop(0, steps, step, (logits, climber.init(logits)))[0]
 
     spread = np.repeat([0.5, 3.0], [starts - starts // 2, starts // 2])[:, None, None, None]
     first = np.random.default_rng(0).normal(size=(starts, *shape)) * spread
-    ends = jax.jit(jax.vmap(climb))(jnp.asarray(first, jnp.float32))
-    values = jax.vmap(value)(ends)
-    best = values.argmax()
-    return values[best], _expand(env, ends[best])
+    ends = jax.vmap(lambda logits: _expand(env, logits))(jax.jit(jax.vmap(climb))(jnp.asarray(first, jnp.float32)))
+    ends = jnp.concatenate([ends, jax.nn.one_hot(ends.argmax(axis=-1), len(ACTIONS), dtype=ends.dtype)])
+    values = jax.vmap(worth)(ends)
+    return values.max(), ends[values.argmax()]
