@@ -65,11 +65,12 @@ class Sweep:
             require_one_of("learners", name, LEARNERS)
         for interval in self.intervals:
             require(interval >= 1, "intervals", interval, "must be at least 1")
+        require(self.epochs >= 1, "epochs", self.epochs, "must be at least 1")
         require(self.steps >= 0, "steps", self.steps, "must be at least 1")
         require(0 <= self.cutoff <= self.epochs, "cutoff", self.cutoff, f"must be from 0 to epochs={self.epochs}")
 
     def cells(self) -> list[Cell]:
-        """One cell per learner, optimiser and index shown, one that learns on under a flat schedule, and populations."""
+        """One cell per learner, optimiser and index shown; one that learns on while flat; one a population."""
         cells = []
         for learner, optimizer in itertools.product(self.learners, self.optimizers):
             budget = self.steps or self.updates[LEARNERS.index(learner)]

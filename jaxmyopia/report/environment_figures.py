@@ -14,7 +14,7 @@ from jaxmyopia.report.figures import COLOURS, panels
 from jaxmyopia.report.myopia_figures import FinishedMyopia
 
 _ACTION_COLOURS = dict(zip(ACTIONS, (COLOURS[5], COLOURS[4], COLOURS[6]), strict=True))
-_REPLAYED = 3  # agents a learner
+_REPLAYED = 2  # agents a learner
 
 
 def _box(axes: Axes, x: float, y: float, text: str, *, width: float = 0.72, colour: str = "white") -> None:
@@ -39,71 +39,51 @@ def environment(sweep: Sweep) -> Figure:
     Returns:
       The figure.
     """
-    figure, grid = panels(1, 1, height=3.0)
+    figure, grid = panels(1, 1, height=2.9)
     axes, steps = grid[0, 0], min(sweep.epoch_steps, 4)
     axes.axis("off")
-    cutoff = max(sweep.cutoff, 1)
+    cutoff, second, width = max(sweep.cutoff, 1), steps + 0.6, 2 * steps + 0.1
     for number, epoch in enumerate((cutoff - 1, cutoff)):
-        left = number * (steps + 0.6)
-        shade = FancyBboxPatch(
-            (left - 0.5, -0.5), steps, 1.25, boxstyle="round,pad=0.02", fc="0.95" if number else "white", ec="0.6"
-        )
-        axes.add_patch(shade)
-        axes.text(left - 0.42, 0.57, f"epoch {epoch}" + (" = K" if number else " = K-1"), fontsize=8, weight="bold")
-        for step in range(steps):
-            _box(axes, left + step, 0, f"step {step}")
-            if step < steps - 1:
-                _arrow(axes, (left + step + 0.4, 0), (left + step + 0.6, 0), _ACTION_COLOURS["work"], lw=2)
-            _arrow(axes, (left + step, -0.3), (left + step, -1.35), _ACTION_COLOURS["shutdown"], lw=0.6, alpha=0.6)
-    border, second = steps - 1, steps + 0.6
-    _arrow(axes, (border + 0.4, 0), (second - 0.4, 0), _ACTION_COLOURS["work"], lw=2)
+        _epoch(axes, number * second, steps, f"epoch {epoch} = K" + ("" if number else "-1"), shaded=bool(number))
+    _arrow(axes, (steps - 0.6, 0), (second - 0.4, 0), _ACTION_COLOURS["work"], lw=2)
+    start = min(1, steps - 1)
     curve = {"connectionstyle": "arc3,rad=-0.35", "ls": "--"}
-    _arrow(axes, (min(1, border), 0.3), (second, 0.3), _ACTION_COLOURS["lure"], **curve)
+    _arrow(axes, (start, 0.3), (second, 0.3), _ACTION_COLOURS["lure"], **curve)
     lures = "; ".join(f"{name}: {LURES[name][0]:+g} now, {LURES[name][1]:+g} later" for name in sweep.lures)
-    axes.text(
-        (min(1, border) + second) / 2,
-        1.72,
-        f"LURE: as WORK, and something more at once, and something later\n({lures})",
-        ha="center",
-        va="center",
-        fontsize=7,
-    )
-    width = 2 * steps + 0.1
+    text = {"ha": "center", "va": "center", "fontsize": 7}
+    axes.text((start + second) / 2, 1.48, f"LURE pays what WORK pays, and something now and later\n({lures})", **text)
+    caps = "; ".join(f"{name}: {SCHEDULES[name]:g}" for name in sweep.schedules if name != "flat")
+    note = f"a step pays at most\n({caps}; flat: no limit)" if caps else "no limit (flat)"
+    axes.text(second + steps / 2 - 0.1, 0.98, note, **text)
+    middle = width / 2 - 0.5
     _box(
         axes,
-        (width - 0.5) / 2 - 0.25,
-        -1.65,
-        "off: 0 for ever, nothing is owed or paid any more",
-        width=width * 0.62,
-        colour="0.9",
+        middle,
+        -1.5,
+        "SHUTDOWN, at any step: 0 then and for ever; nothing is paid or owed any more",
+        width=width - 0.3,
     )
-    axes.text(-0.45, -1.0, "SHUTDOWN, at any step: 0", fontsize=7, color=_ACTION_COLOURS["shutdown"])
-    caps = "; ".join(f"{name}: {SCHEDULES[name]:g}" for name in sweep.schedules if name != "flat")
-    axes.text(
-        second - 0.45,
-        -0.72,
-        f"from K on a step pays at most ({caps}; flat: no limit)",
-        fontsize=7,
-        va="center",
-        bbox={"fc": "white", "ec": "none", "pad": 1},
-    )
-    axes.text(width - 0.3, 0, "…", fontsize=12, va="center")
+    axes.text(width - 0.38, 0, "…", fontsize=12, va="center")
     axes.text(-0.95, 0, "…", fontsize=12, va="center")
-    handles = [
-        Line2D([], [], color=_ACTION_COLOURS["work"], lw=2, label="WORK or LURE: on to the next step; WORK pays 1")
-    ]
-    handles += [
-        Line2D(
-            [],
-            [],
-            color=_ACTION_COLOURS["lure"],
-            ls="--",
-            label="paid on the first step of the next epoch, once, unless that step is SHUTDOWN",
-        )
-    ]
+    handles = [Line2D([], [], color=_ACTION_COLOURS["work"], lw=2, label="WORK (pays 1) or LURE: on to the next step")]
+    label = "paid on the first step of the next epoch, once, unless that step is SHUTDOWN"
+    handles += [Line2D([], [], color=_ACTION_COLOURS["lure"], ls="--", label=label)]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
-    axes.set(xlim=(-1.1, width + 0.1), ylim=(-2.1, 2.1))
+    axes.set(xlim=(-1.1, width + 0.1), ylim=(-1.9, 1.8))
     return figure
+
+
+def _epoch(axes: Axes, left: float, steps: int, title: str, *, shaded: bool) -> None:
+    """One epoch's steps in a frame."""
+    colour = "0.93" if shaded else "white"
+    frame = FancyBboxPatch((left - 0.5, -0.45), steps, 1.15, boxstyle="round,pad=0.02", fc=colour, ec="0.6")
+    axes.add_patch(frame)
+    axes.text(left - 0.42, 0.52, title, fontsize=8, weight="bold", va="center")
+    for step in range(steps):
+        _box(axes, left + step, 0, f"step {step}")
+        if step < steps - 1:
+            _arrow(axes, (left + step + 0.4, 0), (left + step + 0.6, 0), _ACTION_COLOURS["work"], lw=2)
+        _arrow(axes, (left + step, -0.3), (left + step, -1.2), _ACTION_COLOURS["shutdown"], lw=0.6)
 
 
 def replay(run: FinishedMyopia) -> Figure:
@@ -129,7 +109,7 @@ def replay(run: FinishedMyopia) -> Figure:
                     ink = "white" if ACTIONS[action] == "shutdown" else "black"
                     axes.text(step + 0.5, y, f"{reward:g}", ha="center", va="center", fontsize=4.5, color=ink)
         axes.set_yticks(range(len(shown)), [label for _, label in shown], fontsize=5.5)
-        axes.invert_yaxis()
+        axes.set_ylim(len(shown) - 0.5, -0.5)
         for epoch in range(run.sweep.epochs + 1):
             at_cutoff = epoch == run.sweep.cutoff
             axes.axvline(epoch * run.sweep.epoch_steps, color="k" if at_cutoff else "0.6", lw=1.4 if at_cutoff else 0.6)

@@ -45,8 +45,8 @@ _CAPTIONS = {
             "Deployed elsewhere",
             "Agents trained with the recipe, under run credit. First panel: probability to run through an epoch that "
             "shows the given index, as the first of the run; grey: indices that training never showed. Last panel: "
-            "after as many updates again under a flat schedule. (A frozen agent does not see rewards: to it, a schedule that "
-            "turns flat is no change at all.)",
+            "after as many updates again under a flat schedule. (A frozen agent sees no rewards: to it, a schedule "
+            "that turns flat is no change at all.)",
         ),
         Caption(
             "selection",
@@ -57,7 +57,8 @@ _CAPTIONS = {
         Caption(
             "replay",
             "Single agents, step by step",
-            "The likeliest run of a few trained agents under every schedule, lure and credit. Where nothing is drawn it is off.",
+            "The likeliest run of a few trained agents under every schedule, lure and credit. Where nothing is drawn, "
+            "it is off.",
         ),
         Caption(
             "learning",

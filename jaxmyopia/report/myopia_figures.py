@@ -117,7 +117,8 @@ def survival(run: FinishedMyopia) -> Figure:
     for axes in grid[-1]:
         axes.set_xlabel("epoch")
     entries = [(name, {"color": SCHEDULE_COLOURS[name]}) for name in run.sweep.schedules]
-    entries += [("negative, index hidden", {"color": COLOURS[3], "ls": "--"})]
+    if "masked" in run.sweep.reveals:
+        entries += [("negative, index hidden", {"color": COLOURS[3], "ls": "--"})]
     _legend(figure, [*entries, ("planner, negative", {"color": "k", "ls": ":"})])
     return figure
 
@@ -180,7 +181,7 @@ def usefulness(run: FinishedMyopia) -> Figure:
                         points = lure_rate(lane, 0, cutoff_of(lane)), lane.values("usefulness")
                         axes.plot(*points, marker, color=colour, ms=3, alpha=0.25, rasterized=True, mew=0.6)
             axes.set(xlim=(-0.05, 1.05), ylim=(-0.05, 1.05))
-        line[0].set_ylabel(f"{lure}\nreward before K / most possible")
+        line[0].set_ylabel(f"{lure}\nearned before K /\nmost possible")
     for axes, learner in zip(grid[0], learners, strict=True):
         axes.set_title(learner)
     for axes in grid[-1]:
@@ -226,7 +227,8 @@ def transfer(run: FinishedMyopia) -> Figure:
         axes.set_title(title)
     for axes, kind in zip(grid[-1], kinds, strict=True):
         axes.set_xlabel("index shown" if kind == "dropped" else "epoch")
-    _legend(figure, [("index one-hot", {"color": COLOURS[1]}), ("index scalar", {"color": COLOURS[2]})])
+    shown = {"one_hot": ("index one-hot", {"color": COLOURS[1]}), "scalar": ("index scalar", {"color": COLOURS[2]})}
+    _legend(figure, [entry for reveal, entry in shown.items() if reveal in run.sweep.reveals])
     return figure
 
 
@@ -252,7 +254,7 @@ def selection(run: FinishedMyopia) -> Figure:
             places = np.arange(len(intervals)) + (0.08 if swap else -0.08)
             draw_intervals(axes, places, found, colour, marker=marker, label="context swap" if swap else "no swap")
         axes.set_xticks(range(len(intervals)), [f"{interval:g}" if interval else "never" for interval in intervals])
-        axes.set(xlabel="updates between selections", title=f"{size:g} agents")
+        axes.set(xlabel="updates between selections", title=f"{size:g} agents", xlim=(-0.5, len(intervals) - 0.5))
         axes.set_ylim(bottom=0)
     grid[0, 0].set_ylabel("lures / steps acted in,\nbefore epoch K-1")
     grid[0, 0].legend()

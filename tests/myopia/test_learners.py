@@ -109,7 +109,9 @@ def test_losses_and_their_gradients_are_those_of_rlax_on_the_samples():
     )
     with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
         for mine, theirs in pairs:
-            for found_value, expected in zip(jax.value_and_grad(mine)(new), jax.value_and_grad(theirs)(new), strict=True):
+            for found_value, expected in zip(
+                jax.value_and_grad(mine)(new), jax.value_and_grad(theirs)(new), strict=True
+            ):
                 np.testing.assert_allclose(found_value, expected, rtol=1e-4, atol=1e-6)
 
 

@@ -117,7 +117,8 @@ def test_another_key_or_another_rate_in_one_lane_changes_that_lane_alone(learner
 
 def test_seeds_start_alike_under_every_schedule_lure_and_credit():
     keys = jax.random.split(jax.random.key(0), SEEDS)
-    states = [SMALL.init(keys, params_of(SMALL, schedule=s, lure=l, credit=c)) for s, l, c in ((0, 1, 1), (2, 2, 0))]
+    lanes = {"schedule": 0, "lure": 1, "credit": 1}, {"schedule": 2, "lure": 2, "credit": 0}
+    states = [SMALL.init(keys, params_of(SMALL, **lane)) for lane in lanes]
     chex.assert_trees_all_equal(*(state.agent for state in states))
 
 
@@ -146,7 +147,7 @@ def test_a_schedule_that_turns_flat_later_is_the_recipe_until_then():
 
 def test_deployed_without_change_an_agent_does_what_it_did():
     keys, params = jax.random.split(jax.random.key(0), SEEDS), params_of(SMALL)
-    state, record = advance(SMALL, SMALL.init(keys, params), params)
+    _, record = advance(SMALL, SMALL.init(keys, params), params)
     np.testing.assert_allclose(record.longer[:, :3], record.running, rtol=1e-5)
     np.testing.assert_allclose(record.dropped[:, 0], record.running[:, 0], rtol=1e-5)
     table = Myopia(epochs=3, epoch_steps=2, policy="table", settings_of_learner=Settings(runs_a_batch=4))
@@ -156,7 +157,14 @@ def test_deployed_without_change_an_agent_does_what_it_did():
 
 @pytest.mark.parametrize(
     "bad",
-    [{"learner": "dqn"}, {"policy": "cnn"}, {"optimizer": "sdg"}, {"learner": "qlearning"}, {"width": 0}, {"epochs": 0}],
+    [
+        {"learner": "dqn"},
+        {"policy": "cnn"},
+        {"optimizer": "sdg"},
+        {"learner": "qlearning"},
+        {"width": 0},
+        {"epochs": 0},
+    ],
 )
 def test_bad_fields_are_refused(bad):
     with pytest.raises(ValueError, match="is not allowed"):
