@@ -27,9 +27,8 @@ class Sweep:
     `epochs`, `epoch_steps`, `cutoff`: E, L, K. `schedules`, `lures`, `credits`, `learners`, `optimizers`: names.
     `reveals`: how the index is shown. `learning_rates`: for every learner; empty for its own. `updates`: by learner,
     the budget; `steps`, if not 0, for all of them. `seeds`: in every cell. `populations`, `intervals`: of selection (a
-    population of 0: none);
-    `population_seeds`, if not 0, of cells with more than 100 agents; `selection_steps`, `selection_rate`: its budget
-    and learning rate. Raises ValueError if a field is not allowed.
+    population of 0: none); `population_seeds`: the most seeds by population, all for those left out;
+    `selection_steps`, `selection_rate`: the budget and the learning rate. Raises ValueError if a field is not allowed.
     """
 
     epochs: int = 8
@@ -43,13 +42,13 @@ class Sweep:
     reveals: tuple[str, ...] = ("one_hot", "masked")
     learning_rates: tuple[float, ...] = ()
     discount: float = 1.0
-    updates: tuple[int, ...] = (150, 60, 300)
+    updates: tuple[int, ...] = (150, 80, 300)
     steps: int = 0
     records: int = 8
     seeds: int = 256
     populations: tuple[int, ...] = (10,)
     intervals: tuple[int, ...] = (10,)
-    population_seeds: int = 0
+    population_seeds: tuple[int, ...] = ()
     selection_steps: int = 200
     selection_rate: float = 0.1
     settings: Settings = dataclasses.field(default_factory=lambda: Settings(runs_a_batch=16, passes=2))
@@ -127,8 +126,8 @@ class Sweep:
             "interval": (0.0, *map(float, self.intervals)),
             "swap": (0.0, 1.0),
         }
-        seeds = self.population_seeds if size > 100 else 0
-        return self._cell(study, lanes, self.selection_steps, min(seeds, self.seeds))
+        most = dict(zip(self.populations, self.population_seeds, strict=False)).get(size, self.seeds)
+        return self._cell(study, lanes, self.selection_steps, min(most, self.seeds))
 
 
 PRESETS: dict[str, Sweep] = {
@@ -136,13 +135,12 @@ PRESETS: dict[str, Sweep] = {
     "full": Sweep(
         schedules=("negative", "zero", "flat"),
         reveals=("one_hot", "scalar", "masked"),
-        updates=(300, 120, 600),
+        updates=(200, 100, 500),
         records=16,
         seeds=2048,
         populations=(10, 100, 1000),
         intervals=(1, 10, 100),
-        population_seeds=64,
-        selection_steps=400,
+        population_seeds=(2048, 64, 24),
     ),
 }
 
