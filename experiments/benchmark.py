@@ -198,10 +198,12 @@ def runs() -> Iterator[Row]:
 
 def epoch_env() -> Iterator[Row]:
     """`EpochEnv` under a random policy, against gymnax's DiscountingChain-bsuite."""
-    entered = myopia_contestants.environments()
-    if len(entered) == 1:
-        say("gymnax is not installed (pip install gymnax, where it allows this jax): EpochEnv is measured alone.")
-    yield from _against_last({"lanes": myopia_contestants.LANES}, entered, myopia_contestants.LANES)
+    for observed in (False, True):
+        entered = myopia_contestants.environments(observed=observed)
+        if len(entered) == 1:
+            say("gymnax is not installed (pip install gymnax, where it allows this jax): EpochEnv is measured alone.")
+        case = {"lanes": myopia_contestants.LANES, "observed": observed}
+        yield from _against_last(case, entered, myopia_contestants.LANES)
 
 
 def training() -> Iterator[Row]:

@@ -25,18 +25,21 @@ LANES = 4096
 SETTINGS = Settings(runs_a_batch=16, passes=4)
 
 
-def random_policy(env: object, params: object) -> Train:
-    """`vmap` + `scan` of a gymnax-shaped environment under a random policy, `LANES` lanes."""
+def random_policy(env: object, params: object, *, observed: bool) -> Train:
+    """`vmap` + `scan` of a gymnax-shaped environment under a random policy, `LANES` lanes.
 
-    step, draw = jax.vmap(env.step, in_axes=(0, 0, 0, None)), jax.vmap(env.action_space(params).sample)
+    A random policy does not look: what is seen is made if `observed`, else XLA leaves it out.
+    """
+
+    step, actions = jax.vmap(env.step, in_axes=(0, 0, 0, None)), env.action_space(params).n
 
     def live(key, steps):
         def forward(_, carry):
             key, state, total = carry
             key, key_actions, key_steps = jax.random.split(key, 3)
-            actions = draw(jax.random.split(key_actions, LANES))
-            seen, state, reward, *_ = step(jax.random.split(key_steps, LANES), state, actions, params)
-            return key, state, total + reward + seen.sum(axis=-1)  # what is seen is used, so that it is made
+            drawn = jax.random.randint(key_actions, (LANES,), 0, actions)
+            seen, state, reward, *_ = step(jax.random.split(key_steps, LANES), state, drawn, params)
+            return key, state, total + reward + (seen.sum(axis=-1) if observed else 0.0)
 
         _, state = jax.vmap(env.reset, in_axes=(0, None))(jax.random.split(key, LANES), params)
         return jax.lax.fori_loop(0, steps, forward, (key, state, jnp.zeros(LANES)))[-1]
@@ -47,13 +50,14 @@ def random_policy(env: object, params: object) -> Train:
     return run
 
 
-def environments() -> dict[str, Train]:
-    """`EpochEnv`, and gymnax's DiscountingChain-bsuite where gymnax is installed."""
-    entered = {"EpochEnv": random_policy(EpochEnv(), EpochEnv().default_params)}
+def environments(*, observed: bool) -> dict[str, Train]:
+    """`EpochEnv`, and gymnax's DiscountingChain-bsuite where gymnax is installed; `observed` as for `random_policy`."""
+    entered = {"EpochEnv": random_policy(EpochEnv(), EpochEnv().default_params, observed=observed)}
     if importlib.util.find_spec("gymnax"):
         import gymnax
 
-        entered["DiscountingChain-bsuite"] = random_policy(*gymnax.make("DiscountingChain-bsuite"))
+        chain = gymnax.make("DiscountingChain-bsuite")
+        entered["DiscountingChain-bsuite"] = random_policy(*chain, observed=observed)
     return entered
 
 

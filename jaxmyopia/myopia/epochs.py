@@ -174,7 +174,7 @@ class EpochEnv:
         over = terminated | truncated
         after = jax.tree.map(lambda new, old: jnp.where(over, new, old), start, after)
         info = {**info, "terminated": terminated, "truncated": truncated, "final_observation": final}
-        # Seen from the state that was chosen, not chosen from two things seen: half the work if nobody asks for `final`.
+        # Seen from the chosen state, not chosen from two things seen: half the work if nobody asks for `final`.
         return self.get_obs(after, params), after, reward, terminated, truncated, info
 
     def step_env(
@@ -203,15 +203,20 @@ class EpochEnv:
     def get_obs(self, state: EnvState, params: EnvParams, key: jax.Array | None = None) -> jax.Array:
         """What the agent sees, `(D,)`: the index, the step one-hot, and the pending lures over L."""
         del key
-        parts, index = [], state.epoch + params.first_index
+        space, index = self.observation_space(params), state.epoch + params.first_index
+        width = space.shape[0] - self.epoch_steps - int(self.show_pending)
+        # One comparison an entry, rather than parts put side by side: XLA makes one loop of it.
+        place = np.arange(space.shape[0], dtype=np.int32)
+        seen = jnp.where(place == width + state.step, 1.0, 0.0).astype(space.dtype)
         if self.reveal_epoch == "one_hot":
-            parts.append((index == np.arange(self.indices, dtype=np.int32)).astype(jnp.float32) * params.index_shown)
+            seen = jnp.where(place == jnp.where(index < width, index, -1), params.index_shown, seen)
         elif self.reveal_epoch == "scalar":  # 0 is no index at all
-            parts.append(((index + 1).astype(jnp.float32) * (params.index_shown / self.indices))[None])
-        parts.append((state.step == np.arange(self.epoch_steps, dtype=np.int32)).astype(jnp.float32))
+            value = (index + 1).astype(space.dtype) * (params.index_shown / self.indices)
+            seen = jnp.where(place == 0, value, seen)
         if self.show_pending:
-            parts.append((state.pending.astype(jnp.float32) / self.epoch_steps)[None])
-        return jnp.concatenate(parts)
+            pending = state.pending.astype(space.dtype) / self.epoch_steps
+            seen = jnp.where(place == space.shape[0] - 1, pending, seen)
+        return seen
 
     def is_terminated(self, state: EnvState, params: EnvParams) -> jax.Array:
         """Whether the agent has shut down, `()`."""

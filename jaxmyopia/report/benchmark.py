@@ -140,7 +140,7 @@ def _agents_text(rows: list[Row]) -> str:
         f"{'EpochEnv':<12}{'contestant':<26}{'million env-steps a second':>28}{'updates a second':>18}{'ratio':>8}"
     ]
     for row in rows:
-        size = f"{row.get('agents', row.get('lanes')):,}"
+        size = f"{row.get('agents', row.get('lanes')):,}" + (", seen" if row.get("observed") else "")
         updates = f"{row['speed'] / row['steps_an_update']:,.0f}" if "steps_an_update" in row else ""
         ratio = f"{row['ratio']:.2f}" if row["ratio"] else ""
         lines.append(f"{size:<12}{row['contestant']:<26}{row['speed'] / 1e6:>28,.2f}{updates:>18}{ratio:>8}")
