@@ -71,7 +71,8 @@ def study_of(agents: int) -> tuple[Myopia, Params]:
 def jaxmyopia(agents: int) -> Train:
     """This project's update, blocks and devices, without its records."""
     study, params = study_of(agents)
-    mesh, size = seed_mesh(), min(study.block, agents)
+    mesh = seed_mesh()
+    size = min(study.block, -(-agents // mesh.size))
     slots = -(-agents // (mesh.size * size))
     lanes = np.minimum(np.arange(mesh.size * slots * size), agents - 1).reshape(mesh.size, slots, size)
     filled = np.array([len(range(device, -(-agents // size), mesh.size)) for device in range(mesh.size)], np.int32)

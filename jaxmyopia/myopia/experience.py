@@ -2,8 +2,8 @@
 """What one agent lives through in a batch of runs, and what its actions were worth.
 
 Axes: `T` steps of a run, `B` runs, `P` pending counts, `A` actions. Since a place is (time, pending), a sum over
-samples of anything that depends on place and action is a sum over a table `(T, P, A)` of sample weights: exact, and
-small however many runs there are.
+samples of anything that depends on place and action is a sum over a table `(A, T, P)` of sample weights: exact, and
+small however many runs there are. (Actions come first, see `policies`.)
 """
 
 import chex
@@ -24,8 +24,8 @@ class Experience:
 
 
 def bounds_of(chances: jax.Array) -> jax.Array:
-    """Where a uniform draw passes from one action to the next: `(..., A)` probabilities to `(..., A - 1)` bounds."""
-    return jnp.cumsum(chances, axis=-1)[..., :-1]
+    """Where a uniform draw passes from one action to the next: `(T, A - 1, P)` bounds from `(A, T, P)` chances."""
+    return jnp.swapaxes(jnp.cumsum(chances, axis=0)[:-1], 0, 1)
 
 
 def act(
@@ -37,15 +37,15 @@ def act(
       env: the environment.
       params: its parameters, scalars.
       state: `(B,)` leaves.
-      bounds: `(P, A - 1)` of the agent's policy at this time, from `bounds_of`.
+      bounds: `(A - 1, P)` of the agent's policy at this time, from `bounds_of`.
       draws: `(B,)` uniform.
 
     Returns:
       The states afterwards, and one row `(B,)` of `Experience`.
     """
-    here = state.pending[None] == jnp.arange(bounds.shape[0], dtype=jnp.int32)[:, None]
-    mine = jnp.where(here[..., None], bounds[:, None], 0.0).sum(axis=0)
-    action = (draws[:, None] >= mine).sum(axis=-1, dtype=jnp.int32)
+    here = state.pending[None] == jnp.arange(bounds.shape[1], dtype=jnp.int32)[:, None]
+    mine = jnp.where(here[None], bounds[..., None], 0.0).sum(axis=1)
+    action = (draws[None] >= mine).sum(axis=0, dtype=jnp.int32)
     _, after, reward, _, _ = jax.vmap(env.step_env, in_axes=(None, 0, 0, None))(None, state, action, params)
     return after, Experience(action=action, pending=state.pending, reward=reward, running=state.running)
 
@@ -62,7 +62,7 @@ def rollout(env: EpochEnv, params: EnvParams, chances: jax.Array, key: jax.Array
     Args:
       env: the environment.
       params: its parameters, scalars.
-      chances: `(T, P, A)` the agent's policy.
+      chances: `(A, T, P)` the agent's policy.
       key: consumed.
       runs: how many, B.
 
@@ -131,12 +131,19 @@ def gather(experience: Experience, weight: jax.Array, size: int) -> jax.Array:
       size: P.
 
     Returns:
-      `(T, P, A)`.
+      `(A, T, P)`.
     """
-    weight = jnp.where(experience.running, weight, 0.0)
-    here = _at(experience.pending, size)[:, :, None]
-    taken = experience.action[:, None] == jnp.arange(len(ACTIONS), dtype=jnp.int32)[None, :, None]
-    return jnp.where(here & taken[:, None], weight[:, None, None], 0.0).sum(axis=-1)
+    entries = jnp.arange(len(ACTIONS) * size, dtype=jnp.int32)[:, None]
+    entry = experience.action * size + experience.pending
+
+    # A run at a time, all times side by side: four times as fast as one sum over the runs, and in a fixed order.
+    def add(total, run):
+        entry, weight = run
+        return total + jnp.where(entries == entry[None], weight[None], 0.0), None
+
+    start = jnp.zeros((entries.size, weight.shape[0]), weight.dtype)
+    total, _ = jax.lax.scan(add, start, (entry.T, jnp.where(experience.running, weight, 0.0).T))
+    return jnp.swapaxes(total.reshape(len(ACTIONS), size, -1), 1, 2)
 
 
 def without_each(values: jax.Array, alive: jax.Array) -> jax.Array:

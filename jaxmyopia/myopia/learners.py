@@ -78,39 +78,30 @@ class Agent:
     state: optax.OptState
 
 
-def log_chances(logits: jax.Array) -> jax.Array:
-    """Log-probabilities with the actions first, `(A, T, P)` from `(T, P, A)`: last, so few would waste vector units."""
-    return jax.nn.log_softmax(jax.lax.optimization_barrier(_actions_first(logits)), axis=0)
-
-
-def _actions_first(table: jax.Array) -> jax.Array:
-    return jnp.moveaxis(table, -1, 0)
-
-
 def policy_loss(logits: jax.Array, weights: jax.Array) -> jax.Array:
     """Policy gradient: minus the weighted sum of log-probabilities.
 
     Args:
-      logits: `(T, P, A)`.
-      weights: `(T, P, A)` advantages by place and action, over the number of samples.
+      logits: `(A, T, P)`.
+      weights: `(A, T, P)` advantages by place and action, over the number of samples.
 
     Returns:
       Scalar.
     """
-    return -(_actions_first(weights) * log_chances(logits)).sum()
+    return -(weights * jax.nn.log_softmax(logits, axis=0)).sum()
 
 
 def entropy_bonus(logits: jax.Array, visits: jax.Array) -> jax.Array:
     """The mean entropy of the policy where it was.
 
     Args:
-      logits: `(T, P, A)`.
+      logits: `(A, T, P)`.
       visits: `(T, P)` shares of samples.
 
     Returns:
       Scalar, nats.
     """
-    logs = log_chances(logits)
+    logs = jax.nn.log_softmax(logits, axis=0)
     return -(visits * (jnp.exp(logs) * logs).sum(axis=0)).sum()
 
 
@@ -121,15 +112,15 @@ def clipped_loss(logits: jax.Array, old: jax.Array, gains: jax.Array, losses: ja
     advantage.
 
     Args:
-      logits: `(T, P, A)`.
-      old: `(A, T, P)` log-probabilities of the policy that acted, from `log_chances`.
-      gains, losses: `(T, P, A)` sums of positive and of negative advantages, over the number of samples.
+      logits: `(A, T, P)`.
+      old: `(A, T, P)` log-probabilities of the policy that acted.
+      gains, losses: `(A, T, P)` sums of positive and of negative advantages, over the number of samples.
       clip: epsilon.
 
     Returns:
       Scalar.
     """
-    ratio, gains, losses = jnp.exp(log_chances(logits) - old), _actions_first(gains), _actions_first(losses)
+    ratio = jnp.exp(jax.nn.log_softmax(logits, axis=0) - old)
     return -(gains * jnp.minimum(ratio, 1 + clip) + losses * jnp.maximum(ratio, 1 - clip)).sum()
 
 
@@ -180,9 +171,11 @@ class Learner:
         """
         outputs = self.policy.apply(agent.variables, env, params)
         if self.name == "qlearning":
-            best = (outputs >= outputs.max(axis=-1, keepdims=True)).astype(outputs.dtype)
-            return best / best.sum(axis=-1, keepdims=True)
-        return jax.nn.softmax(outputs[..., :_A])
+            best = (outputs >= outputs.max(axis=0, keepdims=True)).astype(outputs.dtype)
+            chances = best / best.sum(axis=0, keepdims=True)
+        else:
+            chances = jax.nn.softmax(outputs[:_A], axis=0)
+        return jnp.moveaxis(chances, 0, -1)
 
     def descend(self, agent: Agent, gradients: chex.ArrayTree, rate: jax.Array) -> Agent:
         """One step of the optimiser; `rate` is a scalar."""
@@ -202,29 +195,29 @@ def reinforce_from(learner: Learner, experience: Experience, factors: jax.Array,
       learner: whose settings.
       experience: B runs.
       factors: `(T,)`.
-      logits: `(T, P, A)` of the policy that acted.
+      logits: `(A, T, P)` of the policy that acted.
 
     Returns:
-      `(T, P, A)`.
+      `(A, T, P)`.
     """
     followed, alive = returns(experience.reward, factors), experience.running
     advantage = normalised(followed - without_each(followed, alive), alive, centre=False)
     share = 1 / jnp.maximum(alive.sum(), 1).astype(advantage.dtype)
-    weights = gather(experience, advantage * share, logits.shape[1])
-    visits = gather(experience, jnp.ones_like(advantage) * share, logits.shape[1]).sum(axis=-1)
+    weights = gather(experience, advantage * share, logits.shape[-1])
+    visits = gather(experience, jnp.ones_like(advantage) * share, logits.shape[-1]).sum(axis=0)
     entropy = learner.settings.entropy
     return jax.grad(lambda x: policy_loss(x, weights) - entropy * entropy_bonus(x, visits))(logits)
 
 
 def _reinforce(learner: Learner, agent: Agent, key, params, factors, rate) -> Agent:
     logits, pull = jax.vjp(lambda variables: learner.policy.apply(variables, learner.env, params), agent.variables)
-    experience = rollout(learner.env, params, jax.nn.softmax(logits), key, learner.settings.runs_a_batch)
+    experience = rollout(learner.env, params, jax.nn.softmax(logits, axis=0), key, learner.settings.runs_a_batch)
     return learner.descend(agent, pull(reinforce_from(learner, experience, factors, logits))[0], rate)
 
 
 @chex.dataclass(frozen=True)
 class _Batch:
-    """Samples by place, in M minibatches: `gains`, `losses` `(M, T, P, A)`; `visits`, `target` `(M, T, P)`."""
+    """Samples by place, in M minibatches: `gains`, `losses` `(M, A, T, P)`; `visits`, `target` `(M, T, P)`."""
 
     gains: jax.Array
     losses: jax.Array
@@ -243,8 +236,8 @@ def _batches(learner: Learner, experience: Experience, factors: jax.Array, value
         share = 1 / jnp.maximum(alive.sum(), 1).astype(advantage.dtype)
         scaled = normalised(advantage, alive, centre=True) * share
         total = lambda weight: gather(experience, weight, size)  # noqa: E731
-        visits = total(jnp.ones_like(advantage) * share).sum(axis=-1)
-        target = total((advantage + value) * share).sum(axis=-1) / jnp.where(visits > 0, visits, 1.0)
+        visits = total(jnp.ones_like(advantage) * share).sum(axis=0)
+        target = total((advantage + value) * share).sum(axis=0) / jnp.where(visits > 0, visits, 1.0)
         return _Batch(
             gains=total(jnp.maximum(scaled, 0.0)), losses=total(jnp.minimum(scaled, 0.0)), visits=visits, target=target
         )
@@ -257,14 +250,14 @@ def _ppo(learner: Learner, agent: Agent, key, params, factors, rate) -> Agent:
     env, settings, scale = learner.env, learner.settings, float(learner.env.steps)
     apply = lambda variables: learner.policy.apply(variables, env, params)  # noqa: E731
     outputs = apply(agent.variables)
-    old = log_chances(outputs[..., :_A])
-    experience = rollout(env, params, jnp.moveaxis(jnp.exp(old), 0, -1), key, settings.runs_a_batch)
+    old = jax.nn.log_softmax(outputs[:_A], axis=0)
+    experience = rollout(env, params, jnp.exp(old), key, settings.runs_a_batch)
     # The critic's output is in units of the run's length, so that it starts within reach of the returns.
-    batches = _batches(learner, experience, factors, outputs[..., _A] * scale)
+    batches = _batches(learner, experience, factors, outputs[_A] * scale)
 
     def loss(variables, batch):
         outputs = apply(variables)
-        logits, error = outputs[..., :_A], outputs[..., _A] - batch.target / scale
+        logits, error = outputs[:_A], outputs[_A] - batch.target / scale
         objective = clipped_loss(logits, old, batch.gains, batch.losses, settings.clip)
         value = settings.value_weight * (batch.visits * jnp.square(error)).sum()
         return objective + value - settings.entropy * entropy_bonus(logits, batch.visits)
@@ -283,12 +276,12 @@ def _q_learning(learner: Learner, agent: Agent, key, params, factors, rate) -> A
     apply = lambda variables: learner.policy.apply(variables, learner.env, params)  # noqa: E731
     q, pull = jax.vjp(apply, agent.variables)
     explore = learner.settings.exploration
-    greedy = jax.nn.one_hot(q.argmax(axis=-1), _A, dtype=q.dtype)
+    greedy = jax.nn.one_hot(q.argmax(axis=0), _A, dtype=q.dtype, axis=0)
     experience = rollout(learner.env, params, (1 - explore) * greedy + explore / _A, key, learner.settings.runs_a_batch)
-    best = jnp.where(experience.running, look_up(q.max(axis=-1), experience.pending), 0.0)
+    best = jnp.where(experience.running, look_up(q.max(axis=0), experience.pending), 0.0)
     target = experience.reward + factors[:, None] * jnp.concatenate([best[1:], jnp.zeros_like(best[:1])])
-    count = gather(experience, jnp.ones_like(target), q.shape[1])
-    error = count * q - gather(experience, target, q.shape[1])
+    count = gather(experience, jnp.ones_like(target), q.shape[-1])
+    error = count * q - gather(experience, target, q.shape[-1])
     # Where entries are shared by epochs (a hidden index), errors and counts are summed over them alike.
     errors, counts = pull(error)[0], pull(count)[0]
     return learner.descend(agent, jax.tree.map(lambda x, n: x / jnp.maximum(n, 1.0), errors, counts), rate)

@@ -91,7 +91,7 @@ def shared_rollout(
     Args:
       env: the environment.
       params: its parameters, scalars.
-      chances: `(N, T, P, A)` the agents' policies.
+      chances: `(N, A, T, P)` the agents' policies.
       draws: `(T, N, B)` uniform.
       swap: whether agent i goes on in epoch e + 1 where agent i - 1 ended epoch e; scalar.
 
@@ -107,7 +107,7 @@ def shared_rollout(
 
     population, runs = draws.shape[1:]
     states = jax.tree.map(lambda x: jnp.broadcast_to(x, (population, runs)), begin(env, params, runs))
-    lived = jax.lax.scan(step, states, (bounds_of(jnp.swapaxes(chances, 0, 1)), draws, start))[1]
+    lived = jax.lax.scan(step, states, (jnp.swapaxes(jax.vmap(bounds_of)(chances), 0, 1), draws, start))[1]
     return jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), lived)
 
 
@@ -227,7 +227,7 @@ class Selection:
         factors = planner.discounts(env, params.agent.discount, params.agent.credit)
         logits, pull = jax.vjp(jax.vmap(lambda x: learner.policy.apply(x, env, now)), agents.variables)
         draws = jax.random.uniform(key, (env.steps, self.population, self.settings_of_learner.runs_a_batch))
-        lived = shared_rollout(env, now, jax.nn.softmax(logits), draws, params.swap)
+        lived = shared_rollout(env, now, jax.nn.softmax(logits, axis=1), draws, params.swap)
         slope = jax.vmap(lambda lived, logits: reinforce_from(learner, lived, factors, logits))(lived, logits)
         agents = jax.vmap(learner.descend, in_axes=(0, 0, None))(agents, pull(slope)[0], params.agent.learning_rate)
         return agents, lived.reward.sum(axis=1).mean(axis=-1)

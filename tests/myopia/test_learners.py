@@ -11,7 +11,7 @@ import pytest
 from jaxmyopia.myopia import experience, learners, planner
 from jaxmyopia.myopia.epochs import EpochEnv, env_params
 from jaxmyopia.myopia.learners import OPTIMIZERS, Learner, Settings
-from jaxmyopia.myopia.policies import make_policy
+from jaxmyopia.myopia.policies import make_policy, seen_through
 
 ENV, PARAMS = EpochEnv(epochs=3, epoch_steps=2), env_params(cutoff=2)
 KEY = jax.random.key(3)
@@ -20,21 +20,15 @@ RUNS = 8
 
 @functools.cache
 def lived():
-    """Runs under random logits `(T, P, A)`."""
-    logits = jax.random.normal(KEY, (ENV.steps, ENV.epoch_steps + 1, 3)) + jnp.array([1.0, 0.0, -1.0])[None, None]
-    chances = jax.nn.softmax(logits)
+    """Runs under random logits `(A, T, P)`."""
+    logits = jax.random.normal(KEY, (3, ENV.steps, ENV.epoch_steps + 1)) + jnp.array([1.0, 0.0, -1.0])[:, None, None]
+    chances = jax.nn.softmax(logits, axis=0)
     found = jax.jit(lambda: experience.rollout(ENV, PARAMS, chances, jax.random.key(4), RUNS))()
     return logits, found
 
 
-def at_samples(table, found):
-    """A table of places and actions `(T, P, A)` at every sample, `(T, B)`."""
-    times = np.arange(ENV.steps)[:, None]
-    return np.asarray(table)[times, np.asarray(found.pending), np.asarray(found.action)]
-
-
 def test_rollouts_take_actions_with_the_policys_chances():
-    chances = jnp.broadcast_to(jnp.array([0.5, 0.3, 0.2]), (ENV.steps, 3, 3))
+    chances = jnp.broadcast_to(jnp.array([0.5, 0.3, 0.2])[:, None, None], (3, ENV.steps, 3))
     found = experience.rollout(ENV, PARAMS, chances, KEY, 20_000)
     counts = np.stack([(np.asarray(found.action) == a).mean(axis=1) for a in range(3)], axis=1)
     np.testing.assert_allclose(counts, np.broadcast_to([0.5, 0.3, 0.2], counts.shape), atol=0.02)
@@ -49,11 +43,11 @@ def test_gathered_weights_and_looked_up_values_are_those_of_the_samples():
     for t in range(ENV.steps):
         for b in range(RUNS):
             if found.running[t, b]:
-                table[t, found.pending[t, b], found.action[t, b]] += weight[t, b]
+                table[found.action[t, b], t, found.pending[t, b]] += weight[t, b]
     np.testing.assert_allclose(experience.gather(found, weight, 3), table, atol=1e-5)
     np.testing.assert_allclose(
-        experience.look_up(logits[..., 0], found.pending),
-        np.asarray(logits)[np.arange(6)[:, None], np.asarray(found.pending), 0],
+        experience.look_up(logits[0], found.pending),
+        np.asarray(logits)[0, np.arange(6)[:, None], np.asarray(found.pending)],
         rtol=1e-6,
     )
 
@@ -87,21 +81,21 @@ def test_losses_and_their_gradients_are_those_of_rlax_on_the_samples():
     where = times, np.asarray(found.pending)[times, runs]
     action, adv = found.action[times, runs], advantage[times, runs]
     gather = lambda weight: experience.gather(found, weight / count, 3)  # noqa: E731
-    visits = gather(jnp.ones_like(advantage)).sum(axis=-1)
+    visits = gather(jnp.ones_like(advantage)).sum(axis=0)
 
     def theirs_pg(x):
-        return rlax.policy_gradient_loss(x[where], action, adv, jnp.ones_like(adv))
+        return rlax.policy_gradient_loss(x[:, *where].T, action, adv, jnp.ones_like(adv))
 
     def theirs_entropy(x):
-        return rlax.entropy_loss(x[where], jnp.ones_like(adv))
+        return rlax.entropy_loss(x[:, *where].T, jnp.ones_like(adv))
 
     def theirs_clipped(x):
-        logs = jax.nn.log_softmax(x)[where][np.arange(len(samples)), action]
-        old = jax.nn.log_softmax(logits)[where][np.arange(len(samples)), action]
+        logs = jax.nn.log_softmax(x, axis=0)[action, *where]
+        old = jax.nn.log_softmax(logits, axis=0)[action, *where]
         return rlax.clipped_surrogate_pg_loss(jnp.exp(logs - old), adv, 0.2)
 
     gains, losses = gather(jnp.maximum(advantage, 0.0)), gather(jnp.minimum(advantage, 0.0))
-    old = learners.log_chances(logits)
+    old = jax.nn.log_softmax(logits, axis=0)
     pairs = (
         (lambda x: learners.policy_loss(x, gather(advantage)), theirs_pg),
         (lambda x: -learners.entropy_bonus(x, visits), theirs_entropy),
@@ -126,7 +120,7 @@ def test_q_learning_moves_each_entry_by_the_mean_error_of_its_samples():
     factors = planner.discounts(ENV, 0.9, 0.5)
     after = learner.update(agent, jax.random.key(4), PARAMS, factors, jnp.float32(0.5))
     q = np.asarray(policy.apply(agent.variables, ENV, PARAMS))
-    greedy = np.eye(3)[q.argmax(axis=-1)]
+    greedy = np.moveaxis(np.eye(3)[q.argmax(axis=0)], -1, 0)
     chances = jnp.asarray(0.5 * greedy + 0.5 / 3, jnp.float32)
     found = experience.rollout(ENV, PARAMS, chances, jax.random.key(4), RUNS)
     errors = {}
@@ -135,14 +129,27 @@ def test_q_learning_moves_each_entry_by_the_mean_error_of_its_samples():
             if found.running[t, b]:
                 place, action = (t, int(found.pending[t, b])), int(found.action[t, b])
                 goes_on = t + 1 < ENV.steps and bool(found.running[t + 1, b])
-                following = jnp.asarray(q[t + 1, found.pending[t + 1, b]] if goes_on else np.zeros(3), jnp.float32)
+                following = jnp.asarray(q[:, t + 1, found.pending[t + 1, b]] if goes_on else np.zeros(3), jnp.float32)
                 with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
-                    error = rlax.q_learning(jnp.asarray(q[place]), action, found.reward[t, b], factors[t], following)
-                errors.setdefault((*place, action), []).append(float(error))
+                    error = rlax.q_learning(
+                        jnp.asarray(q[:, *place]), action, found.reward[t, b], factors[t], following
+                    )
+                errors.setdefault((action, *place), []).append(float(error))
     expected = q.copy()
     for entry, mine in errors.items():
         expected[entry] += 0.5 * np.mean(mine)
     np.testing.assert_allclose(policy.apply(after.variables, ENV, PARAMS), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("reveal", ["one_hot", "scalar", "masked"])
+@pytest.mark.parametrize("show_pending", [True, False])
+def test_places_are_seen_through_a_matrix_as_they_are_one_by_one(reveal, show_pending):
+    env = EpochEnv(epochs=3, epoch_steps=2, reveal_epoch=reveal, show_pending=show_pending, indices=5)
+    kernel = jax.random.normal(KEY, (*env.observation_space().shape, 7))
+    for first, shown in ((0, 1.0), (2, 1.0), (0, 0.0)):
+        params = PARAMS.replace(first_index=jnp.int32(first), index_shown=jnp.float32(shown))
+        expected = jnp.moveaxis(env.observations(params) @ kernel, -1, 0)
+        np.testing.assert_allclose(seen_through(env, params, kernel), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
