@@ -17,7 +17,8 @@ from experiments.timing import Train
 from jaxmyopia.myopia import planner
 from jaxmyopia.myopia.epochs import EpochEnv
 from jaxmyopia.myopia.learners import Settings
-from jaxmyopia.myopia.study import Myopia, Params, world
+from jaxmyopia.myopia.params import Params, world
+from jaxmyopia.myopia.study import Myopia
 from jaxmyopia.runner.mesh import per_device, seed_mesh
 from jaxmyopia.runner.program import COMPILER_OPTIONS
 

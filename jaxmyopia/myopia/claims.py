@@ -23,7 +23,7 @@ from jaxmyopia.myopia.measures import (
     runs_then_stops,
     stops_where_unseen,
 )
-from jaxmyopia.myopia.study import NAMES
+from jaxmyopia.myopia.params import NAMES
 from jaxmyopia.stats.claims import Claim, Evidence, combine
 from jaxmyopia.stats.comparisons import equivalence_test
 from jaxmyopia.stats.table import SeedTable

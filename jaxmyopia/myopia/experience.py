@@ -24,7 +24,7 @@ class Experience:
 
 
 def bounds_of(chances: jax.Array) -> jax.Array:
-    """Where a uniform draw passes from one action to the next: `(T, A - 1, P)` bounds from `(A, T, P)` chances."""
+    """Where a uniform draw passes from one action to the next: shape `(T, A - 1, P)`, from chances `(A, T, P)`."""
     return jnp.swapaxes(jnp.cumsum(chances, axis=0)[:-1], 0, 1)
 
 
@@ -51,7 +51,7 @@ def act(
 
 
 def begin(env: EpochEnv, params: EnvParams, runs: int) -> EnvState:
-    """The states `(B,)` of runs that begin."""
+    """The states of runs that begin, each field of shape `(B,)`."""
     _, state = env.reset(None, params)
     return jax.tree.map(lambda x: jnp.broadcast_to(x, (runs,)), state)
 
@@ -118,7 +118,7 @@ def _at(pending: jax.Array, size: int) -> jax.Array:
 
 
 def look_up(table: jax.Array, pending: jax.Array) -> jax.Array:
-    """A table of places `(T, P)` at the places of samples `(T, B)`: `(T, B)`."""
+    """A table of places `(T, P)` at the places of samples, of shape `(T, B)` as they are."""
     return jnp.where(_at(pending, table.shape[1]), table[..., None], 0.0).sum(axis=1)
 
 
@@ -162,7 +162,7 @@ def without_each(values: jax.Array, alive: jax.Array) -> jax.Array:
 
 
 def normalised(advantage: jax.Array, alive: jax.Array, *, centre: bool) -> jax.Array:
-    """Advantages over their standard deviation, `(T, B)`; zero where not `alive`; `centre`: less their mean first."""
+    """Advantages over their standard deviation, shape `(T, B)`; zero where not `alive`; `centre`: less their mean first."""
     count = jnp.maximum(alive.sum(), 1).astype(advantage.dtype)
     mean = jnp.where(alive, advantage, 0.0).sum() / count
     spread = jnp.sqrt(jnp.where(alive, jnp.square(advantage - mean), 0.0).sum() / count)

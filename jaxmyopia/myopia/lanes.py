@@ -6,7 +6,7 @@ import dataclasses
 import numpy as np
 
 from jaxmyopia.myopia.measures import best_rate, cutoff_of
-from jaxmyopia.myopia.study import NAMES, code
+from jaxmyopia.myopia.params import NAMES, code
 from jaxmyopia.stats.table import SeedTable
 
 
@@ -23,7 +23,7 @@ class Rows:
 
 
 def keep(table: SeedTable, mask: np.ndarray) -> SeedTable:
-    """The rows of a table `(rows,)` where `mask` `(rows,)` is True."""
+    """The rows of a table where `mask`, of shape `(rows,)`, is True."""
     return SeedTable({name: column[mask] for name, column in table.columns.items()})
 
 
@@ -70,7 +70,7 @@ def pick(rows: SeedTable, *, reveal: str = "one_hot", went_flat: bool = False, *
 
 
 def names_in(rows: SeedTable, setting: str) -> list[str]:
-    """The names of a setting's values in the rows `(rows,)`."""
+    """The names of a setting's values in rows of any shape `(rows,)`."""
     return [NAMES[setting][int(value)] for value in rows.unique(setting)]
 
 

@@ -292,11 +292,11 @@ LEARNERS = tuple(_UPDATES)
 
 
 def outputs_of(name: str) -> int:
-    """How many outputs a learner's policy needs a place: one an action, one more for PPO's critic."""
+    """How many outputs a learner's policy needs a place, shape `()`: one an action, one more for PPO's critic."""
     return _A + (name == "ppo")
 
 
 def check_learner(name: str, optimizer: str) -> None:
-    """Raises ValueError if a learner's or an optimiser's name, strings of any length, is unknown."""
+    """Raises ValueError if a learner's or an optimiser's name is unknown; one of each, shape `()`."""
     require_one_of("learners", name, LEARNERS)
     require_one_of("optimizers", optimizer, OPTIMIZERS)

@@ -7,8 +7,9 @@ import itertools
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.myopia.learners import LEARNERS, Settings
 from jaxmyopia.myopia.measures import Thresholds
+from jaxmyopia.myopia.params import code
 from jaxmyopia.myopia.selection import Selection
-from jaxmyopia.myopia.study import Myopia, code
+from jaxmyopia.myopia.study import Myopia
 from jaxmyopia.runner.study import Cell
 
 # By learner: its policy, optimisers' rates and the updates of a run, found on the default task under `run` credit.
@@ -42,7 +43,7 @@ class Sweep:
     reveals: tuple[str, ...] = ("one_hot", "masked")
     learning_rates: tuple[float, ...] = ()
     discount: float = 1.0
-    updates: tuple[int, ...] = (150, 80, 300)
+    updates: tuple[int, ...] = (120, 60, 300)
     steps: int = 0
     records: int = 8
     seeds: int = 256
@@ -51,7 +52,7 @@ class Sweep:
     population_seeds: tuple[int, ...] = ()
     selection_steps: int = 200
     selection_rate: float = 0.1
-    settings: Settings = dataclasses.field(default_factory=lambda: Settings(runs_a_batch=16, passes=2))
+    settings: Settings = dataclasses.field(default_factory=lambda: Settings(runs_a_batch=32, passes=2))
     thresholds: Thresholds = dataclasses.field(default_factory=Thresholds)
 
     def __post_init__(self):
@@ -135,7 +136,7 @@ PRESETS: dict[str, Sweep] = {
     "full": Sweep(
         schedules=("negative", "zero", "flat"),
         reveals=("one_hot", "scalar", "masked"),
-        updates=(200, 100, 500),
+        updates=(240, 120, 600),
         records=16,
         seeds=2048,
         populations=(10, 100, 1000),

@@ -20,13 +20,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmyopia.checks import require
+from jaxmyopia.myopia import params as single
 from jaxmyopia.myopia import planner
-from jaxmyopia.myopia import study as single
 from jaxmyopia.myopia.epochs import EnvParams, EpochEnv
 from jaxmyopia.myopia.experience import Experience, act, begin, bounds_of
 from jaxmyopia.myopia.learners import OPTIMIZERS, Agent, Learner, Settings, check_learner, reinforce_from
+from jaxmyopia.myopia.params import world
 from jaxmyopia.myopia.policies import make_policy
-from jaxmyopia.myopia.study import Myopia, world
+from jaxmyopia.myopia.study import Myopia
 
 _LANES = 256  # agents in a block, about
 

@@ -15,39 +15,8 @@ from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.myopia import planner
 from jaxmyopia.myopia.epochs import LURES, SCHEDULES, EnvParams, EpochEnv
 from jaxmyopia.myopia.learners import Agent, Learner, Settings, check_learner, outputs_of
+from jaxmyopia.myopia.params import NEVER, Params, check_codes, check_numbers, world
 from jaxmyopia.myopia.policies import POLICIES, make_policy
-
-# Settings that differ by lane are numbers: a name is its place in one of these.
-NAMES = {"schedule": tuple(SCHEDULES), "lure": tuple(LURES), "credit": ("epoch", "run")}
-NEVER = 1e9  # updates after which the schedule turns flat: not in this run
-
-
-def code(setting: str, name: str) -> float:
-    """The number that stands for a name in a sweep; scalar.
-
-    >>> code("schedule", "flat")
-    2.0
-    """
-    require_one_of(f"{setting}s", name, NAMES[setting])
-    return float(NAMES[setting].index(name))
-
-
-@chex.dataclass(frozen=True)
-class Params:
-    """What may differ by seed without another compilation, `(S,)` each.
-
-    `cap`, `lure_now`, `lure_later`, `cutoff`: the environment's. `credit`, `discount`: of returns. `learning_rate`.
-    `flat_from`: the update from which the schedule is flat, `NEVER` for none.
-    """
-
-    cap: jax.Array
-    lure_now: jax.Array
-    lure_later: jax.Array
-    cutoff: jax.Array
-    credit: jax.Array
-    discount: jax.Array
-    learning_rate: jax.Array
-    flat_from: jax.Array
 
 
 @chex.dataclass(frozen=True)
@@ -235,13 +204,17 @@ class Myopia:
         model, chances = planner.make_model(env, world_now), learner.chances(agent, env, world_now)
         found = planner.outcome(model, chances)
         out = {name: getattr(found, name) for name in ("running", "acting", "lured")}
-        credits = {"": params.credit, "_run": jnp.ones_like(params.credit), "_epoch": jnp.zeros_like(params.credit)}
-        for name, credit in credits.items():
+
+        def judge(credit: jax.Array) -> tuple[jax.Array, jax.Array]:
             factors = planner.discounts(env, params.discount, credit)
             best, _ = planner.optimal(model, factors)
-            mine = planner.policy_values(model, chances, factors)
-            out[f"regret{name}" if name else "loss"] = planner.credited(best - mine, found.arriving, credit)
-            out[f"best{name}"] = planner.credited(best, found.arriving, credit)
+            missed = best - planner.policy_values(model, chances, factors)
+            return tuple(planner.credited(values, found.arriving, credit) for values in (missed, best))
+
+        credits = jnp.stack([params.credit, jnp.ones_like(params.credit), jnp.zeros_like(params.credit)])
+        missed, best = jax.vmap(judge)(credits)
+        out |= dict(zip(("loss", "regret_run", "regret_epoch"), missed, strict=True))
+        out |= dict(zip(("best", "best_run", "best_epoch"), best, strict=True))
         most = planner.most_earned(env, world_now)
         before = (jnp.arange(self.epochs) < world_now.cutoff).astype(most.dtype)
         out["usefulness"] = (found.earned * before).sum() / jnp.where(most > 0, most, jnp.nan)
@@ -288,37 +261,3 @@ class Myopia:
 def share(part: jax.Array, whole: jax.Array) -> jax.Array:
     """`part / whole`, NaN where the whole is 0; any shape."""
     return jnp.where(whole != 0, part / jnp.where(whole != 0, whole, 1.0), jnp.nan)
-
-
-def world(params: Params, step: chex.Numeric) -> EnvParams:
-    """The environment's parameters of one seed at an update, scalars all. The index is shown as in training.
-
-    What is the same for all seeds is a constant here, so that observations are computed once for all of them.
-    """
-    return EnvParams(
-        cutoff=params.cutoff.astype(jnp.int32),
-        cap=jnp.where(step >= params.flat_from.astype(jnp.int32), jnp.inf, params.cap),
-        lure_now=params.lure_now,
-        lure_later=params.lure_later,
-        work=jnp.ones((), params.cap.dtype),
-        first_index=jnp.int32(0),
-        index_shown=jnp.ones((), params.cap.dtype),
-    )
-
-
-def check_codes(**columns: np.ndarray) -> None:
-    """Raises ValueError unless the columns `(S,)` hold numbers that `code` gives."""
-    for name, values in columns.items():
-        for value in np.unique(values):
-            require(value in range(len(NAMES[name])), f"{name}s", float(value), "must be a number that `code` gives")
-
-
-def check_numbers(epochs: int, *, cutoff: np.ndarray, learning_rate: np.ndarray, discount: np.ndarray) -> None:
-    """Raises ValueError unless the columns `(S,)` are allowed in runs of E `epochs`."""
-    for value in np.unique(cutoff):
-        fine = 0 <= value <= epochs and value == int(value)
-        require(fine, "cutoff", float(value), f"must be a whole number from 0 to epochs={epochs}")
-    for value in np.unique(learning_rate):
-        require(0 < value < np.inf, "learning_rates", float(value), "must be positive and finite")
-    for value in np.unique(discount):
-        require(0 <= value <= 1, "discount", float(value), "must be between 0 and 1")

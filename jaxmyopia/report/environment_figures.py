@@ -8,8 +8,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch
 
 from jaxmyopia.myopia.epochs import ACTIONS, LURES, SCHEDULES
+from jaxmyopia.myopia.params import NAMES
 from jaxmyopia.myopia.presets import Sweep
-from jaxmyopia.myopia.study import NAMES
 from jaxmyopia.report.figures import COLOURS, panels
 from jaxmyopia.report.myopia_figures import FinishedMyopia
 

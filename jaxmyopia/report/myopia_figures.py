@@ -15,8 +15,8 @@ from jaxmyopia.myopia import planner
 from jaxmyopia.myopia.epochs import EpochEnv, env_params
 from jaxmyopia.myopia.lanes import Rows, arrange, pick
 from jaxmyopia.myopia.measures import by_epoch, cutoff_of, lure_rate
+from jaxmyopia.myopia.params import code
 from jaxmyopia.myopia.presets import Sweep
-from jaxmyopia.myopia.study import code
 from jaxmyopia.report.figures import COLOURS, draw_intervals, panels
 from jaxmyopia.runner.results import RunFolder
 from jaxmyopia.runner.study import Cell

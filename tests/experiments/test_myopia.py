@@ -12,7 +12,7 @@ from jaxmyopia.myopia.presets import PRESETS
 
 FLAGS = flags.FLAGS
 SMALL = [
-    "--epochs=3", "--epoch_steps=2", "--cutoff=2", "--learners=reinforce", "--seeds=6", "--steps=3",
+    "--epochs=3", "--epoch_steps=2", "--cutoff=2", "--learners=qlearning", "--seeds=6", "--steps=3",
     "--runs_a_batch=4", "--populations=4", "--selection_steps=3", "--intervals=2", "--keep_curves=2",
 ]  # fmt: skip
 
@@ -95,7 +95,14 @@ def test_a_small_run_leaves_a_whole_folder_and_goes_on_where_it_was(tmp_path, ca
 
 
 def test_a_run_without_recipe_index_or_selection_is_a_run_too(tmp_path, capsys):
-    only = ["--schedules=zero,flat", "--reveals=scalar", "--populations=0", "--lures=none", "--credits=epoch"]
+    only = [
+        "--learners=reinforce",
+        "--schedules=zero,flat",
+        "--reveals=scalar",
+        "--populations=0",
+        "--lures=none",
+        "--credits=epoch",
+    ]
     assert call(*SMALL, *only, "--keep_curves=0", f"--out={tmp_path / 'run'}") == 0
     assert "not judged" in capsys.readouterr().out
 

@@ -8,7 +8,7 @@ import pytest
 
 from jaxmyopia.myopia.claims import judge_claims
 from jaxmyopia.myopia.measures import Thresholds, best_rate, lure_rate, runs_then_stops, stops_where_unseen
-from jaxmyopia.myopia.study import NAMES, code
+from jaxmyopia.myopia.params import NAMES, code
 from jaxmyopia.stats.table import SeedTable
 
 SEEDS, E, K = 40, 4, 2

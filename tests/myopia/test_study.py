@@ -13,22 +13,23 @@ from jaxmyopia.myopia import planner
 from jaxmyopia.myopia.epochs import EpochEnv, env_params
 from jaxmyopia.myopia.learners import Settings
 from jaxmyopia.myopia.measures import GOOD, by_epoch, lure_rate, runs_then_stops
-from jaxmyopia.myopia.study import NAMES, Myopia, code
+from jaxmyopia.myopia.params import NAMES, code
+from jaxmyopia.myopia.study import Myopia
 from jaxmyopia.runner.run import run
 from jaxmyopia.stats.table import SeedTable
 
 LANES = {"cutoff": 4.0, "learning_rate": 0.02}
-QUICK = Settings(runs_a_batch=16, passes=2)
+QUICK = Settings(runs_a_batch=32, passes=2)
 NEGATIVE, FLAT = code("schedule", "negative"), code("schedule", "flat")
 INVEST, BORROW = code("lure", "invest"), code("lure", "borrow")
 
 
 @functools.cache
 def trained(learner: str) -> SeedTable:
-    """128 seeds a combination on the default task."""
-    study, steps = Myopia(learner=learner, settings_of_learner=QUICK), {"reinforce": 150, "ppo": 60}[learner]
+    """40 seeds a combination on the default task."""
+    study, steps = Myopia(learner=learner, settings_of_learner=QUICK), {"reinforce": 120, "ppo": 60}[learner]
     return run(
-        study, seeds=64, steps=steps, schedule=(NEGATIVE, FLAT), lure=INVEST, credit=(0.0, 1.0), **LANES
+        study, seeds=40, steps=steps, schedule=(NEGATIVE, FLAT), lure=INVEST, credit=(0.0, 1.0), **LANES
     )  # fmt: skip
 
 
@@ -59,11 +60,11 @@ def test_controls(learner):
 
 def test_without_the_index_no_agent_stops_at_the_cutoff_and_none_beats_the_best_memoryless_policy():
     study = Myopia(reveal_epoch="masked", settings_of_learner=QUICK)
-    table = run(study, seeds=64, steps=100, schedule=NEGATIVE, lure=(INVEST, BORROW), credit=1.0, **LANES)
+    table = run(study, seeds=32, steps=100, schedule=NEGATIVE, lure=(INVEST, BORROW), credit=1.0, **LANES)
     assert not any(runs_then_stops(table.where(lure=lure), 0.7).any() for lure in (INVEST, BORROW))
     env = EpochEnv(reveal_epoch="masked")
     for name, lure in (("invest", INVEST), ("borrow", BORROW)):
-        best, policy = planner.best_memoryless(env, env_params(lure=name), starts=16, steps=500)
+        best, policy = planner.best_memoryless(env, env_params(lure=name), starts=12, steps=300)
         mine = table.where(lure=lure)
         reached = mine.values("best_run") - mine.values("regret_run")
         assert (reached <= float(best) + 1e-3).all()
@@ -112,7 +113,8 @@ def test_another_key_or_another_rate_in_one_lane_changes_that_lane_alone(learner
         for old, new in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True):
             if new.ndim:
                 assert np.asarray(new)[others].tobytes() == np.asarray(old)[others].tobytes()
-        assert float(first[1].loss[lane]) != float(second[1].loss[lane])
+        mine = [[np.asarray(leaf[lane]) for leaf in jax.tree.leaves(found[0].agent)] for found in (first, second)]
+        assert not all(np.array_equal(old, new) for old, new in zip(*mine, strict=True))
 
 
 def test_seeds_start_alike_under_every_schedule_lure_and_credit():
