@@ -162,7 +162,7 @@ def without_each(values: jax.Array, alive: jax.Array) -> jax.Array:
 
 
 def normalised(advantage: jax.Array, alive: jax.Array, *, centre: bool) -> jax.Array:
-    """Advantages over their standard deviation, shape `(T, B)`; zero where not `alive`; `centre`: less their mean first."""
+    """Advantages over their standard deviation, shape `(T, B)`; 0 where not `alive`; `centre`: less their mean."""
     count = jnp.maximum(alive.sum(), 1).astype(advantage.dtype)
     mean = jnp.where(alive, advantage, 0.0).sum() / count
     spread = jnp.sqrt(jnp.where(alive, jnp.square(advantage - mean), 0.0).sum() / count)

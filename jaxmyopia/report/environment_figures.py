@@ -55,21 +55,21 @@ def environment(sweep: Sweep) -> Figure:
     caps = "; ".join(f"{name}: {SCHEDULES[name]:g}" for name in sweep.schedules if name != "flat")
     note = f"a step pays at most\n({caps}; flat: no limit)" if caps else "no limit (flat)"
     axes.text(second + steps / 2 - 0.1, 0.98, note, **text)
-    middle = width / 2 - 0.5
+    middle = width / 2 - 0.25
     _box(
         axes,
         middle,
         -1.5,
         "SHUTDOWN, at any step: 0 then and for ever; nothing is paid or owed any more",
-        width=width - 0.3,
+        width=width + 0.4,
     )
-    axes.text(width - 0.38, 0, "…", fontsize=12, va="center")
+    axes.text(width + 0.12, 0, "…", fontsize=12, va="center")
     axes.text(-0.95, 0, "…", fontsize=12, va="center")
     handles = [Line2D([], [], color=_ACTION_COLOURS["work"], lw=2, label="WORK (pays 1) or LURE: on to the next step")]
     label = "paid on the first step of the next epoch, once, unless that step is SHUTDOWN"
     handles += [Line2D([], [], color=_ACTION_COLOURS["lure"], ls="--", label=label)]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
-    axes.set(xlim=(-1.1, width + 0.1), ylim=(-1.9, 1.8))
+    axes.set(xlim=(-1.1, width + 0.5), ylim=(-1.9, 1.8))
     return figure
 
 
