@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from jaxmyopia.myopia import planner
-from jaxmyopia.myopia.epochs import EpochEnv, env_params
+from jaxmyopia.myopia.epochs import EnvParams, EpochEnv, env_params
 from jaxmyopia.myopia.lanes import Rows, arrange, pick
 from jaxmyopia.myopia.measures import by_epoch, cutoff_of, lure_rate
 from jaxmyopia.myopia.params import code
@@ -26,6 +26,13 @@ from jaxmyopia.stats.table import SeedTable
 SCHEDULE_COLOURS = {"negative": COLOURS[1], "zero": COLOURS[4], "flat": COLOURS[0]}
 CREDIT_TITLES = {"run": "run credit", "epoch": "epoch credit"}
 _BAND = (0.05, 0.95)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _plan(env: EpochEnv, params: EnvParams, discount: float, credit: float) -> planner.Outcome:
+    """What the best policy under a credit comes to."""
+    model = planner.make_model(env, params)
+    return planner.outcome(model, planner.optimal(model, planner.discounts(env, discount, credit))[1])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,9 +60,7 @@ class FinishedMyopia:
         """What the planner's policy comes to, arrays `(E,)`."""
         env = EpochEnv(epochs=self.sweep.epochs, epoch_steps=self.sweep.epoch_steps)
         params = env_params(schedule, lure, cutoff=self.sweep.cutoff)
-        factors = planner.discounts(env, self.sweep.discount, planner.CREDITS[credit])
-        model = planner.make_model(env, params)
-        return jax.tree.map(np.asarray, planner.outcome(model, planner.optimal(model, factors)[1]))
+        return jax.tree.map(np.asarray, _plan(env, params, self.sweep.discount, planner.CREDITS[credit]))
 
     def kept(self, cell: int, name: str) -> tuple[np.ndarray, SeedTable]:
         """An observable of the kept seeds of a cell at the last record, `(lanes, ...)`, and their rows `(lanes,)`."""
