@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import linen as nn
+from jax.flatten_util import ravel_pytree
 
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.myopia.epochs import ACTIONS, EnvParams, EpochEnv
@@ -140,8 +141,11 @@ class Learner:
 
     def init(self, key: jax.Array, params: EnvParams) -> Agent:
         """A new agent; `key` is consumed, `params` are scalars."""
-        variables = self.policy.init(key, self.env, params)
-        return Agent(variables=variables, state=OPTIMIZERS[self.optimizer](0.0).init(variables))
+        return self.start(self.policy.init(key, self.env, params))
+
+    def start(self, variables: chex.ArrayTree) -> Agent:
+        """An agent with given variables, of any shapes, that has not learned yet."""
+        return Agent(variables=variables, state=OPTIMIZERS[self.optimizer](0.0).init(ravel_pytree(variables)[0]))
 
     def update(self, agent: Agent, key: jax.Array, params: EnvParams, factors: jax.Array, rate: jax.Array) -> Agent:
         """One batch of runs and what is learned from it.
@@ -179,10 +183,13 @@ class Learner:
 
     def descend(self, agent: Agent, gradients: chex.ArrayTree, rate: jax.Array) -> Agent:
         """One step of the optimiser; `rate` is a scalar."""
-        # optax raises a float to an integer step count, which strict promotion (a user's setting) refuses.
+        # All entries in one array: what an optimiser shares among several (Adam's bias correction), XLA may compile in
+        # another order for one device than for two. optax raises a float to an integer step count, which strict
+        # promotion (a user's setting) refuses.
+        flat, whole = ravel_pytree(agent.variables)
         with jax.numpy_dtype_promotion("standard"):
-            updates, state = OPTIMIZERS[self.optimizer](rate).update(gradients, agent.state, agent.variables)
-        return Agent(variables=optax.apply_updates(agent.variables, updates), state=state)
+            updates, state = OPTIMIZERS[self.optimizer](rate).update(ravel_pytree(gradients)[0], agent.state, flat)
+        return Agent(variables=whole(optax.apply_updates(flat, updates)), state=state)
 
 
 def reinforce_from(learner: Learner, experience: Experience, factors: jax.Array, logits: jax.Array) -> jax.Array:

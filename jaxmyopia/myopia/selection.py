@@ -24,7 +24,7 @@ from jaxmyopia.myopia import params as single
 from jaxmyopia.myopia import planner
 from jaxmyopia.myopia.epochs import EnvParams, EpochEnv
 from jaxmyopia.myopia.experience import Experience, act, begin, bounds_of
-from jaxmyopia.myopia.learners import OPTIMIZERS, Agent, Learner, Settings, check_learner, reinforce_from
+from jaxmyopia.myopia.learners import Agent, Learner, Settings, check_learner, reinforce_from
 from jaxmyopia.myopia.params import world
 from jaxmyopia.myopia.policies import make_policy
 from jaxmyopia.myopia.study import Myopia
@@ -200,8 +200,7 @@ class Selection:
             first = learner.init(key, world(params, 0)).variables
             table = first["params"]["table"]
             drawn = self.spread * jax.random.normal(jax.random.fold_in(key, 0), (self.population, *table.shape))
-            variables = {"params": {"table": drawn.astype(table.dtype)}}
-            return Agent(variables=variables, state=jax.vmap(OPTIMIZERS[self.optimizer](0.0).init)(variables))
+            return jax.vmap(learner.start)({"params": {"table": drawn.astype(table.dtype)}})
 
         agents = jax.vmap(one)(keys, params.agent)
         earned = jnp.zeros((keys.shape[0], self.population))
