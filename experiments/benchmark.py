@@ -19,8 +19,9 @@ from collections.abc import Callable, Iterator
 import jax
 from absl import flags
 
-from experiments import launch
+from experiments import launch, myopia_contestants
 from experiments.contestants import Case, Train, contestants, draw_start, jaxmyopia
+from experiments.timing import in_turn
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.lowrank.gradients import Path, choose_path, counted_cost
 from jaxmyopia.lowrank.layouts import SEEDS_FIRST, SEEDS_LAST
@@ -36,13 +37,16 @@ Row = dict[str, object]
 
 launch.define_basic_flags("benchmark")
 flags.adopt_module_key_flags(launch)
-flags.DEFINE_list("sections", ["cells", "seeds", "sides", "ranks", "paths", "runs"], "What is measured.")
+_ALL = ["cells", "seeds", "sides", "ranks", "paths", "runs", "environment", "training"]
+flags.DEFINE_list("sections", _ALL, "What is measured.")
 flags.DEFINE_list("contestants", list(contestants()), "Who takes part in section cells.")
 flags.DEFINE_integer("repeats", 5, "Measurements of each contestant, taken in turn.")
 flags.DEFINE_float("seconds", 0.3, "About how long each measurement takes.")
 flags.DEFINE_float("peak_tflops", None, "The device's arithmetic peak in float32, to state the share that is reached.")
 flags.DEFINE_list("sizes", ["10x2", "100x1", "100x2", "100x10", "100x100"], "Sides and ranks of section cells.")
 flags.DEFINE_list("batches", ["256", "1024", "4096", "16384", "65536"], "Numbers of seeds of section seeds.")
+
+flags.DEFINE_list("agents", ["1", "64", "4096"], "Numbers of agents of section training.")
 
 _MOST_BYTES = 2**33  # what jit(vmap) may take for its n^2 matrices on the larger batches
 
@@ -52,23 +56,6 @@ def usual_seeds(n: int, rank: int) -> int:
     return 64 if rank > 16 else 1024 if n <= 32 else 256
 
 
-def clock(train: Train, steps: int) -> float:
-    """Seconds that so many steps take."""
-    began = time.perf_counter()
-    train(steps)
-    return time.perf_counter() - began
-
-
-def calibrate(train: Train, seconds: float) -> tuple[int, float]:
-    """How many steps take about so many seconds, and the seconds that a call without steps takes."""
-    fixed, steps = statistics.median(clock(train, 0) for _ in range(3)), 2
-    while True:
-        took = clock(train, steps) - fixed
-        if took > seconds / 4:
-            return max(2, round(steps * seconds / took)), fixed
-        steps = max(2 * steps, round(steps * min(seconds / max(took, 1e-9), 64) / 2))
-
-
 def race(case: Case, entered: dict[str, Callable[[Case, object], Train]]) -> list[Row]:
     """Measures contestants on one case, in turn: a row each, with seed-steps a second of every repeat."""
     start, trains, rows = draw_start(case), {}, []
@@ -76,14 +63,9 @@ def race(case: Case, entered: dict[str, Callable[[Case, object], Train]]) -> lis
         began = time.perf_counter()
         trains[name] = prepare(case, start)
         rows.append({**dataclasses.asdict(case), "contestant": name, "first_step": time.perf_counter() - began})
-    calibrated = {name: calibrate(train, FLAGS.seconds) for name, train in trains.items()}
-    speeds = {name: [] for name in trains}
-    for _ in range(FLAGS.repeats):
-        for name, train in trains.items():
-            steps, fixed = calibrated[name]
-            speeds[name].append(case.seeds * steps / max(clock(train, steps) - fixed, 1e-9))
+    speeds = in_turn(trains, seconds=FLAGS.seconds, repeats=FLAGS.repeats)
     for row in rows:
-        row |= {"steps": calibrated[row["contestant"]][0], "speeds": speeds[row["contestant"]]}
+        row["speeds"] = [case.seeds * speed for speed in speeds[row["contestant"]]]
         row["speed"] = statistics.median(row["speeds"])
         if FLAGS.peak_tflops:
             size = {"n": case.n, "rank": case.rank, "target_rank": case.rank}
@@ -215,7 +197,45 @@ def runs() -> Iterator[Row]:
         yield row
 
 
-SECTIONS = {"cells": cells, "seeds": seeds, "sides": sides, "ranks": ranks, "paths": paths, "runs": runs}
+def epoch_env() -> Iterator[Row]:
+    """`EpochEnv` under a random policy, against gymnax's DiscountingChain-bsuite."""
+    for observed in (False, True):
+        entered = myopia_contestants.environments(observed=observed)
+        if len(entered) == 1:
+            say("gymnax is not installed (pip install gymnax, where it allows this jax): EpochEnv is measured alone.")
+        case = {"lanes": myopia_contestants.LANES, "observed": observed}
+        yield from _against_last(case, entered, myopia_contestants.LANES)
+
+
+def training() -> Iterator[Row]:
+    """PPO in `EpochEnv`, a row per contestant and number of agents: environment steps and updates a second."""
+    for agents in launch.numbers("agents", int):
+        entered = {name: prepare(agents) for name, prepare in myopia_contestants.TRAINERS.items()}
+        a_batch = myopia_contestants.SETTINGS.runs_a_batch * myopia_contestants.study_of(1)[0].env.steps
+        yield from _against_last({"agents": agents, "steps_an_update": a_batch}, entered, agents * a_batch)
+
+
+def _against_last(case: Row, entered: dict[str, Train], scale: float) -> list[Row]:
+    """Rows of contestants: `scale` times their steps a second, and the ratio to the last of them."""
+    speeds = in_turn(entered, seconds=FLAGS.seconds, repeats=FLAGS.repeats)
+    rows = [{**case, "contestant": name, "speeds": [scale * speed for speed in speeds[name]]} for name in entered]
+    for row in rows:
+        row["speed"] = statistics.median(row["speeds"])
+    say(f"{case}: " + ", ".join(f"{row['contestant']} {row['speed'] / 1e6:,.2f}M/s" for row in rows))
+    base = rows[-1]["speed"] if len(rows) > 1 else None
+    return [row | {"ratio": row["speed"] / base if base else None} for row in rows]
+
+
+SECTIONS = {
+    "cells": cells,
+    "seeds": seeds,
+    "sides": sides,
+    "ranks": ranks,
+    "paths": paths,
+    "runs": runs,
+    "environment": epoch_env,
+    "training": training,
+}
 
 
 def check_flags() -> None:
@@ -227,8 +247,9 @@ def check_flags() -> None:
     for size in FLAGS.sizes:
         fine = re.fullmatch(r"[1-9]\d*x[1-9]\d*", size) and int(size.split("x")[1]) <= int(size.split("x")[0]) >= 2
         require(fine, "sizes", size, "must be a side and a rank, as in 100x2")
-    for count in launch.numbers("batches", int):
-        require(count >= 1, "batches", count, "must be at least 1")
+    for name in ("batches", "agents"):
+        for count in launch.numbers(name, int):
+            require(count >= 1, name, count, "must be at least 1")
     require(FLAGS.repeats >= 1, "repeats", FLAGS.repeats, "must be at least 1")
     for name in ("seconds", "peak_tflops"):
         value = FLAGS[name].value
@@ -240,7 +261,7 @@ def main() -> None:
     check_flags()
     if "torch" not in contestants():
         say("PyTorch is not installed (pip install -e '.[bench]'): its two contestants are left out.")
-    names = ("sections", "contestants", "repeats", "seconds", "peak_tflops", "sizes", "batches")
+    names = ("sections", "contestants", "repeats", "seconds", "peak_tflops", "sizes", "batches", "agents")
     config = {"experiment": "benchmark", "device": str(jax.devices()[0]), **{name: FLAGS[name].value for name in names}}
     folder = RunFolder(FLAGS.out, config)
     measured: dict[str, list[Row]] = {}

@@ -134,6 +134,19 @@ def _paths_text(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
+def _agents_text(rows: list[Row]) -> str:
+    """Environments and training: what each contestant reached, and its ratio to the last."""
+    lines = [
+        f"{'EpochEnv':<12}{'contestant':<26}{'million env-steps a second':>28}{'updates a second':>18}{'ratio':>8}"
+    ]
+    for row in rows:
+        size = f"{row.get('agents', row.get('lanes')):,}" + (", seen" if row.get("observed") else "")
+        updates = f"{row['speed'] / row['steps_an_update']:,.0f}" if "steps_an_update" in row else ""
+        ratio = f"{row['ratio']:.2f}" if row["ratio"] else ""
+        lines.append(f"{size:<12}{row['contestant']:<26}{row['speed'] / 1e6:>28,.2f}{updates:>18}{ratio:>8}")
+    return "\n".join(lines)
+
+
 def write_figures(folder: RunFolder, sections: dict[str, list[Row]]) -> str:
     """Draws what was measured and puts it into words.
 
@@ -152,7 +165,8 @@ def write_figures(folder: RunFolder, sections: dict[str, list[Row]]) -> str:
         texts.append("\n".join(wide))
     if any(sections.get(name) for name in ("seeds", "sides", "ranks")):
         save(folder, "growth", _growth_figure(sections))
-    for name, text in (("paths", _paths_text), ("runs", _runs_text)):
+    sections_of_text = {"paths": _paths_text, "runs": _runs_text, "environment": _agents_text, "training": _agents_text}
+    for name, text in sections_of_text.items():
         if sections.get(name):
             texts.append(text(sections[name]))
     folder.write_text("benchmark.txt", "\n\n".join(texts) + "\n")

@@ -52,6 +52,7 @@ def test_the_predictions_on_adams_bumps_are_judged(tmp_path):
         ("benchmark", "--repeats=0", "error: --repeats=0 is not allowed: must be at least 1"),
         ("adam_bumps", "--seeds=0", "error: --seeds=0 is not allowed: must be at least 1"),
         ("adam_bumps", "--ranks=17", "error: --ranks=17 is not allowed: must be between 1 and 16"),
+        ("benchmark", "--agents=0", "error: --agents=0 is not allowed: must be at least 1"),
         ("benchmark", "--batches=0", "error: --batches=0 is not allowed: must be at least 1"),
         ("benchmark", "--sizes=10x20", "error: --sizes='10x20' is not allowed: must be a side and a rank, as in 100x2"),
         ("benchmark", "--peak_tflops=-1", "error: --peak_tflops=-1.0 is not allowed: must be positive"),

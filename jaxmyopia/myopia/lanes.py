@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds the rows of a finished run that a claim or a figure is about."""
+
+import dataclasses
+
+import numpy as np
+
+from jaxmyopia.myopia.measures import best_rate, cutoff_of
+from jaxmyopia.myopia.params import NAMES, code
+from jaxmyopia.stats.table import SeedTable
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """The rows that claims are about, by learner.
+
+    `trained`: learner's name (with its optimiser, if there are several) to all its rows `(rows,)` at its best rate.
+    `populations`: the rows of selection.
+    """
+
+    trained: dict[str, SeedTable]
+    populations: SeedTable
+
+
+def keep(table: SeedTable, mask: np.ndarray) -> SeedTable:
+    """The rows of a table where `mask`, of shape `(rows,)`, is True."""
+    return SeedTable({name: column[mask] for name, column in table.columns.items()})
+
+
+def _column(table: SeedTable, name: str) -> np.ndarray:
+    """A column `(rows,)`, all NaN if the run has none of it."""
+    return table[name].astype(float) if name in table.columns else np.full(len(table), np.nan)
+
+
+def arrange(table: SeedTable) -> Rows:
+    """Sorts a run's rows by learner.
+
+    Args:
+      table: rows `(cells x lanes,)`, as the runner writes them.
+
+    Returns:
+      The `Rows`.
+    """
+    of_learners = table["learner"] != "selection"
+    rows, trained = keep(table, of_learners), {}
+    pairs = dict.fromkeys(zip(rows["learner"].tolist(), rows["optimizer"].tolist(), strict=True))
+    for learner, optimizer in pairs:
+        mine = rows.where(learner=learner, optimizer=optimizer)
+        if "one_hot" in mine["reveal_epoch"]:
+            mine = mine.where(learning_rate=best_rate(mine.where(reveal_epoch="one_hot")))
+        several = sum(learner == other for other, _ in pairs) > 1
+        trained[f"{learner}, {optimizer}" if several else learner] = mine
+    return Rows(trained=trained, populations=keep(table, ~of_learners))
+
+
+def pick(rows: SeedTable, *, reveal: str = "one_hot", went_flat: bool = False, **names: str) -> SeedTable:
+    """One lane of a learner's rows, one row a seed.
+
+    Args:
+      rows: of the learner, `(rows,)`.
+      reveal: how the index is shown.
+      went_flat: whether training went on under a flat schedule.
+      **names: of schedule, lure and credit.
+
+    Returns:
+      The rows, `(S,)`; none if it was not run.
+    """
+    mine = keep(rows, np.isfinite(_column(rows, "flat_from")) == went_flat)
+    return mine.where(reveal_epoch=reveal, **{setting: code(setting, name) for setting, name in names.items()})
+
+
+def names_in(rows: SeedTable, setting: str) -> list[str]:
+    """The names of a setting's values in rows of any shape `(rows,)`."""
+    return [NAMES[setting][int(value)] for value in rows.unique(setting)]
+
+
+def recipe_lanes(
+    rows: SeedTable, credit: str, *, reveal: str = "one_hot", went_flat: bool = False
+) -> dict[str, SeedTable]:
+    """By lure, the rows `(S,)` of the recipe under a credit; only those that were run and have epochs past K."""
+    found = {
+        lure: pick(rows, reveal=reveal, went_flat=went_flat, schedule="negative", lure=lure, credit=credit)
+        for lure in names_in(rows, "lure")
+    }
+    return {lure: lane for lure, lane in found.items() if len(lane) and cutoff_of(lane) < lane["epochs"][0]}

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The myopia binary: its flags, what it refuses, and what it leaves behind."""
+
+import json
+
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+
+from experiments import launch, myopia
+from jaxmyopia.myopia.presets import PRESETS
+
+FLAGS = flags.FLAGS
+SMALL = [
+    "--epochs=3", "--epoch_steps=2", "--cutoff=2", "--learners=qlearning", "--seeds=6", "--steps=3",
+    "--runs_a_batch=4", "--populations=4", "--selection_steps=3", "--intervals=2", "--keep_curves=2",
+]  # fmt: skip
+
+
+def call(*arguments):
+    """Runs the binary's `main` on command-line flags, in this process; gives the exit code."""
+    with flagsaver.flagsaver():
+        try:
+            launch.parse(["myopia", *arguments])
+        except SystemExit as stop:
+            return stop.code
+        return launch.finish(myopia.main)
+
+
+@pytest.mark.parametrize(
+    ("flag", "allowed"),
+    [
+        ("--cutoff=9", "from 0 to epochs=8"),
+        ("--cutoff=-1", "from 0 to epochs=8"),
+        ("--epochs=0", "at least 1"),
+        ("--epochs=3", "from 0 to epochs=3"),
+        ("--epoch_steps=0", "at least 1"),
+        ("--schedules=up", "must be one of flat, negative, zero"),
+        ("--lures=gold", "must be one of borrow, invest, none"),
+        ("--credits=life", "must be one of epoch, run"),
+        ("--learners=dqn", "must be one of ppo, qlearning, reinforce"),
+        ("--optimizers=sdg", "must be one of adam"),
+        ("--reveals=half", "must be one of masked, one_hot, scalar"),
+        ("--learning_rates=0", "positive and finite"),
+        ("--learning_rates=nan", "positive and finite"),
+        ("--learning_rates=fast", "numbers"),
+        ("--discount=1.5", "between 0 and 1"),
+        ("--discount=-0.1", "between 0 and 1"),
+        ("--exploration=2", "between 0 and 1"),
+        ("--decay=-1", "between 0 and 1"),
+        ("--clip=0", "between 0 and 1"),
+        ("--entropy=-1", "at least 0"),
+        ("--runs_a_batch=1", "at least 2"),
+        ("--runs_a_batch=6", "a multiple of"),
+        ("--populations=1", "at least 2"),
+        ("--intervals=0", "at least 1"),
+        ("--steps=0", "at least 1"),
+        ("--selection_steps=0", "at least 1"),
+        ("--seeds=0", "at least 1"),
+        ("--sure=0.4", "between 0.5 and 1"),
+        ("--lowered=0", "between 0 and 1"),
+        ("--lures=invest,invest", "without repeats"),
+        ("--preset=huge", "quick|full"),
+        ("--keep_curves=-1", "at least 0"),
+    ],
+)
+def test_bad_input_takes_one_line_and_writes_nothing(flag, allowed, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert call(flag, f"--out={out}") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert allowed in error
+    assert not out.exists()
+
+
+def test_a_small_run_leaves_a_whole_folder_and_goes_on_where_it_was(tmp_path, capsys):
+    out = tmp_path / "run"
+    assert call(*SMALL, f"--out={out}") == 0
+    printed = capsys.readouterr().out
+    claims = json.loads((out / "claims.json").read_text())
+    ids = ["runs-then-stops", "index-needed", "avoids-cross-epoch", "survives-transfer", "selection-undoes-it"]
+    assert [claim["id"] for claim in claims] == ids
+    assert all(claim["verdict"] == "inconclusive" for claim in claims)  # six seeds are too few
+    assert all(name in printed for name in ids)
+    assert json.loads((out / "manifest.json").read_text())["status"] == "complete"
+    page = (out / "report.html").read_text()
+    assert page.count('<img src="data:image/svg+xml;base64,') == 8
+    parts = {path: path.stat().st_mtime_ns for path in out.rglob("part-*")}
+    assert call(*SMALL, f"--out={out}") == 0
+    assert parts == {path: path.stat().st_mtime_ns for path in out.rglob("part-*")}
+    assert json.loads((out / "claims.json").read_text()) == claims
+    assert call(*SMALL, f"--out={out}", "--seeds=7") == 2
+    assert "seeds: 6, now 7" in capsys.readouterr().err
+
+
+def test_a_run_without_recipe_index_or_selection_is_a_run_too(tmp_path, capsys):
+    only = [
+        "--learners=reinforce",
+        "--schedules=zero,flat",
+        "--reveals=scalar",
+        "--populations=0",
+        "--lures=none",
+        "--credits=epoch",
+    ]
+    assert call(*SMALL, *only, "--keep_curves=0", f"--out={tmp_path / 'run'}") == 0
+    assert "not judged" in capsys.readouterr().out
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert call("--dry_run", "--preset=full") == 0
+    assert "15 cells" in capsys.readouterr().out.splitlines()[-1]
+    assert not list(tmp_path.iterdir())
+
+
+def test_presets_hold_what_is_promised_of_them():
+    assert all(cell.seeds >= 256 for cell in PRESETS["quick"].cells())
+    for cell in PRESETS["full"].cells():
+        many = cell.study.settings().get("population", 0) > 10  # one seed is a whole population
+        assert cell.seeds >= (24 if many else 2048)
