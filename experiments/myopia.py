@@ -10,11 +10,13 @@ import dataclasses
 from absl import flags
 
 from experiments import launch
-from jaxmyopia.myopia import presets
+from jaxmyopia.checks import require_one_of
+from jaxmyopia.myopia import companions, presets
 from jaxmyopia.myopia.claims import judge_claims
+from jaxmyopia.myopia.companion_claims import judge_companions
 from jaxmyopia.report import page
 from jaxmyopia.report.myopia import FinishedMyopia, write_report
-from jaxmyopia.runner.experiment import open_folder, plan, run_cells, say
+from jaxmyopia.runner.session import say
 
 FLAGS = flags.FLAGS
 _LISTS = {
@@ -45,8 +47,11 @@ _SCALARS = (
     "lowered",
 )
 
+SECTIONS = ("epochs", "dilemma", "neutrality")
+
 launch.define_flags("myopia", list(presets.PRESETS))
 flags.adopt_module_key_flags(launch)  # for --helpshort
+flags.DEFINE_list("sections", list(SECTIONS), "What is run: epochs, dilemma, neutrality.")
 flags.DEFINE_integer("epochs", None, "Epochs of a run, E.")
 flags.DEFINE_integer("epoch_steps", None, "Steps of an epoch, L.")
 flags.DEFINE_integer("cutoff", None, "Epoch K from which the schedule holds.")
@@ -69,6 +74,9 @@ flags.DEFINE_float("entropy", None, "Weight of the entropy bonus.")
 flags.DEFINE_integer("runs_a_batch", None, "Runs in a batch.")
 flags.DEFINE_float("sure", None, "Probability with which an agent must run until K, and then stop, to count.")
 flags.DEFINE_float("lowered", None, "The least difference of lure rates that counts as a change.")
+flags.DEFINE_integer("dilemma_steps", None, "Steps of the dilemma; runs are judged at 5,000 and at the end.")
+flags.DEFINE_list("epsilons", None, "The dilemma's shares of random actions; 0.1 is the one that is judged.")
+flags.DEFINE_integer("meta_episodes", None, "Meta-episodes of the neutrality study.")
 
 
 def sweep_from_flags() -> presets.Sweep:
@@ -78,19 +86,27 @@ def sweep_from_flags() -> presets.Sweep:
     return presets.resolve(FLAGS.preset, {name: value for name, value in given.items() if value is not None})
 
 
+def companions_from_flags() -> companions.Companions:
+    """The companions' preset with the flags that were given in its place."""
+    given = {"seeds": FLAGS.seeds, "steps": FLAGS.dilemma_steps, "meta_episodes": FLAGS.meta_episodes}
+    given["epsilons"] = launch.numbers("epsilons", float)
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return dataclasses.replace(companions.PRESETS[FLAGS.preset], **chosen)
+
+
 def main() -> None:
     """Runs the cells, judges the claims, writes the report."""
-    sweep = sweep_from_flags()
-    cells = sweep.cells()
-    if FLAGS.dry_run:
-        print(plan(cells))
+    for name in FLAGS.sections:
+        require_one_of("sections", name, SECTIONS)
+    sweep, beside = sweep_from_flags(), companions_from_flags()
+    made = {"epochs": sweep.cells, "dilemma": beside.dilemma_cells, "neutrality": beside.neutrality_cells}
+    cells = [cell for name in FLAGS.sections for cell in made[name]()]
+    config = {"experiment": "myopia", **dataclasses.asdict(sweep), "companions": dataclasses.asdict(beside)}
+    folder = launch.run_experiment(config, cells)
+    if folder is None:
         return
-    config = {"experiment": "myopia", **dataclasses.asdict(sweep)}
-    settings = {"root_seed": FLAGS.root_seed, "keep_curves": FLAGS.keep_curves}
-    folder = open_folder(FLAGS.out, config, cells, **settings)
-    run_cells(folder, cells, command=launch.command(), **settings)
     run = FinishedMyopia(folder=folder, cells=cells, sweep=sweep)
-    claims = judge_claims(run.table, sweep.thresholds)
+    claims = judge_claims(run.table, sweep.thresholds) + judge_companions(run.table)
     folder.write_json("claims.json", page.claims_json(claims))
     write_report(run, claims)
     print(page.claims_text(claims))

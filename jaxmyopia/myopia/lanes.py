@@ -22,18 +22,13 @@ class Rows:
     populations: SeedTable
 
 
-def keep(table: SeedTable, mask: np.ndarray) -> SeedTable:
-    """The rows of a table where `mask`, of shape `(rows,)`, is True."""
-    return SeedTable({name: column[mask] for name, column in table.columns.items()})
-
-
 def _column(table: SeedTable, name: str) -> np.ndarray:
     """A column `(rows,)`, all NaN if the run has none of it."""
     return table[name].astype(float) if name in table.columns else np.full(len(table), np.nan)
 
 
 def arrange(table: SeedTable) -> Rows:
-    """Sorts a run's rows by learner.
+    """Sorts a run's rows by learner; those of other studies are passed over.
 
     Args:
       table: rows `(cells x lanes,)`, as the runner writes them.
@@ -41,8 +36,11 @@ def arrange(table: SeedTable) -> Rows:
     Returns:
       The `Rows`.
     """
+    table = table.where(study="epochs")
+    if not len(table):
+        return Rows(trained={}, populations=table)
     of_learners = table["learner"] != "selection"
-    rows, trained = keep(table, of_learners), {}
+    rows, trained = table.keep(of_learners), {}
     pairs = dict.fromkeys(zip(rows["learner"].tolist(), rows["optimizer"].tolist(), strict=True))
     for learner, optimizer in pairs:
         mine = rows.where(learner=learner, optimizer=optimizer)
@@ -50,7 +48,7 @@ def arrange(table: SeedTable) -> Rows:
             mine = mine.where(learning_rate=best_rate(mine.where(reveal_epoch="one_hot")))
         several = sum(learner == other for other, _ in pairs) > 1
         trained[f"{learner}, {optimizer}" if several else learner] = mine
-    return Rows(trained=trained, populations=keep(table, ~of_learners))
+    return Rows(trained=trained, populations=table.keep(~of_learners))
 
 
 def pick(rows: SeedTable, *, reveal: str = "one_hot", went_flat: bool = False, **names: str) -> SeedTable:
@@ -65,7 +63,7 @@ def pick(rows: SeedTable, *, reveal: str = "one_hot", went_flat: bool = False, *
     Returns:
       The rows, `(S,)`; none if it was not run.
     """
-    mine = keep(rows, np.isfinite(_column(rows, "flat_from")) == went_flat)
+    mine = rows.keep(np.isfinite(_column(rows, "flat_from")) == went_flat)
     return mine.where(reveal_epoch=reveal, **{setting: code(setting, name) for setting, name in names.items()})
 
 

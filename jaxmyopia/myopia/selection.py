@@ -157,7 +157,7 @@ class Selection:
     def settings(self) -> dict[str, object]:
         """The columns by which the table tells this study from others."""
         names = ("epochs", "epoch_steps", "population", "optimizer", "replaced")
-        return {"learner": "selection"} | {name: getattr(self, name) for name in names}
+        return {"study": "epochs", "learner": "selection"} | {name: getattr(self, name) for name in names}
 
     def params(self, *, interval: np.ndarray, swap: np.ndarray, **agent: np.ndarray) -> Params:
         """Makes the parameters of S seeds.
@@ -255,3 +255,7 @@ class Selection:
             leaf = getattr(last, name)
             out |= {f"{name}_{i}": leaf[:, i] for i in range(leaf.shape[1])}
         return out
+
+    def bands(self, curves: Record) -> dict[str, jax.Array]:
+        """Lures as a share of the steps acted in, over a run, `(T, S)`."""
+        return {"lure_rate": curves.lured.sum(axis=2) / jnp.maximum(curves.acting.sum(axis=2), 1e-9)}

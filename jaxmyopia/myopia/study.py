@@ -122,7 +122,7 @@ class Myopia:
     def settings(self) -> dict[str, object]:
         """The columns by which the table tells this study from others."""
         names = ("epochs", "epoch_steps", "learner", "policy", "optimizer", "reveal_epoch", "show_pending", "width")
-        return {name: getattr(self, name) for name in names}
+        return {"study": "epochs"} | {name: getattr(self, name) for name in names}
 
     def params(
         self,
@@ -256,6 +256,10 @@ class Myopia:
             elif leaf.ndim == 2 and field.name not in ("actions", "rewards"):
                 out |= {f"{field.name}_{i}": leaf[:, i] for i in range(leaf.shape[1])}
         return out | {"diverged": ~jnp.isfinite(curves.loss).all(axis=0)}
+
+    def bands(self, curves: Record) -> dict[str, jax.Array]:
+        """What is missed of the planner's value, over that value, `(T, S)`."""
+        return {"missed_share": curves.loss / jnp.maximum(curves.best, 1e-9)}
 
 
 def share(part: jax.Array, whole: jax.Array) -> jax.Array:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from matplotlib.figure import Figure
 
 from jaxmyopia.report import environment_figures, myopia_figures
+from jaxmyopia.report.companions import draw_companions
 from jaxmyopia.report.figures import Caption, save
 from jaxmyopia.report.myopia_figures import FinishedMyopia
 from jaxmyopia.report.page import write_page
@@ -91,7 +92,7 @@ def draw(run: FinishedMyopia) -> list[Caption]:
         figures["learning"] = lambda: myopia_figures.learning(run)
     for name, make in figures.items():
         save(run.folder, name, make())
-    return [_CAPTIONS[name] for name in figures]
+    return [_CAPTIONS[name] for name in figures] + draw_companions(run.folder, run.cells)
 
 
 def write_report(run: FinishedMyopia, claims: Sequence[Claim]) -> None:
@@ -104,9 +105,8 @@ def write_report(run: FinishedMyopia, claims: Sequence[Claim]) -> None:
     sweep, rows = run.sweep, []
     for index, cell in enumerate(run.cells):
         mine, settings = run.table.where(cell=index), cell.study.settings()
-        shown = {
-            name: settings.get(name, "") for name in ("learner", "population", "policy", "optimizer", "reveal_epoch")
-        }
+        named = ("study", "learner", "population", "policy", "optimizer", "reveal_epoch")
+        shown = {name: settings.get(name, "") for name in named}
         shown |= {"rates": ", ".join(f"{rate:g}" for rate in mine.unique("learning_rate"))}
         lanes = {"combinations": len(cell.combinations), "seeds": cell.seeds, "updates": cell.steps}
         rows.append(shown | lanes | {"diverged": f"{int(mine['diverged'].sum())} of {len(mine)}"})
@@ -114,7 +114,7 @@ def write_report(run: FinishedMyopia, claims: Sequence[Claim]) -> None:
         f"A run has E = {sweep.epochs} epochs of L = {sweep.epoch_steps} steps; the schedule holds from epoch K = "
         f"{sweep.cutoff} on. Seeds are paired: seed i starts from the same parameters under every schedule, lure and "
         "credit. What an agent does is computed exactly from its policy, not sampled. In a population one seed is one "
-        "population."
+        "population. The dilemma and the gridworld are companions, with predictions of their own."
     )
     write_page(
         run.folder, title="Myopia by epoch and shutdown", claims=claims, captions=draw(run), rows=rows, notes=[note]

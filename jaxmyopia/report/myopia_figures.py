@@ -66,8 +66,7 @@ class FinishedMyopia:
         """An observable of the kept seeds of a cell at the last record, `(lanes, ...)`, and their rows `(lanes,)`."""
         rows = self.table.where(cell=cell)
         keep = rows["seed"] < self.folder.config["keep_curves"]
-        rows = SeedTable({name: column[keep] for name, column in rows.columns.items()})
-        return self.folder.curves(cell, name)[-1], rows
+        return self.folder.curves(cell, name)[-1], rows.keep(keep)
 
 
 def _band(axes: Axes, values: np.ndarray, colour: str, **style: object) -> None:
@@ -270,7 +269,7 @@ def learning(run: FinishedMyopia) -> Figure:
     """What is missed of the planner's value over updates, `(learners, credits)` panels, a line a lane of the recipe.
 
     Args:
-      run: the finished run; curves are `(T, lanes)` a cell.
+      run: the finished run; sketches are `(T, combinations)` a cell.
 
     Returns:
       The figure.
@@ -279,15 +278,15 @@ def learning(run: FinishedMyopia) -> Figure:
     shown = [i for i in shown if "flat_from" not in dict(run.cells[i].sweep)]
     figure, grid = panels(len(shown), len(run.sweep.credits), height=1.5, sharex="row", sharey=True)
     for line, index in zip(grid, shown, strict=True):
-        rows, loss = run.table.where(cell=index), run.folder.curves(index, "loss")
+        cell, missed = run.cells[index], run.folder.sketch(index, "missed_share")
+        low, middle, high = (missed.quantile(q) for q in (_BAND[0], 0.5, _BAND[1]))
         for axes, credit in zip(line, run.sweep.credits, strict=True):
             for number, lure in enumerate(run.sweep.lures):
                 for schedule in run.sweep.schedules:
-                    lane = _mask(rows, schedule, lure, credit)
-                    share = loss[:, lane] / np.maximum(rows["best"][lane], 1e-9)
-                    steps, colour = run.cells[index].record_steps(), SCHEDULE_COLOURS[schedule]
-                    axes.plot(steps, np.nanmedian(share, axis=1), color=colour, ls=("-", "--", ":")[number])
-                    axes.fill_between(steps, *np.nanquantile(share, _BAND, axis=1), color=colour, alpha=0.1, lw=0)
+                    place = _place(cell, schedule=schedule, lure=lure, credit=credit)
+                    steps, colour = cell.record_steps(), SCHEDULE_COLOURS[schedule]
+                    axes.plot(steps, middle[:, place], color=colour, ls=("-", "--", ":")[number])
+                    axes.fill_between(steps, low[:, place], high[:, place], color=colour, alpha=0.1, lw=0)
             axes.set_yscale("symlog", linthresh=0.01)
             axes.set_yticks([0, 0.01, 0.1, 1], ["0", "0.01", "0.1", "1"])
             axes.set_ylim(0, 3)
@@ -303,9 +302,9 @@ def learning(run: FinishedMyopia) -> Figure:
     return figure
 
 
-def _mask(rows: SeedTable, schedule: str, lure: str, credit: str) -> np.ndarray:
-    """Which lanes `(lanes,)` of a cell have these settings, at the first learning rate."""
-    found = rows["learning_rate"] == rows["learning_rate"][0]
-    for setting, name in {"schedule": schedule, "lure": lure, "credit": credit}.items():
-        found &= rows[setting] == code(setting, name)
-    return found
+def _place(cell: Cell, **settings: str) -> int:
+    """The place of the combination with these settings in a cell's sketches, at the first learning rate."""
+    names = [name for name, _ in cell.sweep]
+    wanted = {name: code(name, value) for name, value in settings.items()}
+    fits = lambda values: all(dict(zip(names, values, strict=True))[name] == wanted[name] for name in wanted)  # noqa: E731
+    return next(place for place, values in enumerate(cell.combinations) if fits(values))

@@ -8,7 +8,7 @@ import subprocess
 
 import jax
 
-_PACKAGES = ("jaxmyopia", "jax", "jaxlib", "optax", "chex", "orbax-checkpoint", "numpy", "scipy")
+_PACKAGES = ("jaxmyopia", "jax", "jaxlib", "optax", "chex", "flax", "orbax-checkpoint", "numpy", "scipy")
 
 
 def _git_revision() -> str | None:

@@ -45,7 +45,11 @@ class SeedTable:
         for name, value in equals.items():
             column = self.columns[name]
             keep &= np.isclose(column, value, rtol=1e-5, atol=0) if isinstance(value, float) else column == value
-        return SeedTable(Columns(self.columns, lambda name: self.columns[name][keep]))
+        return self.keep(keep)
+
+    def keep(self, mask: np.ndarray) -> "SeedTable":
+        """The rows where `mask`, `(rows,)`, is True."""
+        return SeedTable(Columns(self.columns, lambda name: self.columns[name][mask]))
 
     def unique(self, name: str) -> list:
         """The sorted distinct values of a column."""

@@ -14,6 +14,7 @@ FLAGS = flags.FLAGS
 SMALL = [
     "--epochs=3", "--epoch_steps=2", "--cutoff=2", "--learners=qlearning", "--seeds=6", "--steps=3",
     "--runs_a_batch=4", "--populations=4", "--selection_steps=3", "--intervals=2", "--keep_curves=2",
+    "--dilemma_steps=20", "--meta_episodes=3",
 ]  # fmt: skip
 
 
@@ -61,6 +62,10 @@ def call(*arguments):
         ("--lowered=0", "between 0 and 1"),
         ("--lures=invest,invest", "without repeats"),
         ("--preset=huge", "quick|full"),
+        ("--sections=all", "must be one of dilemma, epochs, neutrality"),
+        ("--epsilons=1.5", "between 0 and 1"),
+        ("--meta_episodes=0", "at least 1"),
+        ("--dilemma_steps=0", "at least 1"),
         ("--keep_curves=-1", "at least 0"),
     ],
 )
@@ -80,12 +85,13 @@ def test_a_small_run_leaves_a_whole_folder_and_goes_on_where_it_was(tmp_path, ca
     printed = capsys.readouterr().out
     claims = json.loads((out / "claims.json").read_text())
     ids = ["runs-then-stops", "index-needed", "avoids-cross-epoch", "survives-transfer", "selection-undoes-it"]
-    assert [claim["id"] for claim in claims] == ids
-    assert all(claim["verdict"] == "inconclusive" for claim in claims)  # six seeds are too few
+    assert [claim["id"] for claim in claims[:5]] == ids
+    assert len(claims) == 14
+    assert {claim["verdict"] for claim in claims} == {"inconclusive"}  # six seeds are too few
     assert all(name in printed for name in ids)
     assert json.loads((out / "manifest.json").read_text())["status"] == "complete"
     page = (out / "report.html").read_text()
-    assert page.count('<img src="data:image/svg+xml;base64,') == 8
+    assert page.count('<img src="data:image/svg+xml;base64,') == 12
     parts = {path: path.stat().st_mtime_ns for path in out.rglob("part-*")}
     assert call(*SMALL, f"--out={out}") == 0
     assert parts == {path: path.stat().st_mtime_ns for path in out.rglob("part-*")}
@@ -96,6 +102,7 @@ def test_a_small_run_leaves_a_whole_folder_and_goes_on_where_it_was(tmp_path, ca
 
 def test_a_run_without_recipe_index_or_selection_is_a_run_too(tmp_path, capsys):
     only = [
+        "--sections=epochs",
         "--learners=reinforce",
         "--schedules=zero,flat",
         "--reveals=scalar",
@@ -110,7 +117,7 @@ def test_a_run_without_recipe_index_or_selection_is_a_run_too(tmp_path, capsys):
 def test_a_dry_run_prints_the_plan_and_writes_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert call("--dry_run", "--preset=full") == 0
-    assert "15 cells" in capsys.readouterr().out.splitlines()[-1]
+    assert "22 cells" in capsys.readouterr().out.splitlines()[-1]
     assert not list(tmp_path.iterdir())
 
 

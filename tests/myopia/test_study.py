@@ -15,7 +15,7 @@ from jaxmyopia.myopia.learners import Settings
 from jaxmyopia.myopia.measures import GOOD, by_epoch, lure_rate, runs_then_stops
 from jaxmyopia.myopia.params import NAMES, code
 from jaxmyopia.myopia.study import Myopia
-from jaxmyopia.runner.run import run
+from jaxmyopia.runner.library import run
 from jaxmyopia.stats.table import SeedTable
 
 LANES = {"cutoff": 4.0, "learning_rate": 0.02}
@@ -29,8 +29,8 @@ def trained(learner: str) -> SeedTable:
     """40 seeds a combination on the default task."""
     study, steps = Myopia(learner=learner, settings_of_learner=QUICK), {"reinforce": 120, "ppo": 60}[learner]
     return run(
-        study, seeds=40, steps=steps, schedule=(NEGATIVE, FLAT), lure=INVEST, credit=(0.0, 1.0), **LANES
-    )  # fmt: skip
+        study, seeds=40, steps=steps, progress=False, schedule=(NEGATIVE, FLAT), lure=INVEST, credit=(0.0, 1.0), **LANES
+    ).table  # fmt: skip
 
 
 @pytest.mark.parametrize("learner", ["reinforce", "ppo"])
@@ -60,7 +60,9 @@ def test_controls(learner):
 
 def test_without_the_index_no_agent_stops_at_the_cutoff_and_none_beats_the_best_memoryless_policy():
     study = Myopia(reveal_epoch="masked", settings_of_learner=QUICK)
-    table = run(study, seeds=32, steps=100, schedule=NEGATIVE, lure=(INVEST, BORROW), credit=1.0, **LANES)
+    table = run(
+        study, seeds=32, steps=100, schedule=NEGATIVE, lure=(INVEST, BORROW), credit=1.0, progress=False, **LANES
+    ).table
     assert not any(runs_then_stops(table.where(lure=lure), 0.7).any() for lure in (INVEST, BORROW))
     env = EpochEnv(reveal_epoch="masked")
     for name, lure in (("invest", INVEST), ("borrow", BORROW)):
@@ -77,7 +79,9 @@ def test_without_the_index_no_agent_stops_at_the_cutoff_and_none_beats_the_best_
 def test_q_learning_learns_what_it_does_not_have_to_explore_far_for():
     study = Myopia(learner="qlearning", policy="table", optimizer="sgd", settings_of_learner=QUICK)
     lanes = LANES | {"learning_rate": 0.9}
-    table = run(study, seeds=64, steps=150, schedule=NEGATIVE, lure=INVEST, credit=(0.0, 1.0), **lanes)
+    table = run(
+        study, seeds=64, steps=150, schedule=NEGATIVE, lure=INVEST, credit=(0.0, 1.0), progress=False, **lanes
+    ).table
     assert (table.where(credit=0.0).values("value_share") >= GOOD).mean() >= 0.95
     assert runs_then_stops(table.where(credit=1.0), 0.9).mean() >= 0.95
 
