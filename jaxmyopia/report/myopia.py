@@ -80,13 +80,16 @@ def draw(run: FinishedMyopia) -> list[Caption]:
     Returns:
       The captions, in the order of the page.
     """
-    figures: dict[str, Callable[[], Figure]] = {"environment": lambda: environment_figures.environment(run.sweep)}
-    if "one_hot" in run.sweep.reveals:
+    figures: dict[str, Callable[[], Figure]] = {}
+    trained = "one_hot" in run.sweep.reveals and bool(run.rows.trained)
+    if run.rows.trained or len(run.rows.populations):
+        figures["environment"] = lambda: environment_figures.environment(run.sweep)
+    if trained:
         for name in ("survival", "lure_rates", "usefulness", "transfer"):
             figures[name] = lambda name=name: getattr(myopia_figures, name)(run)
     if len(run.rows.populations):
         figures["selection"] = lambda: myopia_figures.selection(run)
-    if "one_hot" in run.sweep.reveals:
+    if trained:
         if run.folder.config["keep_curves"]:
             figures["replay"] = lambda: environment_figures.replay(run)
         figures["learning"] = lambda: myopia_figures.learning(run)

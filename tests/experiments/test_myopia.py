@@ -114,6 +114,12 @@ def test_a_run_without_recipe_index_or_selection_is_a_run_too(tmp_path, capsys):
     assert "not judged" in capsys.readouterr().out
 
 
+def test_the_companions_are_runs_by_themselves(tmp_path, capsys):
+    assert call(*SMALL, "--sections=dilemma,neutrality", f"--out={tmp_path / 'run'}") == 0
+    printed = capsys.readouterr().out
+    assert printed.count("not judged") == 5 and "drest-neutral           inconclusive" in printed
+
+
 def test_a_dry_run_prints_the_plan_and_writes_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert call("--dry_run", "--preset=full") == 0

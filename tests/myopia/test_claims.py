@@ -25,7 +25,8 @@ def lane(**changed):
     running = np.array([1, 1, 0, 0] if stops else [1, 1, 1, 1], float)
     rows = {
         "seed": np.arange(SEEDS), "diverged": np.zeros(SEEDS, bool), "study": "epochs", "learner": "ppo",
-        "optimizer": "adam", "reveal_epoch": "one_hot", "population": np.nan, "epochs": E, "schedule": code("schedule", "negative"),
+        "optimizer": "adam", "reveal_epoch": "one_hot", "population": np.nan, "epochs": E,
+        "schedule": code("schedule", "negative"),
         "lure": code("lure", "invest"), "credit": code("credit", "run"), "cutoff": float(K), "learning_rate": 0.1,
         "flat_from": np.nan, "value_share": 1.0, "usefulness": 1.0, "interval": np.nan, "swap": np.nan,
     }  # fmt: skip
