@@ -49,6 +49,8 @@ class SeedTable:
 
     def keep(self, mask: np.ndarray) -> "SeedTable":
         """The rows where `mask`, `(rows,)`, is True."""
+        if mask.all():  # a million rows are not copied for nothing
+            return self
         return SeedTable(Columns(self.columns, lambda name: self.columns[name][mask]))
 
     def unique(self, name: str) -> list:
