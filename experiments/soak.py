@@ -23,7 +23,8 @@ from absl import flags
 from experiments import launch
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.runner.environment import environment
-from jaxmyopia.runner.results import RunFolder, read_manifest
+from jaxmyopia.runner.files import read_manifest
+from jaxmyopia.runner.results import RunFolder
 from jaxmyopia.runner.session import say
 
 FLAGS = flags.FLAGS

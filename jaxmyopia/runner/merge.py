@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from jaxmyopia.checks import RunError, require
 from jaxmyopia.runner.environment import environment
-from jaxmyopia.runner.results import RunFolder, differences, read_manifest
+from jaxmyopia.runner.files import differences, read_manifest
+from jaxmyopia.runner.results import RunFolder
 
 _SHARD = ("num_shards", "shard_index")
 

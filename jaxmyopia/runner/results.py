@@ -15,20 +15,19 @@ the marks end up in the manifest.
 
 import contextlib
 import functools
-import hashlib
 import json
 import os
 import pathlib
 import re
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jaxmyopia.checks import RunError, require
+from jaxmyopia.runner.files import atomic, checksum_of, differences, json_value, read_manifest, save_array, to_numpy
 from jaxmyopia.runner.run import Part
 from jaxmyopia.stats.sketch import Sketch
 from jaxmyopia.stats.table import Columns, SeedTable
@@ -36,49 +35,6 @@ from jaxmyopia.stats.table import Columns, SeedTable
 FORMAT = 2  # of a run's folder
 _STEM = re.compile(r"part-(\d+)-(\d+)")
 _ENTRIES = {"manifest.json", "seeds", "curves", "checkpoints", "claims.json", "figures", "report.html"}
-
-
-@contextlib.contextmanager
-def _atomic(path: pathlib.Path) -> Iterator[str]:
-    """Gives a temporary name beside `path`, on disk and renamed to it on success, gone on failure."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        os.chmod(name, 0o644)
-        yield name
-        with open(name, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        pathlib.Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _checksum(path: pathlib.Path | str) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def differences(old: object, new: object, path: str = "") -> Iterator[str]:
-    """The leaves in which two JSON values of any shape differ, as `path: old, now new`."""
-    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        old, new = (dict(enumerate(value)) for value in (old, new))
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in sorted(old.keys() | new.keys()):
-            yield from differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
-    elif old != new:
-        yield f"{path}: {json.dumps(old)}, now {json.dumps(new)}"
-
-
-def _json_value(value: object) -> object:
-    """Numbers of numpy as Python's, and NaN and infinities (which JSON lacks) as null."""
-    if isinstance(value, dict):
-        return {key: _json_value(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json_value(inner) for inner in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 class RunFolder:
@@ -114,7 +70,7 @@ class RunFolder:
             allowed = f"it holds a run of another configuration ({shown}); choose another folder"
             require(not differing, "out", str(self.path), allowed)
         self.path.mkdir(parents=True, exist_ok=True)
-        with _atomic(self.path / ".probe"):
+        with atomic(self.path / ".probe"):
             pass
         (self.path / ".probe").unlink(missing_ok=True)
 
@@ -129,7 +85,7 @@ class RunFolder:
 
     def write_json(self, name: str, value: object) -> None:
         """Writes a JSON file; `value` of any shape, numbers that JSON lacks become null."""
-        self.write_text(name, json.dumps(_json_value(value), indent=1, allow_nan=False) + "\n")
+        self.write_text(name, json.dumps(json_value(value), indent=1, allow_nan=False) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
         """Writes a text file of the folder, any length."""
@@ -145,9 +101,9 @@ class RunFolder:
         try:
             if path.parent != self.path:
                 path.parent.mkdir(exist_ok=True)
-            with _atomic(path) as temporary:
+            with atomic(path) as temporary:
                 write(temporary)
-                checksum = _checksum(temporary)
+                checksum = checksum_of(temporary)
         except OSError as error:
             what = "the folder has vanished" if not self.path.is_dir() else error.strerror or str(error)
             raise RunError(f"{path} could not be written ({what}); what is finished stays") from error
@@ -185,7 +141,7 @@ class RunFolder:
 
     def _is_whole(self, name: str, checksum: str) -> bool:
         path = self.path / name
-        return path.is_file() and _checksum(path) == checksum
+        return path.is_file() and checksum_of(path) == checksum
 
     def forget(self, stems: list[str]) -> None:
         """Takes parts, `(m,)` names, for not finished; their files will be written again."""
@@ -209,7 +165,7 @@ class RunFolder:
             files[name] = self.write_with(name, how)
 
         for name, leaf in part.kept.items():
-            write(f"curves/{stem}.{name}.npy", lambda path, leaf=leaf: _save_array(path, leaf))
+            write(f"curves/{stem}.{name}.npy", lambda path, leaf=leaf: save_array(path, leaf))
         for name, sketch in part.sketches.items():
             columns = {"group": sketch.group, "bucket": sketch.bucket, "count": sketch.count}
             table = pa.table(columns, metadata={"shape": json.dumps(sketch.shape)})
@@ -249,7 +205,7 @@ class RunFolder:
 
         def read(name: str) -> np.ndarray:
             pieces = [pq.read_table(path, columns=[name] if name in schema.names else []) for path, schema in parts]
-            return pa.concat_tables(pieces, promote_options="default")[name].to_numpy()
+            return to_numpy(pa.concat_tables(pieces, promote_options="default")[name])
 
         return SeedTable(Columns(names, read))
 
@@ -297,22 +253,3 @@ class RunFolder:
             sketch = Sketch(*(read[column].to_numpy() for column in ("group", "bucket", "count")), shape)
             merged = sketch if merged is None else Sketch.merged([merged, sketch])
         return merged
-
-
-def _save_array(path: str, leaf: np.ndarray) -> None:
-    with open(path, "wb") as file:
-        np.save(file, leaf, allow_pickle=False)
-
-
-def read_manifest(path: str | os.PathLike) -> dict[str, object]:
-    """The manifest of a run's folder, JSON values of any shape; empty if it has none.
-
-    Raises:
-      RunError: if it is damaged.
-    """
-    try:
-        return json.loads((pathlib.Path(path) / "manifest.json").read_text())
-    except FileNotFoundError:
-        return {}
-    except ValueError:
-        raise RunError(f"{path}/manifest.json is damaged: it is not JSON; choose another folder") from None

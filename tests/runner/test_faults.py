@@ -71,7 +71,7 @@ def test_a_disk_that_is_full_or_read_only_is_said_and_the_run_goes_on_later(
         replace(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr("jaxmyopia.runner.results.os.replace", fail)
+        patch.setattr("jaxmyopia.runner.files.os.replace", fail)
         with pytest.raises((RunError, ValueError), match=rf"\(?{os.strerror(number)}\)") as caught:
             go(tmp_path / "run")
         assert "\n" not in str(caught.value)
