@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import jax
 from absl import app, flags
+from absl import logging as absl_logging
 
 from jaxmyopia.checks import RunError, require
 from jaxmyopia.runner.experiment import open_folder, plan, run_cells
@@ -147,7 +148,9 @@ def finish(main: Callable[[], None]) -> int:
 
 def _run(main: Callable[[], None]) -> None:
     """Makes JAX ready, alone or with other processes, and runs `main`."""
-    logging.getLogger("jax").setLevel(logging.WARNING)  # absl's app would show jax's notes on absent backends
+    if not FLAGS["verbosity"].present:  # absl's app would show jax's notes on absent backends, and orbax's on saves
+        absl_logging.set_verbosity(absl_logging.WARNING)
+        logging.getLogger("jax").setLevel(logging.WARNING)
 
     def terminate(signum: int, frame: object) -> None:
         raise Stopped(signum)
