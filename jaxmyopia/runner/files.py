@@ -17,7 +17,7 @@ from jaxmyopia.checks import RunError
 
 @contextlib.contextmanager
 def atomic(path: pathlib.Path) -> Iterator[str]:
-    """Gives a temporary name beside `path`, on disk and renamed to it on success, gone on failure."""
+    """Gives a temporary name beside `path`, for a file of any shape; renamed to it on success, gone on failure."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     try:
@@ -32,7 +32,7 @@ def atomic(path: pathlib.Path) -> Iterator[str]:
 
 
 def checksum_of(path: pathlib.Path | str) -> str:
-    """The SHA-256 of a file of any length, in hexadecimal."""
+    """The SHA-256 of a file of any shape, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -49,7 +49,7 @@ def differences(old: object, new: object, path: str = "") -> Iterator[str]:
 
 
 def json_value(value: object) -> object:
-    """Numbers of numpy as Python's, and NaN and infinities (which JSON lacks) as null."""
+    """A value of any shape with numpy's numbers as Python's, and NaN and infinities (which JSON lacks) as null."""
     if isinstance(value, dict):
         return {key: json_value(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -60,7 +60,7 @@ def json_value(value: object) -> object:
 
 
 def to_numpy(column: pa.ChunkedArray) -> np.ndarray:
-    """A column `(rows,)` of a parquet table as an array; strings are shared between rows that have the same."""
+    """A column of a parquet table as an array of shape `(rows,)`; rows that have the same string share it."""
     if not pa.types.is_string(column.type):
         return column.to_numpy()
     encoded = column.combine_chunks().dictionary_encode()  # rows share their strings; None where there is none
