@@ -259,8 +259,8 @@ def selection(run: FinishedMyopia) -> Figure:
             draw_intervals(axes, places, found, colour, marker=marker, label="context swap" if swap else "no swap")
         axes.set_xticks(range(len(intervals)), [f"{interval:g}" if interval else "never" for interval in intervals])
         axes.set(xlabel="updates between selections", title=f"{size:g} agents", xlim=(-0.5, len(intervals) - 0.5))
-        axes.set_ylim(bottom=0)
     grid[0, 0].set_ylabel("lures / steps acted in,\nbefore epoch K-1")
+    grid[0, 0].set_ylim(bottom=0)  # of all panels, once all are drawn: it ends their scaling
     grid[0, 0].legend()
     return figure
 
