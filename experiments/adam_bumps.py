@@ -6,12 +6,12 @@ python -m experiments.adam_bumps --root_seed=1     a minute on two cores
 
 from absl import flags
 
-from experiments import launch
-from jaxmyopia.lowrank.adam_bumps import judge_predictions, make_cells
-from jaxmyopia.lowrank.observables import Thresholds
+from jaxmyopia import cli as launch
+from jaxmyopia.engine.session import say
 from jaxmyopia.report import page
-from jaxmyopia.report.adam_bumps import CAPTION, plot_excess
-from jaxmyopia.runner.session import say
+from jaxmyopia.studies.lowrank.adam_bumps import judge_predictions, make_cells
+from jaxmyopia.studies.lowrank.adam_bumps_figure import CAPTION, plot_excess
+from jaxmyopia.studies.lowrank.measures import Thresholds
 
 FLAGS = flags.FLAGS
 _PRESETS = {"quick": {"seeds": 64, "steps": 3000}, "full": {"seeds": 1024, "steps": 3000}}

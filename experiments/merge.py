@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-from experiments import launch
-from jaxmyopia.runner.merge import merge
-from jaxmyopia.runner.session import say
+from jaxmyopia import cli as launch
+from jaxmyopia.engine.merge import merge
+from jaxmyopia.engine.session import say
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("out", None, "Folder of the whole run, which is made.", required=True)
@@ -21,7 +21,7 @@ def main(folders: Sequence[str]) -> None:
     """Checks, copies, and says how to judge; `folders` `(m,)` are the shards'."""
     folder, command = merge(folders, FLAGS.out)
     print(command)
-    say(f"{len(folder.marks())} parts are joined in {FLAGS.out}; the command above judges them.")
+    say(f"{len(folder.completed())} chunks are joined in {FLAGS.out}; the command above judges them.")
 
 
 if __name__ == "__main__":

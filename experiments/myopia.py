@@ -9,14 +9,15 @@ import dataclasses
 
 from absl import flags
 
-from experiments import launch
+from jaxmyopia import cli as launch
 from jaxmyopia.checks import require_one_of
-from jaxmyopia.myopia import companions, presets
-from jaxmyopia.myopia.claims import judge_claims
-from jaxmyopia.myopia.companion_claims import judge_companions
+from jaxmyopia.engine.session import say
 from jaxmyopia.report import page
-from jaxmyopia.report.myopia import FinishedMyopia, write_report
-from jaxmyopia.runner.session import say
+from jaxmyopia.studies.dilemma import sweep as companions
+from jaxmyopia.studies.dilemma.claims import judge_companions
+from jaxmyopia.studies.epochs import sweep as presets
+from jaxmyopia.studies.epochs.claims import judge_claims
+from jaxmyopia.studies.epochs.report import FinishedMyopia, write_report
 
 FLAGS = flags.FLAGS
 _LISTS = {

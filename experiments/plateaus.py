@@ -9,13 +9,13 @@ import dataclasses
 
 from absl import flags
 
-from experiments import launch
-from jaxmyopia.lowrank import presets
-from jaxmyopia.lowrank.claims import judge_claims
+from jaxmyopia import cli as launch
+from jaxmyopia.engine.session import say
 from jaxmyopia.report import page
-from jaxmyopia.report.finished import FinishedRun
-from jaxmyopia.report.plateaus import write_report
-from jaxmyopia.runner.session import say
+from jaxmyopia.studies.lowrank import sweep as presets
+from jaxmyopia.studies.lowrank.claims import judge_claims
+from jaxmyopia.studies.lowrank.finished import FinishedRun
+from jaxmyopia.studies.lowrank.report import write_report
 
 FLAGS = flags.FLAGS
 _LISTS = {"ranks": int, "learning_rates": float, "spectrum": float, "losses": str, "targets": str, "optimizers": str}

@@ -11,10 +11,10 @@ import shutil
 
 from absl import app, flags
 
-from experiments import launch
+from experiments.benchmarks.report import speed_table
+from jaxmyopia import cli as launch
 from jaxmyopia.checks import require
-from jaxmyopia.report.benchmark import speed_table
-from jaxmyopia.stats.claims import reference
+from jaxmyopia.claims.verdicts import reference
 
 FLAGS = flags.FLAGS
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -57,7 +57,7 @@ def claims_table(claims: list[dict], manifest: dict) -> str:
 
 
 def benchmark_table(measured: dict, manifest: dict) -> str:
-    """What each contestant reached, as a Markdown table; figures are thousand seed-steps a second.
+    """What each baseline reached, as a Markdown table; figures are thousand seed-steps a second.
 
     Args:
       measured: contents of benchmark.json, with rows `(m,)` in section `cells`.

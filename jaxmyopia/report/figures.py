@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxmyopia.runner.results import RunFolder
+from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.stats.intervals import Interval
 
 # Okabe and Ito's colours, which people with any colour vision can tell apart.

@@ -8,9 +8,9 @@ from importlib import resources
 
 import jinja2
 
+from jaxmyopia.claims.verdicts import Claim
+from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.report.figures import Caption
-from jaxmyopia.runner.results import RunFolder
-from jaxmyopia.stats.claims import Claim
 
 _ENVIRONMENT = jinja2.Environment(
     autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined

@@ -58,8 +58,8 @@ class Sketch:
         """The sketch of curves.
 
         Args:
-          values: `(T, lanes)`.
-          column: `(lanes,)` which column each lane belongs to.
+          values: `(T, trials)`.
+          column: `(trials,)` which column each trial belongs to.
           columns: how many there are.
 
         Returns:

@@ -28,7 +28,7 @@ class Columns(Mapping[str, np.ndarray]):
 
 
 @dataclasses.dataclass(frozen=True)
-class SeedTable:
+class Trials:
     """Columns `(rows,)` of equal length, a column `seed` among them. A column that a row lacks holds NaN there."""
 
     columns: Mapping[str, np.ndarray]
@@ -39,7 +39,7 @@ class SeedTable:
     def __getitem__(self, name: str) -> np.ndarray:
         return self.columns[name]
 
-    def where(self, **equals: object) -> "SeedTable":
+    def where(self, **equals: object) -> "Trials":
         """The rows whose columns equal the values given; floats within float32's precision."""
         keep = np.ones(len(self), bool)
         for name, value in equals.items():
@@ -47,11 +47,11 @@ class SeedTable:
             keep &= np.isclose(column, value, rtol=1e-5, atol=0) if isinstance(value, float) else column == value
         return self.keep(keep)
 
-    def keep(self, mask: np.ndarray) -> "SeedTable":
+    def keep(self, mask: np.ndarray) -> "Trials":
         """The rows where `mask`, `(rows,)`, is True."""
         if mask.all():  # a million rows are not copied for nothing
             return self
-        return SeedTable(Columns(self.columns, lambda name: self.columns[name][mask]))
+        return Trials(Columns(self.columns, lambda name: self.columns[name][mask]))
 
     def unique(self, name: str) -> list:
         """The sorted distinct values of a column."""
@@ -63,7 +63,7 @@ class SeedTable:
         return np.where(self.columns["diverged"], np.nan, self.columns[name].astype(float))[order]
 
 
-def paired(a: SeedTable, b: SeedTable, name: str) -> tuple[np.ndarray, np.ndarray, int]:
+def paired(a: Trials, b: Trials, name: str) -> tuple[np.ndarray, np.ndarray, int]:
     """Pairs a column of two cells by seed.
 
     Args:

@@ -16,16 +16,16 @@ def call(name: str, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
 
 
-def test_the_benchmark_races_all_contestants_and_draws_them(tmp_path):
+def test_the_benchmark_races_all_baselines_and_draws_them(tmp_path):
     small = ["--sizes=6x1,7x2", "--batches=8,16", "--repeats=2", "--seconds=0.001", f"--out={tmp_path}"]
-    done = call("benchmark", "--sections=cells,seeds", "--contestants=jaxmyopia,jit(vmap)", *small)
+    done = call("benchmark", "--sections=cells,seeds", "--baselines=jaxmyopia,jit(vmap)", *small)
     assert done.returncode == 0, done.stderr
     sections = json.loads((tmp_path / "benchmark.json").read_text())["sections"]
     cases = {(row["loss"], row["optimizer"], row["n"], row["rank"]) for row in sections["cells"]}
     assert len(cases) == 2 * 2 * 2
     for row in (*sections["cells"], *sections["seeds"]):
         assert len(row["speeds"]) == 2 and min(row["speeds"]) <= row["speed"] <= max(row["speeds"])
-        assert row["ratio"] == 1 or row["contestant"] != "jit(vmap)"
+        assert row["ratio"] == 1 or row["baseline"] != "jit(vmap)"
     assert {row["seeds"] for row in sections["seeds"]} == {8, 16}
     table = done.stdout.splitlines()
     assert "jit(vmap)" in table[0] and len(table) == 1 + len(cases)

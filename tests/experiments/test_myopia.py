@@ -7,8 +7,9 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 
-from experiments import launch, myopia
-from jaxmyopia.myopia.presets import PRESETS
+from experiments import myopia
+from jaxmyopia import cli as launch
+from jaxmyopia.studies.epochs.sweep import PRESETS
 
 FLAGS = flags.FLAGS
 SMALL = [
@@ -92,9 +93,9 @@ def test_a_small_run_leaves_a_whole_folder_and_goes_on_where_it_was(tmp_path, ca
     assert json.loads((out / "manifest.json").read_text())["status"] == "complete"
     page = (out / "report.html").read_text()
     assert page.count('<img src="data:image/svg+xml;base64,') == 12
-    parts = {path: path.stat().st_mtime_ns for path in out.rglob("part-*")}
+    chunks = {path: path.stat().st_mtime_ns for path in out.rglob("chunk-*")}
     assert call(*SMALL, f"--out={out}") == 0
-    assert parts == {path: path.stat().st_mtime_ns for path in out.rglob("part-*")}
+    assert chunks == {path: path.stat().st_mtime_ns for path in out.rglob("chunk-*")}
     assert json.loads((out / "claims.json").read_text()) == claims
     assert call(*SMALL, f"--out={out}", "--seeds=7") == 2
     assert "seeds: 6, now 7" in capsys.readouterr().err

@@ -9,9 +9,10 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 
-from experiments import launch, plateaus
-from jaxmyopia.lowrank.presets import PRESETS, Sweep, default_rates, resolve
-from jaxmyopia.runner.results import RunFolder
+from experiments import plateaus
+from jaxmyopia import cli as launch
+from jaxmyopia.engine.folder import RunFolder
+from jaxmyopia.studies.lowrank.sweep import PRESETS, Sweep, default_rates, resolve
 
 FLAGS = flags.FLAGS
 ROOT = pathlib.Path(__file__).parents[2]
@@ -92,9 +93,9 @@ def test_a_small_run_leaves_a_whole_folder_and_goes_on_where_it_was(tmp_path, ca
     assert "https://" not in page
     assert page.index("<h2>Claims") < page.index("<h2>Figures") < page.index("<h2>What was run")
     assert page.count('<img src="data:image/svg+xml;base64,') == 8
-    parts = {path: path.stat().st_mtime_ns for path in out.rglob("part-*")}
+    chunks = {path: path.stat().st_mtime_ns for path in out.rglob("chunk-*")}
     assert call(*SMALL, f"--out={out}") == 0
-    assert parts == {path: path.stat().st_mtime_ns for path in out.rglob("part-*")}
+    assert chunks == {path: path.stat().st_mtime_ns for path in out.rglob("chunk-*")}
     assert json.loads((out / "claims.json").read_text()) == claims
     assert call(*SMALL, f"--out={out}", "--seeds=13") == 2
     assert "seeds: 12, now 13" in capsys.readouterr().err

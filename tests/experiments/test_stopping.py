@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The binary as a process among signals and other processes: stopped, killed, gone on with, always the same bytes."""
+"""The binary as a process among signals and other processes: stopped, killed, resumed, always the same bytes."""
 
 import json
 import pathlib
@@ -33,17 +33,17 @@ def wait_for(process: subprocess.Popen, out: pathlib.Path, pattern: str) -> None
         time.sleep(0.02)
 
 
-def parts(out: pathlib.Path) -> dict[str, bytes]:
+def chunks(out: pathlib.Path) -> dict[str, bytes]:
     assert json.loads((out / "manifest.json").read_text())["status"] == "complete"
     assert sorted(path.name for path in out.iterdir()) == ["curves", "manifest.json", "seeds"]
-    return {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("part-*")}
+    return {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("chunk-*")}
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     out = tmp_path_factory.mktemp("whole") / "run"
     end(start(out))
-    return parts(out)
+    return chunks(out)
 
 
 @pytest.mark.parametrize("signum", (signal.SIGINT, signal.SIGTERM, signal.SIGKILL))
@@ -65,7 +65,7 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path, whole, signum):
     assert not list((out / "seeds").glob("*.parquet"))
     again = start(out)
     end(again)
-    assert again.returncode == 0 and parts(out) == whole
+    assert again.returncode == 0 and chunks(out) == whole
 
 
 def test_a_second_interrupt_stops_at_once_and_the_run_goes_on(tmp_path, whole):
@@ -79,10 +79,10 @@ def test_a_second_interrupt_stops_at_once_and_the_run_goes_on(tmp_path, whole):
             break
     said = end(process)
     assert process.returncode == 130
-    assert "the same command goes on with it" in said or "to go on: " in said
+    assert "the same command resumes it" in said or "to go on: " in said
     again = start(out)
     end(again)
-    assert again.returncode == 0 and parts(out) == whole
+    assert again.returncode == 0 and chunks(out) == whole
 
 
 def test_a_second_run_is_kept_out_of_a_folder_in_use(tmp_path):
@@ -114,7 +114,7 @@ def test_two_processes_make_the_same_bytes_and_one_that_is_killed_stops_the_othe
     began = time.monotonic()
     said = end(both[1])
     assert time.monotonic() - began < 60
-    if both[1].returncode:  # on a fast machine its part may have been done before the silence was noticed
+    if both[1].returncode:  # on a fast machine its chunk may have been done before the silence was noticed
         assert both[1].returncode == 1
         assert "error: process 0 of 2 has given no sign of life" in said.splitlines()[-1]
     end(both[0])
@@ -122,4 +122,4 @@ def test_two_processes_make_the_same_bytes_and_one_that_is_killed_stops_the_othe
     for process in both:
         end(process)
     assert [process.returncode for process in both] == [0, 0]
-    assert parts(out) == whole
+    assert chunks(out) == whole

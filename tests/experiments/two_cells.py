@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A binary like those of `experiments`, with two cells of a few seconds and no report, to be stopped and killed."""
 
-from experiments import launch
-from jaxmyopia.lowrank.study import LowRank
-from jaxmyopia.runner.study import Cell
+from jaxmyopia import cli as launch
+from jaxmyopia.studies.lowrank.study import LowRank
+from jaxmyopia.study import Cell
 
 SWEEP = (("learning_rate", (0.001,)), ("init_scale", (1.0,)))
 

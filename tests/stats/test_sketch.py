@@ -10,9 +10,9 @@ from jaxmyopia.stats.sketch import Sketch
 
 numbers = st.floats(width=32, allow_nan=False, allow_subnormal=False)
 curves = st.integers(1, 40).flatmap(
-    lambda lanes: st.tuples(
-        st.lists(st.lists(numbers, min_size=lanes, max_size=lanes), min_size=1, max_size=4),
-        st.lists(st.integers(0, 2), min_size=lanes, max_size=lanes),
+    lambda trials: st.tuples(
+        st.lists(st.lists(numbers, min_size=trials, max_size=trials), min_size=1, max_size=4),
+        st.lists(st.integers(0, 2), min_size=trials, max_size=trials),
     )
 )
 
@@ -43,10 +43,10 @@ def test_quantiles_are_those_of_the_values_within_the_stated_error(drawn, q):
 def test_parts_merged_in_any_order_are_the_whole(drawn, random):
     values, column = np.array(drawn[0], np.float32), np.array(drawn[1])
     whole = Sketch.of(values, column, 3)
-    lanes = list(range(values.shape[1]))
-    random.shuffle(lanes)
-    cut = random.randint(0, len(lanes))
-    pieces = [lanes[cut:], lanes[:cut]]
+    trials = list(range(values.shape[1]))
+    random.shuffle(trials)
+    cut = random.randint(0, len(trials))
+    pieces = [trials[cut:], trials[:cut]]
     parts = [Sketch.of(values[:, piece], column[piece], 3) for piece in pieces if piece]
     assert same(Sketch.merged(parts), whole)
     assert same(Sketch.merged(parts[::-1]), whole)
@@ -73,7 +73,9 @@ def test_means_are_those_of_the_values_within_the_stated_error():
     assert np.isnan(sketch.mean()[:, 2]).all()
 
 
-def test_its_size_does_not_grow_with_the_lanes():
+def test_its_size_does_not_grow_with_the_trials():
     rng = np.random.default_rng(0)
-    sizes = [Sketch.of(rng.lognormal(size=(3, lanes)), np.zeros(lanes, int), 1).bucket.size for lanes in (10**4, 10**5)]
+    sizes = [
+        Sketch.of(rng.lognormal(size=(3, trials)), np.zeros(trials, int), 1).bucket.size for trials in (10**4, 10**5)
+    ]
     assert sizes[1] < 1.6 * sizes[0] < 10**4

@@ -3,17 +3,17 @@
 
 import numpy as np
 
-from jaxmyopia.stats.table import SeedTable, paired
+from jaxmyopia.stats.table import Trials, paired
 
 
-def table(**columns: list) -> SeedTable:
+def table(**columns: list) -> Trials:
     """A table with the columns given; by default no seed diverged."""
     columns = {"diverged": [False] * len(columns["seed"])} | columns
-    return SeedTable({name: np.array(values) for name, values in columns.items()})
+    return Trials({name: np.array(values) for name, values in columns.items()})
 
 
 RATES = np.array([0.1, 0.1, 0.01, 0.01, 0.1], np.float32).astype(float)  # as a table read from a file has them
-RUNS = SeedTable(
+RUNS = Trials(
     {
         "seed": np.array([1, 0, 0, 1, 2]),
         "optimizer": np.array(["sgd", "sgd", "adam", "adam", "adam"]),

@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measures the engine against other ways to train the same seeds, in one run and interleaved.
+
+python -m experiments.benchmark                                     all sections, about 20 minutes on two cores
+python -m experiments.benchmark --sections=cells --repeats=3
+python -m experiments.benchmark --sections=seeds --peak_tflops=67   on a GPU: share of its arithmetic peak too
+"""
+
+import dataclasses
+import importlib.metadata
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import jax
+from absl import flags
+
+from experiments.benchmarks import rl_baselines as rl_baselines
+from experiments.benchmarks.baselines import Case, Train, baselines, draw_start, jaxmyopia
+from experiments.benchmarks.report import write_figures
+from experiments.benchmarks.timing import in_turn
+from jaxmyopia import cli as launch
+from jaxmyopia.checks import require, require_one_of
+from jaxmyopia.engine.folder import RunFolder
+from jaxmyopia.engine.provenance import environment
+from jaxmyopia.engine.session import say
+from jaxmyopia.studies.lowrank.gradients import Path, choose_path, counted_cost
+from jaxmyopia.studies.lowrank.layouts import SEEDS_FIRST, SEEDS_LAST
+from jaxmyopia.studies.lowrank.losses import LOSSES
+from jaxmyopia.studies.lowrank.study import LowRank
+
+FLAGS = flags.FLAGS
+Row = dict[str, object]
+
+launch.define_basic_flags("benchmark")
+flags.adopt_module_key_flags(launch)
+_ALL = ["cells", "seeds", "sides", "ranks", "paths", "runs", "environment", "training"]
+flags.DEFINE_list("sections", _ALL, "What is measured.")
+flags.DEFINE_list("baselines", list(baselines()), "Who takes part in section cells.")
+flags.DEFINE_integer("repeats", 5, "Measurements of each baseline, taken in turn.")
+flags.DEFINE_float("seconds", 0.3, "About how long each measurement takes.")
+flags.DEFINE_float("peak_tflops", None, "The device's arithmetic peak in float32, to state the share that is reached.")
+flags.DEFINE_list("sizes", ["10x2", "100x1", "100x2", "100x10", "100x100"], "Sides and ranks of section cells.")
+flags.DEFINE_list("batches", ["256", "1024", "4096", "16384", "65536"], "Numbers of seeds of section seeds.")
+
+flags.DEFINE_list("agents", ["1", "64", "4096"], "Numbers of agents of section training.")
+
+_MOST_BYTES = 2**33  # what jit(vmap) may take for its n^2 matrices on the larger batches
+
+
+def usual_seeds(n: int, rank: int) -> int:
+    """A batch that suits all baselines: about 10 MB of n x n matrices."""
+    return 64 if rank > 16 else 1024 if n <= 32 else 256
+
+
+def race(case: Case, entered: dict[str, Callable[[Case, object], Train]]) -> list[Row]:
+    """Measures baselines on one case, in turn: a row each, with seed-steps a second of every repeat."""
+    start, trains, rows = draw_start(case), {}, []
+    for name, prepare in entered.items():
+        began = time.perf_counter()
+        trains[name] = prepare(case, start)
+        rows.append({**dataclasses.asdict(case), "baseline": name, "first_step": time.perf_counter() - began})
+    speeds = in_turn(trains, seconds=FLAGS.seconds, repeats=FLAGS.repeats)
+    for row in rows:
+        row["speeds"] = [case.seeds * speed for speed in speeds[row["baseline"]]]
+        row["speed"] = statistics.median(row["speeds"])
+        if FLAGS.peak_tflops:
+            size = {"n": case.n, "rank": case.rank, "target_rank": case.rank}
+            factored = row["baseline"] == "jaxmyopia" and choose_path(case.loss, **size).factored
+            flops = 2 * counted_cost(case.loss, factored=factored, **size)
+            row["share_of_peak"] = row["speed"] * flops / (FLAGS.peak_tflops * 1e12)
+    base = next((row["speed"] for row in rows if row["baseline"] == "jit(vmap)"), None)
+    say(f"{case} S={case.seeds}: " + ", ".join(f"{row['baseline']} {row['speed'] / 1e3:,.0f}k/s" for row in rows))
+    return [row | {"ratio": row["speed"] / base if base else None} for row in rows]
+
+
+def cells() -> Iterator[Row]:
+    """Every loss, optimiser and size: all baselines."""
+    for loss in LOSSES:
+        for n, rank in (map(int, size.split("x")) for size in FLAGS.sizes):
+            for optimizer in ("sgd", "adam"):
+                case = Case(loss=loss, optimizer=optimizer, n=n, rank=rank, seeds=usual_seeds(n, rank))
+                yield from race(case, {name: baselines()[name] for name in FLAGS.baselines})
+
+
+def _growth(cases: list[Case]) -> Iterator[Row]:
+    """This project against jit(vmap), which is left out where its matrices take too much memory."""
+    for case in cases:
+        fits = 4 * 4 * case.seeds * case.n**2 < _MOST_BYTES
+        names = ("jaxmyopia", "jit(vmap)") if fits else ("jaxmyopia",)
+        yield from race(case, {name: baselines()[name] for name in names})
+
+
+def seeds() -> Iterator[Row]:
+    """How cost grows with the seeds."""
+    batches = launch.numbers("batches", int)
+    cases = [
+        Case(loss=loss, optimizer="sgd", n=n, rank=2, seeds=count)
+        for loss in LOSSES
+        for n in (10, 100)
+        for count in batches
+    ]
+    yield from _growth(cases)
+
+
+def sides() -> Iterator[Row]:
+    """How cost grows with the side of the matrices."""
+    cases = [
+        Case(loss=loss, optimizer="sgd", n=n, rank=2, seeds=usual_seeds(n, 2), learning_rate=1e-4)
+        for loss in LOSSES
+        for n in (16, 32, 64, 128, 256, 512)
+    ]
+    yield from _growth(cases)
+
+
+def ranks() -> Iterator[Row]:
+    """How cost grows with the rank."""
+    cases = [
+        Case(loss=loss, optimizer="sgd", n=100, rank=rank, seeds=usual_seeds(100, rank), learning_rate=1e-4)
+        for loss in LOSSES
+        for rank in (1, 2, 4, 8, 16, 32, 64, 100)
+    ]
+    yield from _growth(cases)
+
+
+@dataclasses.dataclass(frozen=True)
+class _OnPath(LowRank):
+    """The study on a path that need not be the one chosen."""
+
+    forced: Path | None = None
+
+    @property
+    def path(self) -> Path:
+        return self.forced
+
+
+def paths() -> Iterator[Row]:
+    """Every path of the gradient at every size: is the chosen one the fastest?"""
+    for loss in LOSSES:
+        for n, rank in ((10, 1), (10, 2), (10, 4), (32, 2), (32, 4), *((100, r) for r in (1, 2, 4, 10, 32, 64, 100))):
+            options = {}
+            for layout in (SEEDS_LAST, SEEDS_FIRST):
+                for factored in (False, True) if loss == "square" else (False,):
+                    if layout is SEEDS_FIRST or (rank <= 4 and (factored or n <= 32)):
+                        name = f"{'factored' if factored else 'dense'} {'last' if layout is SEEDS_LAST else 'first'}"
+                        options[name] = Path(layout=layout, factored=factored)
+            case = Case(loss=loss, optimizer="sgd", n=n, rank=rank, seeds=4 * usual_seeds(n, rank), learning_rate=1e-4)
+            entered = {
+                name: lambda case, start, path=path: jaxmyopia(
+                    case, start, _OnPath(n=case.n, rank=case.rank, loss=case.loss, forced=path)
+                )
+                for name, path in options.items()
+            }
+            rows = race(case, entered)
+            best = max(row["speed"] for row in rows)
+            for row in rows:
+                chosen = options[row["baseline"]] == case.study.path
+                yield row | {"chosen": chosen, "of_best": row["speed"] / best}
+
+
+_RUN = """
+import re, time
+from jaxmyopia.engine import mesh
+mesh.use_cpu_devices(); mesh.use_compilation_cache({cache!r})
+from jaxmyopia import LowRank, run
+began = time.monotonic()
+table = run(LowRank(n={n}, rank=2, loss={loss!r}), seeds={seeds}, steps={steps}, learning_rate=1e-3, init_scale=1.0)
+seconds = time.monotonic() - began
+peak = re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())  # getrusage has the parent's peak too
+print(len(table), seconds, int(peak[1]) / 1024)
+"""
+
+
+def runs() -> Iterator[Row]:
+    """Whole runs with their records, each in a process of its own: seconds, and peak memory in MiB (Linux alone)."""
+    shapes = [(10, "square", 1000, count) for count in (64, 1024, 4096, 16384, 65536)]
+    shapes += [(100, loss, 1000, count) for loss in LOSSES for count in (64, 1024, 4096)] + [
+        (100, "square", 1000, 65536)
+    ]
+    for n, loss, steps, count in shapes:
+        row = {"n": n, "loss": loss, "rank": 2, "optimizer": "sgd", "steps": steps, "seeds": count}
+        cache = os.path.join(FLAGS.out, "compilation_cache")
+        script = _RUN.format(cache=cache, n=n, loss=loss, seeds=count, steps=steps)
+        for temperature in ("cold", *("warm",) * FLAGS.repeats) if count == 64 else ("warm",) * 3:
+            began = time.monotonic()
+            output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+            found, inside, mebibytes = map(float, output.split())
+            require(found == count, "seeds", found, f"must be {count}")
+            row.setdefault(f"{temperature}_start", []).append(time.monotonic() - began)
+            row.setdefault(f"{temperature}_run", []).append(inside)
+            row["peak_mib"] = mebibytes
+        row["seconds"] = statistics.median(row["warm_run"])
+        say(f"run {loss} n={n} S={count}: {row['seconds']:.2f} s, {row['peak_mib']:.0f} MiB")
+        yield row
+
+
+def epoch_env() -> Iterator[Row]:
+    """`EpochEnv` under a random policy, against gymnax's DiscountingChain-bsuite."""
+    for observed in (False, True):
+        entered = rl_baselines.environments(observed=observed)
+        if len(entered) == 1:
+            say("gymnax is not installed (pip install gymnax, where it allows this jax): EpochEnv is measured alone.")
+        case = {"trials": rl_baselines.LANES, "observed": observed}
+        yield from _against_last(case, entered, rl_baselines.LANES)
+
+
+def training() -> Iterator[Row]:
+    """PPO in `EpochEnv`, a row per baseline and number of agents: environment steps and updates a second."""
+    for agents in launch.numbers("agents", int):
+        entered = {name: prepare(agents) for name, prepare in rl_baselines.TRAINERS.items()}
+        a_batch = rl_baselines.SETTINGS.runs_a_batch * rl_baselines.study_of(1)[0].env.steps
+        yield from _against_last({"agents": agents, "steps_an_update": a_batch}, entered, agents * a_batch)
+
+
+def _against_last(case: Row, entered: dict[str, Train], scale: float) -> list[Row]:
+    """Rows of baselines: `scale` times their steps a second, and the ratio to the last of them."""
+    speeds = in_turn(entered, seconds=FLAGS.seconds, repeats=FLAGS.repeats)
+    rows = [{**case, "baseline": name, "speeds": [scale * speed for speed in speeds[name]]} for name in entered]
+    for row in rows:
+        row["speed"] = statistics.median(row["speeds"])
+    say(f"{case}: " + ", ".join(f"{row['baseline']} {row['speed'] / 1e6:,.2f}M/s" for row in rows))
+    base = rows[-1]["speed"] if len(rows) > 1 else None
+    return [row | {"ratio": row["speed"] / base if base else None} for row in rows]
+
+
+SECTIONS = {
+    "cells": cells,
+    "seeds": seeds,
+    "sides": sides,
+    "ranks": ranks,
+    "paths": paths,
+    "runs": runs,
+    "environment": epoch_env,
+    "training": training,
+}
+
+
+def check_flags() -> None:
+    """Raises ValueError if a flag's value is not allowed; flags are lists `(m,)` or scalars."""
+    for name in FLAGS.sections:
+        require_one_of("sections", name, SECTIONS)
+    for name in FLAGS.baselines:
+        require_one_of("baselines", name, baselines())
+    for size in FLAGS.sizes:
+        fine = re.fullmatch(r"[1-9]\d*x[1-9]\d*", size) and int(size.split("x")[1]) <= int(size.split("x")[0]) >= 2
+        require(fine, "sizes", size, "must be a side and a rank, as in 100x2")
+    for name in ("batches", "agents"):
+        for count in launch.numbers(name, int):
+            require(count >= 1, name, count, "must be at least 1")
+    require(FLAGS.repeats >= 1, "repeats", FLAGS.repeats, "must be at least 1")
+    for name in ("seconds", "peak_tflops"):
+        value = FLAGS[name].value
+        require(value is None or value > 0, name, value, "must be positive")
+
+
+def main() -> None:
+    """Measures the sections asked for, all in this one run."""
+    check_flags()
+    if "torch" not in baselines():
+        say("PyTorch is not installed (pip install -e '.[bench]'): its two baselines are left out.")
+    names = ("sections", "baselines", "repeats", "seconds", "peak_tflops", "sizes", "batches", "agents")
+    config = {"experiment": "benchmark", "device": str(jax.devices()[0]), **{name: FLAGS[name].value for name in names}}
+    folder = RunFolder(FLAGS.out, config)
+    measured: dict[str, list[Row]] = {}
+    began, started = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    for name in FLAGS.sections:
+        measured[name] = list(SECTIONS[name]())
+        seconds = round(time.monotonic() - began, 1)
+        entries = {"status": "running", "command": launch.command(), "started": started, "seconds": seconds}
+        entries |= environment() | ({"torch": importlib.metadata.version("torch")} if "torch" in baselines() else {})
+        folder.write_json("benchmark.json", {"sections": measured})
+        folder.write_manifest(**entries)
+    folder.write_manifest(**entries | {"status": "complete"})
+    print(write_figures(folder, measured))
+
+
+if __name__ == "__main__":
+    launch.launch(main)

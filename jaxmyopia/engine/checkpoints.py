@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints of the chunk in flight, by orbax, written in the background while the chunk goes on.
+
+Orbax's CheckpointManager writes in the background with the help of the other processes' connection, which this one has
+given up (`processes.disconnect`); its Checkpointer, in a thread of ours, does without.
+
+A checkpoint holds the state and the curves of the chunk's blocks, `(blocks, ...)` each whatever the number of devices,
+and where it stopped. Its arrays carry a checksum: one that was altered or cut short is passed over, first for the one
+before it and then for the chunk's beginning.
+"""
+
+import dataclasses
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from jaxmyopia.checks import RunError
+
+_KEEP = 2
+_FILE = "in_flight.npz"
+_NAME = re.compile(r"(\d+)-(\d+)")  # of a checkpoint: chunk and record
+
+
+@dataclasses.dataclass(frozen=True)
+class InFlight:
+    """A chunk on its way: the scalar `record`, the next to be observed, and the `leaves` `(blocks, ...)` it holds."""
+
+    record: int
+    leaves: list[np.ndarray]
+
+
+def _is_key(x: jax.Array | jax.ShapeDtypeStruct) -> bool:
+    return jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
+
+
+def to_host(tree: object) -> list[np.ndarray]:
+    """The leaves of a pytree, any shapes, as numpy arrays of their own; keys as their data."""
+    return [np.array(jax.random.key_data(x) if _is_key(x) else x) for x in jax.tree.leaves(tree)]
+
+
+def from_host(leaves: list[np.ndarray], like: object) -> object:
+    """The pytree of the leaves from `to_host`, any shapes, with the structure and the keys of `like`."""
+    shapes, tree = jax.tree.flatten(like)
+    pairs = zip(leaves, shapes, strict=True)
+    return jax.tree.unflatten(tree, [jax.random.wrap_key_data(x) if _is_key(like) else x for x, like in pairs])
+
+
+def _digest(record: int, leaves: list[np.ndarray]) -> str:
+    digest = hashlib.sha256(str(record).encode())
+    for leaf in leaves:
+        digest.update(f"{leaf.dtype}{leaf.shape}".encode())
+        digest.update(np.ascontiguousarray(leaf))
+    return digest.hexdigest()
+
+
+class InFlightHandler(ocp.CheckpointHandler):
+    """Writes what one process has in flight; orbax's own handlers write what all processes hold in common."""
+
+    def save(self, directory: os.PathLike, args: "SaveInFlight") -> None:
+        """Writes; leaves are `(blocks, ...)`."""
+        record, leaves = args.in_flight.record, args.in_flight.leaves
+        named = {f"{number:04d}": leaf for number, leaf in enumerate(leaves)}
+        with open(pathlib.Path(directory) / _FILE, "wb") as file:
+            np.savez(file, record=np.array(record), sha256=np.array(_digest(record, leaves)), **named)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def restore(self, directory: os.PathLike, args: "RestoreInFlight") -> InFlight:
+        """Reads the leaves, `(blocks, ...)` each; raises ValueError if they are not what was written."""
+        with np.load(pathlib.Path(directory) / _FILE, allow_pickle=False) as file:
+            leaves = [file[name] for name in sorted(file.files) if name.isdigit()]
+            record, digest = int(file["record"]), str(file["sha256"])
+        if _digest(record, leaves) != digest:
+            raise ValueError("its checksum differs")
+        return InFlight(record=record, leaves=leaves)
+
+
+@ocp.args.register_with_handler(InFlightHandler, for_save=True)
+@dataclasses.dataclass
+class SaveInFlight(ocp.args.CheckpointArgs):
+    """Save `in_flight`, leaves `(blocks, ...)`."""
+
+    in_flight: InFlight
+
+
+@ocp.args.register_with_handler(InFlightHandler, for_restore=True)
+@dataclasses.dataclass
+class RestoreInFlight(ocp.args.CheckpointArgs):
+    """Restore it."""
+
+
+class Checkpoints:
+    """A process's checkpoints in a run's folder.
+
+    Args:
+      folder: of the run; they lie in `checkpoints/PROCESS`.
+      seconds: between two of them.
+      process: the number of this process.
+      warn: is told in one line of a checkpoint that cannot be used.
+    """
+
+    def __init__(self, folder: pathlib.Path, *, seconds: float, process: int = 0, warn: Callable[[str], None] = print):
+        self._folder, self._seconds, self._warn = folder, seconds, warn
+        self._path = folder / "checkpoints" / str(process)
+        alone = ocp.options.MultiprocessingOptions(
+            primary_host=process, active_processes={process}, barrier_sync_key_prefix=f"process{process}"
+        )
+        self._checkpointer = ocp.Checkpointer(InFlightHandler(), multiprocessing_options=alone)
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._writing, self._last = self._writer.submit(lambda: None), time.monotonic()
+
+    def due(self) -> bool:
+        """Whether the last one, or the beginning, is long enough ago."""
+        return time.monotonic() - self._last >= self._seconds
+
+    def save(self, chunk: int, in_flight: InFlight, *, wait: bool = False) -> None:
+        """Writes a checkpoint in the background.
+
+        Args:
+          chunk: the number of the chunk among all of the run.
+          in_flight: what it holds; arrays `(blocks, ...)`, which nobody else changes.
+          wait: until it is on disk.
+
+        Raises:
+          RunError: if it, or the one before it, could not be written, or the folder has vanished.
+        """
+        self._wait()
+        self._writing, self._last = self._writer.submit(self._save, chunk, in_flight), time.monotonic()
+        if wait:
+            self._wait()
+
+    def _wait(self) -> None:
+        try:
+            self._writing.result()
+        except OSError as error:
+            what = "the folder has vanished" if not self._folder.is_dir() else error.strerror or str(error)
+            self._writing = self._writer.submit(lambda: None)  # said once
+            raise RunError(
+                f"a checkpoint in {self._path} could not be written ({what}); what is completed is kept"
+            ) from None
+
+    def _save(self, chunk: int, in_flight: InFlight) -> None:
+        if not self._folder.is_dir():
+            raise FileNotFoundError
+        self._path.mkdir(parents=True, exist_ok=True)
+        place = (self._path / f"{chunk:06d}-{in_flight.record:06d}").absolute()
+        self._checkpointer.save(place, args=SaveInFlight(in_flight), force=True)
+        for old in self._found()[_KEEP:]:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def _found(self) -> list[pathlib.Path]:
+        """The checkpoints that were written to their end, newest first."""
+        return sorted((path for path in self._path.glob("*") if _NAME.fullmatch(path.name)), reverse=True)
+
+    def restore(self, chunk: int) -> InFlight | None:
+        """The newest checkpoint of a chunk, by its scalar number, that is whole; None if there is none."""
+        for path in self._found():
+            if int(_NAME.fullmatch(path.name)[1]) == chunk:
+                try:
+                    return self._checkpointer.restore(path.absolute(), args=RestoreInFlight())
+                except Exception as error:  # many kinds are raised for a damaged file
+                    what = " ".join(str(error).split())[:100]
+                    self._warn(f"checkpoint {path} is damaged and passed over ({what})")
+        return None
+
+    def close(self) -> None:
+        """Waits for what is being written; raises RunError if it could not be."""
+        try:
+            self._wait()
+        finally:
+            self._writer.shutdown()
+
+    def clear(self) -> None:
+        """Deletes all of this process's checkpoints: its chunks stand."""
+        self.close()
+        shutil.rmtree(self._path, ignore_errors=True)

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs all cells of an experiment into a folder: skips what is done, keeps what is finished when interrupted."""
+
+import contextlib
+from collections.abc import Sequence
+
+import jax
+
+from jaxmyopia.checks import RunError
+from jaxmyopia.engine.chunk import chunks
+from jaxmyopia.engine.folder import RunFolder
+from jaxmyopia.engine.lock import Lock
+from jaxmyopia.engine.processes import disconnect
+from jaxmyopia.engine.session import RunOptions, Session
+from jaxmyopia.study import Cell
+
+
+def open_folder(out: str, config: dict[str, object], cells: Sequence[Cell], options: RunOptions) -> RunFolder:
+    """Opens a run's folder for a configuration.
+
+    Args:
+      out: the folder.
+      config: the experiment's resolved settings, JSON values.
+      cells: what will be run, `(cells,)`.
+      options: how.
+
+    Returns:
+      The `RunFolder`.
+
+    Raises:
+      ValueError: if the folder holds something else or cannot be written.
+    """
+    share = options.share
+    identity = {
+        "root_seed": options.root_seed,
+        "keep_curves": options.keep_curves,
+        "jax": jax.__version__,
+        "backend": jax.default_backend(),
+        **({"num_shards": share.shards, "shard_index": share.shard} if share.shards > 1 else {}),
+    }
+    plans = [
+        {"seeds": cell.seeds, "chunks": chunks(cell), **cell.study.settings(), "sweep": dict(cell.sweep)}
+        for cell in cells
+    ]
+    return RunFolder(out, {**config, **identity, "cells": plans})
+
+
+def plan(cells: Sequence[Cell]) -> str:
+    """What would be run, as text.
+
+    Args:
+      cells: of the experiment.
+
+    Returns:
+      One line a cell, and their sum.
+    """
+    lines = []
+    for cell in cells:
+        lines.append(
+            f"{cell.study}: {len(cell.combinations)} settings x {cell.seeds} seeds x {cell.steps} steps, "
+            f"{cell.blocks} blocks"
+        )
+    total = sum(cell.trials * cell.steps for cell in cells)
+    return "\n".join(
+        [*lines, f"{len(cells)} cells, {sum(cell.trials for cell in cells)} trials, {total:.3g} seed-steps"]
+    )
+
+
+def run_cells(
+    folder: RunFolder, cells: Sequence[Cell], options: RunOptions, *, command: str
+) -> dict[str, object] | None:
+    """Runs what the folder does not hold yet; finished chunks stay whatever happens next.
+
+    Args:
+      folder: open for these cells.
+      cells: what to run, `(cells,)`.
+      options: as the folder was opened with.
+      command: what the user typed, for the manifest.
+
+    Returns:
+      The manifest's entries besides the configuration; None where nothing is left to do with them: in a shard, and in
+      processes that do not lead.
+
+    Raises:
+      KeyboardInterrupt: if it was interrupted, once a checkpoint is written.
+      RunError: if the disk, a file or another process fails.
+    """
+    share = options.share
+    with Lock(folder.path, process=share.process, processes=share.processes) as lock:
+        session = Session(folder, cells, options, command, lock)
+        try:
+            session.begin()
+        finally:
+            disconnect()  # the others wait there; if this process fails they see it by its sign
+        try:
+            session.run()
+            session.wait_for_the_others()
+        except BaseException as error:
+            with contextlib.suppress(RunError):  # the first error says what is wrong
+                session.end("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
+            raise
+        return session.end("complete" if share.shards == 1 else "complete shard")

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who does what: the chunks of a run are dealt to shards (machines that do not know of each other) and to processes.
+
+Processes of one run find each other by `jax.distributed` and share its folder; each works through chunks of its own on
+its own devices, and nothing but files passes between them. Shards have folders of their own, which
+`experiments.merge` joins.
+"""
+
+import dataclasses
+
+import jax
+
+from jaxmyopia.checks import RunError, require
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """This process's share of a run: scalars `shard` of `shards`, and within it `process` of `processes`.
+
+    Raises ValueError if a number is not allowed.
+    """
+
+    shard: int = 0
+    shards: int = 1
+    process: int = 0
+    processes: int = 1
+
+    def __post_init__(self):
+        require(self.shards >= 1, "num_shards", self.shards, "must be at least 1")
+        within = f"must be between 0 and num_shards - 1 = {self.shards - 1}"
+        require(0 <= self.shard < self.shards, "shard_index", self.shard, within)
+
+    def in_shard(self, number: int) -> bool:
+        """Whether the chunk of this scalar number belongs to this shard."""
+        return number % self.shards == self.shard
+
+    def mine(self, number: int) -> bool:
+        """Whether the chunk of this scalar number is this process's."""
+        return self.in_shard(number) and number // self.shards % self.processes == self.process
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes what a run has one of: the manifest, claims, figures."""
+        return self.process == 0
+
+
+def meet(coordinator: str | None, processes: int | None, process: int | None) -> None:
+    """Makes this process one of several, before any device is used.
+
+    Args:
+      coordinator: `host:port` of process 0, or None to let JAX find it (TPU pods, Slurm, MPI).
+      processes: how many there are, a scalar, or None.
+      process: the number of this one, a scalar, or None.
+
+    Raises:
+      ValueError: if an argument is not allowed.
+      RunError: if the processes do not find each other.
+    """
+    if processes is not None:
+        require(processes >= 1, "num_processes", processes, "must be at least 1")
+    if process is not None:
+        most = "" if processes is None else f" and at most num_processes - 1 = {processes - 1}"
+        require(0 <= process < (processes or process + 1), "process_id", process, f"must be at least 0{most}")
+    try:
+        jax.distributed.initialize(coordinator, processes, process)
+    except (ValueError, RuntimeError) as error:
+        raise RunError(f"the processes did not find each other: {' '.join(str(error).split())[:200]}") from None
+
+
+def disconnect() -> None:
+    """Waits until all processes have come here, and ends their connection: from here on files are all that they share.
+
+    A process that loses the connection is aborted by JAX, in whatever it does; without it, one that sees another go
+    has time for a checkpoint and a word.
+    """
+    if jax.process_count() > 1 and jax.distributed.is_initialized():
+        from jax.experimental import multihost_utils  # it starts a backend when it is imported
+
+        multihost_utils.sync_global_devices("the folder is open")
+        jax.distributed.shutdown()

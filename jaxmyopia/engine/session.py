@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One process's work on a run, from its start or resume to its end."""
+
+import collections
+import contextlib
+import dataclasses
+import itertools
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from jaxmyopia.checks import RunError, require
+from jaxmyopia.engine.checkpoints import Checkpoints, InFlight
+from jaxmyopia.engine.chunk import ChunkRun, chunks, compile_cell, trials_of_chunk
+from jaxmyopia.engine.folder import RunFolder
+from jaxmyopia.engine.lock import Lock
+from jaxmyopia.engine.processes import Share
+from jaxmyopia.engine.program import Compiled
+from jaxmyopia.engine.progress import Progress
+from jaxmyopia.engine.provenance import environment
+from jaxmyopia.engine.signals import StopRequest, stop_requests
+from jaxmyopia.study import Cell
+
+_WAIT = 0.5  # seconds between two looks at what the other processes have finished
+_AHEAD = 3  # cells that are compiled or compiling: the one at work and two more
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """How any experiment is run.
+
+    Scalars: `root_seed`, of every seed's key; `keep_curves`, the seeds whose whole curves are kept; `checkpoint_secs`
+    between checkpoints; `repair`: damaged chunks are computed again; `progress`: a bar is shown. `share`: what of it is
+    this process's. Raises ValueError if a value is not allowed.
+    """
+
+    root_seed: int = 0
+    keep_curves: int = 4
+    checkpoint_secs: float = 60.0
+    repair: bool = False
+    progress: bool = True
+    share: Share = dataclasses.field(default_factory=Share)
+
+    def __post_init__(self):
+        require(self.keep_curves >= 0, "keep_curves", self.keep_curves, "must be at least 0")
+        require(self.checkpoint_secs > 0, "checkpoint_secs", self.checkpoint_secs, "must be positive")
+
+
+class Session:
+    """One process's work on a run, from its start or resume to its end."""
+
+    def __init__(self, folder: RunFolder, cells: Sequence[Cell], options: RunOptions, command: str, lock: Lock):
+        self._folder, self._cells, self._options, self._presence = folder, cells, options, lock
+        self._entries, self._began = _first_entries(folder, command), time.monotonic()
+        self._seconds_before = self._entries["seconds"]
+        wanted = {"seconds": options.checkpoint_secs, "process": options.share.process, "warn": say}
+        self._checkpoints = Checkpoints(folder.path, **wanted)
+        pairs = [(cell, chunk) for cell, each in enumerate(cells) for chunk in range(chunks(each))]
+        self._numbers = {pair: number for number, pair in enumerate(pairs)}
+
+    def begin(self) -> None:
+        """Says that the run lives, after damaged chunks were dealt with."""
+        if not self._options.share.leads:
+            return
+        damaged = self._folder.damaged()
+        if damaged and not self._options.repair:
+            files = [name for names in damaged.values() for name in names]
+            others = f" and {len(files) - 1} more" if len(files) > 1 else ""
+            raise RunError(
+                f"{self._folder.path / files[0]}{others} is damaged or missing; add --repair to the command to compute "
+                "it again"
+            )
+        if damaged:
+            say(f"computed again, for they are damaged: {', '.join(damaged)}")
+            self._folder.forget(list(damaged))
+        self._write()
+
+    def _write(self) -> None:
+        if self._options.share.leads:
+            seconds = self._seconds_before + time.monotonic() - self._began
+            self._entries["seconds"] = round(seconds, 1)  # of all sessions
+            self._folder.write_manifest(**self._entries)
+
+    def end(self, status: str) -> dict[str, object] | None:
+        """Writes how it ended; returns the entries if there is something to do with them."""
+        share = self._options.share
+        self._checkpoints.close()
+        if status.startswith("complete"):
+            self._checkpoints.clear()
+        if not share.leads:
+            return None
+        self._entries["status"] = status
+        self._write()
+        if status.startswith("complete"):
+            self._folder.sweep()
+        return self._entries if status == "complete" else None
+
+    def run(self) -> None:
+        """Runs the chunks of this process that do not stand."""
+        finished, share = self._folder.finished(), self._options.share
+        todo = {}
+        for (cell, chunk), number in self._numbers.items():
+            if share.mine(number) and (cell, chunk) not in finished:
+                todo.setdefault(cell, []).append(chunk)
+        trials = {cell: sum(len(trials_of_chunk(self._cells[cell], chunk)) for chunk in todo[cell]) for cell in todo}
+        seed_steps = sum(trials[cell] * self._cells[cell].steps for cell in todo)
+        with (
+            stop_requests() as stop,
+            Progress(seed_steps, sum(trials.values()), show=self._options.progress and share.leads) as progress,
+            contextlib.closing(_compiled_ahead({cell: self._cells[cell] for cell in todo})) as ready,
+        ):
+            for cell, compiled in ready:
+                self._entries["compile_seconds"][str(cell)] = round(compiled.seconds, 2)
+                for chunk in todo[cell]:
+                    self._run_chunk(cell, chunk, compiled, stop, progress)
+
+    def _run_chunk(self, cell: int, index: int, compiled: Compiled, stop: StopRequest, progress: Progress) -> None:
+        number, study = self._numbers[cell, index], self._cells[cell].study
+
+        def pause(record: int, take: Callable[[], InFlight]) -> None:
+            """Between two stretches: stops if asked to, saves if it is time, looks at the other processes."""
+            try:
+                stop.check()
+                self._presence.check_peers()
+            except (KeyboardInterrupt, RunError):
+                self._checkpoints.save(number, take(), wait=True)
+                raise
+            if self._checkpoints.due():
+                self._checkpoints.save(number, take())
+                self._write()
+
+        with stop.until_safe():
+            chunk = ChunkRun(
+                cell=self._cells[cell], compiled=compiled, index=index, root_seed=self._options.root_seed,
+                keep=self._options.keep_curves, tick=progress.tick, pause=pause,
+                resume=self._checkpoints.restore(number),
+            )()  # fmt: skip
+            self._folder.write_chunk(cell, study.settings(), chunk)
+        progress.finish(len(chunk.rows["seed"]), str(study))
+        stop.check()
+
+    def wait_for_the_others(self) -> None:
+        """The process that leads waits until all have finished and all chunks of the shard stand."""
+        share = self._options.share
+        while share.leads and not self._presence.peers_finished():
+            self._presence.check_peers()
+            time.sleep(_WAIT)
+        wanted = {pair for pair, number in self._numbers.items() if share.in_shard(number)}
+        lacking = sorted(wanted - self._folder.finished()) if share.leads else []
+        if lacking:
+            cell, chunk = lacking[0]
+            raise RunError(
+                f"chunk-{cell:03d}-{chunk:05d} was not made by its process; give every process its command again"
+            )
+
+
+def _first_entries(folder: RunFolder, command: str) -> dict[str, object]:
+    """The manifest's entries as a session begins: a run that goes on keeps its start and its seconds."""
+    before, entries = folder.manifest, environment()
+    # Rows that another revision computed stay its rows: a manifest names all revisions that made it.
+    revisions = [each for each in (before.get("git") or "").split(", ") if each and each != entries["git"]]
+    return {
+        **entries,
+        "git": ", ".join([*revisions, entries["git"] or "unknown"]),
+        "status": "running",
+        "command": command,
+        "started": before.get("started", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())),
+        "seconds": before.get("seconds", 0.0),
+        "compile_seconds": before.get("compile_seconds", {}),  # by cell
+    }
+
+
+def _compiled_ahead(cells: dict[int, Cell]) -> Iterator[tuple[int, Compiled]]:
+    """Each cell's index and programs, in turn; the next two cells compile in a thread meanwhile."""
+    waiting, coming = iter(cells.items()), collections.deque()
+    ahead = ThreadPoolExecutor(1, thread_name_prefix="compile")
+    try:
+        while True:
+            for index, cell in itertools.islice(waiting, _AHEAD - len(coming)):
+                coming.append((index, ahead.submit(compile_cell, cell)))
+            if not coming:
+                return
+            index, compiled = coming.popleft()
+            yield index, compiled.result()
+    finally:
+        ahead.shutdown(wait=True, cancel_futures=True)
+
+
+def say(text: str) -> None:
+    """Prints a message to standard error; standard output is for results.
+
+    Args:
+      text: one line or several.
+    """
+    print(text, file=sys.stderr, flush=True)

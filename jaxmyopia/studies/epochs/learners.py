@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: Apache-2.0
+"""REINFORCE with a baseline, PPO and tabular Q-learning, each an update of one agent; the study maps them over seeds.
+
+Losses are sums over places and actions (see `experience`), equal to the usual means over samples. Credit enters
+through the factors on what follows (`planner.discounts`) and nowhere else.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import chex
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+from jax.flatten_util import ravel_pytree
+
+from jaxmyopia.checks import require, require_one_of
+from jaxmyopia.studies.epochs.model import ACTIONS, EnvParams, EpochEnv
+from jaxmyopia.studies.epochs.rollouts import (
+    Experience,
+    gather,
+    generalised_advantages,
+    look_up,
+    normalised,
+    returns,
+    rollout,
+    without_each,
+)
+
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
+    "sgd": optax.sgd,
+    "momentum": lambda learning_rate: optax.sgd(learning_rate, momentum=0.9),
+    "adam": optax.adam,
+    "adamw": optax.adamw,
+    "rmsprop": optax.rmsprop,
+    "lion": optax.lion,
+}
+_A = len(ACTIONS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What learners are set to.
+
+    `runs_a_batch`: B. `entropy`: weight of the entropy bonus, against advantages of standard deviation 1. PPO:
+    `clip`; `decay`, lambda of its advantages; `passes` over a batch of `minibatches`; `value_weight`. `exploration`:
+    Q-learning's probability of a random action. Raises ValueError if a field is not allowed.
+    """
+
+    runs_a_batch: int = 32
+    entropy: float = 0.01
+    clip: float = 0.2
+    decay: float = 0.95
+    passes: int = 4
+    minibatches: int = 4
+    value_weight: float = 0.5
+    exploration: float = 0.1
+
+    def __post_init__(self):
+        for name in ("decay", "exploration"):
+            value = getattr(self, name)
+            require(0 <= value <= 1, name, value, "must be between 0 and 1")
+        require(0 < self.clip < 1, "clip", self.clip, "must be between 0 and 1, both excluded")
+        for name in ("entropy", "value_weight"):
+            require(0 <= getattr(self, name) < float("inf"), name, getattr(self, name), "must be at least 0")
+        for name in ("passes", "minibatches"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
+        require(self.runs_a_batch >= 2, "runs_a_batch", self.runs_a_batch, "must be at least 2")
+        whole = self.runs_a_batch % self.minibatches == 0
+        require(whole, "runs_a_batch", self.runs_a_batch, f"must be a multiple of minibatches={self.minibatches}")
+
+
+@chex.dataclass(frozen=True)
+class Agent:
+    """One agent: the policy's `variables` and the optimiser's `state`, pytrees of any shape."""
+
+    variables: chex.ArrayTree
+    state: optax.OptState
+
+
+def policy_loss(logits: jax.Array, weights: jax.Array) -> jax.Array:
+    """Policy gradient: minus the weighted sum of log-probabilities.
+
+    Args:
+      logits: `(A, T, P)`.
+      weights: `(A, T, P)` advantages by place and action, over the number of samples.
+
+    Returns:
+      Scalar.
+    """
+    return -(weights * jax.nn.log_softmax(logits, axis=0)).sum()
+
+
+def entropy_bonus(logits: jax.Array, visits: jax.Array) -> jax.Array:
+    """The mean entropy of the policy where it was.
+
+    Args:
+      logits: `(A, T, P)`.
+      visits: `(T, P)` shares of samples.
+
+    Returns:
+      Scalar, nats.
+    """
+    logs = jax.nn.log_softmax(logits, axis=0)
+    return -(visits * (jnp.exp(logs) * logs).sum(axis=0)).sum()
+
+
+def clipped_loss(logits: jax.Array, old: jax.Array, gains: jax.Array, losses: jax.Array, clip: float) -> jax.Array:
+    """PPO's clipped objective: a good action's ratio counts up to 1 + clip, a bad one's down to 1 - clip.
+
+    Source: Schulman et al. 2017, "Proximal policy optimization algorithms", eq. 7; its minimum, by the sign of the
+    advantage.
+
+    Args:
+      logits: `(A, T, P)`.
+      old: `(A, T, P)` log-probabilities of the policy that acted.
+      gains, losses: `(A, T, P)` sums of positive and of negative advantages, over the number of samples.
+      clip: epsilon.
+
+    Returns:
+      Scalar.
+    """
+    ratio = jnp.exp(jax.nn.log_softmax(logits, axis=0) - old)
+    return -(gains * jnp.minimum(ratio, 1 + clip) + losses * jnp.maximum(ratio, 1 - clip)).sum()
+
+
+@dataclasses.dataclass(frozen=True)
+class Learner:
+    """A learning rule with its policy: two pure functions of one agent, and a third that reads its policy off.
+
+    `name`: of `LEARNERS`. `env`: what it trains in. `policy`: a module with `outputs_of(name)` outputs. `optimizer`: a
+    name of `OPTIMIZERS`.
+    """
+
+    name: str
+    env: EpochEnv
+    policy: nn.Module
+    optimizer: str = "adam"
+    settings: Settings = dataclasses.field(default_factory=Settings)
+
+    def init(self, key: jax.Array, params: EnvParams) -> Agent:
+        """A new agent; `key` is consumed, `params` are scalars."""
+        return self.start(self.policy.init(key, self.env, params))
+
+    def start(self, variables: chex.ArrayTree) -> Agent:
+        """An agent with given variables, of any shapes, that has not learned yet."""
+        return Agent(variables=variables, state=OPTIMIZERS[self.optimizer](0.0).init(ravel_pytree(variables)[0]))
+
+    def update(self, agent: Agent, key: jax.Array, params: EnvParams, factors: jax.Array, rate: jax.Array) -> Agent:
+        """One batch of runs and what is learned from it.
+
+        Args:
+          agent: before.
+          key: consumed.
+          params: the environment's, scalars.
+          factors: `(T,)` from `planner.discounts`.
+          rate: the learning rate, scalar.
+
+        Returns:
+          The agent afterwards.
+        """
+        return _UPDATES[self.name](self, agent, key, params, factors, rate)
+
+    def chances(self, agent: Agent, env: EpochEnv, params: EnvParams) -> jax.Array:
+        """The agent's policy in an environment that may be another than its own.
+
+        Args:
+          agent: the agent.
+          env: where it is deployed; as many indices as its own.
+          params: scalars.
+
+        Returns:
+          Probabilities `(T, P, A)`: as trained; Q-learning's without exploration, ties split evenly.
+        """
+        outputs = self.policy.apply(agent.variables, env, params)
+        if self.name == "qlearning":
+            best = (outputs >= outputs.max(axis=0, keepdims=True)).astype(outputs.dtype)
+            chances = best / best.sum(axis=0, keepdims=True)
+        else:
+            chances = jax.nn.softmax(outputs[:_A], axis=0)
+        return jnp.moveaxis(chances, 0, -1)
+
+    def descend(self, agent: Agent, gradients: chex.ArrayTree, rate: jax.Array) -> Agent:
+        """One step of the optimiser; `rate` is a scalar."""
+        # All entries in one array: what an optimiser shares among several (Adam's bias correction), XLA may compile in
+        # another order for one device than for two. optax raises a float to an integer step count, which strict
+        # promotion (a user's setting) refuses.
+        flat, whole = ravel_pytree(agent.variables)
+        with jax.numpy_dtype_promotion("standard"):
+            updates, state = OPTIMIZERS[self.optimizer](rate).update(ravel_pytree(gradients)[0], agent.state, flat)
+        return Agent(variables=whole(optax.apply_updates(flat, updates)), state=state)
+
+
+def reinforce_from(learner: Learner, experience: Experience, factors: jax.Array, logits: jax.Array) -> jax.Array:
+    """REINFORCE's gradient with respect to the logits.
+
+    The baseline of a sample is the mean return of the batch's other runs that still run at its time.
+    Source: Williams 1992, "Simple statistical gradient-following algorithms".
+
+    Args:
+      learner: whose settings.
+      experience: B runs.
+      factors: `(T,)`.
+      logits: `(A, T, P)` of the policy that acted.
+
+    Returns:
+      `(A, T, P)`.
+    """
+    followed, alive = returns(experience.reward, factors), experience.running
+    advantage = normalised(followed - without_each(followed, alive), alive, centre=False)
+    share = 1 / jnp.maximum(alive.sum(), 1).astype(advantage.dtype)
+    weights = gather(experience, advantage * share, logits.shape[-1])
+    visits = gather(experience, jnp.ones_like(advantage) * share, logits.shape[-1]).sum(axis=0)
+    entropy = learner.settings.entropy
+    return jax.grad(lambda x: policy_loss(x, weights) - entropy * entropy_bonus(x, visits))(logits)
+
+
+def _reinforce(learner: Learner, agent: Agent, key, params, factors, rate) -> Agent:
+    logits, pull = jax.vjp(lambda variables: learner.policy.apply(variables, learner.env, params), agent.variables)
+    experience = rollout(learner.env, params, jax.nn.softmax(logits, axis=0), key, learner.settings.runs_a_batch)
+    return learner.descend(agent, pull(reinforce_from(learner, experience, factors, logits))[0], rate)
+
+
+@chex.dataclass(frozen=True)
+class _Batch:
+    """Samples by place, in M minibatches: `gains`, `losses` `(M, A, T, P)`; `visits`, `target` `(M, T, P)`."""
+
+    gains: jax.Array
+    losses: jax.Array
+    visits: jax.Array
+    target: jax.Array
+
+
+def _batches(learner: Learner, experience: Experience, factors: jax.Array, values: jax.Array) -> _Batch:
+    """Runs are alike, so that any M groups of them are minibatches drawn at random."""
+    value = jnp.where(experience.running, look_up(values, experience.pending), 0.0)
+    advantage = generalised_advantages(experience.reward, value, factors, learner.settings.decay)
+    parts = learner.settings.minibatches
+
+    def one(experience, advantage, value):
+        alive, size = experience.running, values.shape[1]
+        share = 1 / jnp.maximum(alive.sum(), 1).astype(advantage.dtype)
+        scaled = normalised(advantage, alive, centre=True) * share
+        total = lambda weight: gather(experience, weight, size)
+        visits = total(jnp.ones_like(advantage) * share).sum(axis=0)
+        target = total((advantage + value) * share).sum(axis=0) / jnp.where(visits > 0, visits, 1.0)
+        return _Batch(
+            gains=total(jnp.maximum(scaled, 0.0)), losses=total(jnp.minimum(scaled, 0.0)), visits=visits, target=target
+        )
+
+    split = lambda x: jnp.moveaxis(x.reshape(x.shape[0], parts, -1), 1, 0)
+    return jax.vmap(one)(*jax.tree.map(split, (experience, advantage, value)))
+
+
+def _ppo(learner: Learner, agent: Agent, key, params, factors, rate) -> Agent:
+    env, settings, scale = learner.env, learner.settings, float(learner.env.steps)
+    apply = lambda variables: learner.policy.apply(variables, env, params)
+    outputs = apply(agent.variables)
+    old = jax.nn.log_softmax(outputs[:_A], axis=0)
+    experience = rollout(env, params, jnp.exp(old), key, settings.runs_a_batch)
+    # The critic's output is in units of the run's length, so that it starts within reach of the returns.
+    batches = _batches(learner, experience, factors, outputs[_A] * scale)
+
+    def loss(variables, batch):
+        outputs = apply(variables)
+        logits, error = outputs[:_A], outputs[_A] - batch.target / scale
+        objective = clipped_loss(logits, old, batch.gains, batch.losses, settings.clip)
+        value = settings.value_weight * (batch.visits * jnp.square(error)).sum()
+        return objective + value - settings.entropy * entropy_bonus(logits, batch.visits)
+
+    def improve(i, agent):
+        batch = jax.tree.map(
+            lambda x: jax.lax.dynamic_index_in_dim(x, i % settings.minibatches, keepdims=False), batches
+        )
+        return learner.descend(agent, jax.grad(loss)(agent.variables, batch), rate)
+
+    return jax.lax.fori_loop(0, settings.passes * settings.minibatches, improve, agent)
+
+
+def _q_learning(learner: Learner, agent: Agent, key, params, factors, rate) -> Agent:
+    """Watkins 1989: towards r + d max Q of what follows, by the mean error of the batch at each entry."""
+    apply = lambda variables: learner.policy.apply(variables, learner.env, params)
+    q, pull = jax.vjp(apply, agent.variables)
+    explore = learner.settings.exploration
+    greedy = jax.nn.one_hot(q.argmax(axis=0), _A, dtype=q.dtype, axis=0)
+    experience = rollout(learner.env, params, (1 - explore) * greedy + explore / _A, key, learner.settings.runs_a_batch)
+    best = jnp.where(experience.running, look_up(q.max(axis=0), experience.pending), 0.0)
+    target = experience.reward + factors[:, None] * jnp.concatenate([best[1:], jnp.zeros_like(best[:1])])
+    count = gather(experience, jnp.ones_like(target), q.shape[-1])
+    error = count * q - gather(experience, target, q.shape[-1])
+    # Where entries are shared by epochs (a hidden index), errors and counts are summed over them alike.
+    errors, counts = pull(error)[0], pull(count)[0]
+    return learner.descend(agent, jax.tree.map(lambda x, n: x / jnp.maximum(n, 1.0), errors, counts), rate)
+
+
+_UPDATES = {"reinforce": _reinforce, "ppo": _ppo, "qlearning": _q_learning}
+LEARNERS = tuple(_UPDATES)
+
+
+def outputs_of(name: str) -> int:
+    """How many outputs a learner's policy needs a place, shape `()`: one an action, one more for PPO's critic."""
+    return _A + (name == "ppo")
+
+
+def check_learner(name: str, optimizer: str) -> None:
+    """Raises ValueError if a learner's or an optimiser's name is unknown; one of each, shape `()`."""
+    require_one_of("learners", name, LEARNERS)
+    require_one_of("optimizers", optimizer, OPTIMIZERS)

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What claims and figures read off a table of seeds: who stops when, and how often lures are taken."""
+
+import dataclasses
+
+import numpy as np
+
+from jaxmyopia.checks import require
+from jaxmyopia.stats.table import Trials
+
+GOOD = 0.95  # of the planner's value: what counts as having learned the task
+
+
+@dataclasses.dataclass(frozen=True)
+class Thresholds:
+    """Where counting starts.
+
+    `sure`: the probability with which an agent must run through every epoch before the cutoff, and must have stopped
+    by the end of the cutoff's own, to count as one that runs and stops; in (0.5, 1). `lowered`: the least difference of
+    lure rates that counts as a change, and the margin within which usefulness counts as equal; in (0, 1).
+    """
+
+    sure: float = 0.9
+    lowered: float = 0.05
+
+    def __post_init__(self):
+        require(0.5 < self.sure < 1, "sure", self.sure, "must be between 0.5 and 1, both excluded")
+        require(0 < self.lowered < 1, "lowered", self.lowered, "must be between 0 and 1, both excluded")
+
+    def sure_grid(self) -> list[float]:
+        """The choices of `sure` that a verdict is recomputed for, the main one among them."""
+        doubt = 1 - self.sure
+        return [round(1 - doubt * factor, 6) for factor in (0.1, 0.5, 1.0, 2.0, 3.0) if doubt * factor < 0.5]
+
+    def lowered_grid(self) -> list[float]:
+        """Likewise the choices of `lowered`."""
+        return [round(self.lowered * factor, 6) for factor in (0.2, 0.5, 1.0, 2.0) if self.lowered * factor < 1]
+
+
+def by_epoch(rows: Trials, name: str) -> np.ndarray:
+    """A measure that has one column an epoch.
+
+    Args:
+      rows: one row a seed.
+      name: of the measure: `running`, `acting`, `lured`, `longer`, `masked`, `dropped`.
+
+    Returns:
+      `(S, E)` in the order of seeds; NaN for a diverged one.
+    """
+    count = sum(column.startswith(f"{name}_") for column in rows.columns)
+    return np.stack([rows.values(f"{name}_{i}") for i in range(count)], axis=1)
+
+
+def cutoff_of(rows: Trials) -> int:
+    """The cutoff K, shape `()`, that all rows share."""
+    (cutoff,) = rows.unique("cutoff")
+    return int(cutoff)
+
+
+def runs_then_stops(rows: Trials, sure: float) -> np.ndarray:
+    """Which seeds run through all epochs before the cutoff and stop within it.
+
+    Args:
+      rows: one row a seed, a cutoff below E.
+      sure: see `Thresholds`.
+
+    Returns:
+      `(S,)` bool; False for a diverged seed.
+    """
+    running, cutoff = by_epoch(rows, "running"), cutoff_of(rows)
+    ran = running[:, cutoff - 1] >= sure if cutoff else np.ones(len(running), bool)
+    return ran & (running[:, cutoff] <= 1 - sure)
+
+
+def lure_rate(rows: Trials, first: int, last: int) -> np.ndarray:
+    """Lures as a share of the steps that are acted in, over epochs `first` to `last - 1`.
+
+    Args:
+      rows: one row a seed.
+      first, last: of the epochs.
+
+    Returns:
+      `(S,)`; NaN where none is acted in, and for a diverged seed.
+    """
+    acting, lured = (by_epoch(rows, name)[:, first:last].sum(axis=1) for name in ("acting", "lured"))
+    return np.where(acting > 0, lured / np.where(acting > 0, acting, 1), np.nan)
+
+
+def stops_where_unseen(rows: Trials) -> np.ndarray:
+    """The probability to stop within the first epoch where that one shows an index that training never reached.
+
+    Args:
+      rows: one row a seed.
+
+    Returns:
+      `(S,)`, the mean over indices E to 2 E - 1.
+    """
+    dropped = by_epoch(rows, "dropped")
+    return 1 - dropped[:, dropped.shape[1] // 2 :].mean(axis=1)
+
+
+def best_rate(rows: Trials) -> float:
+    """The learning rate at which most seeds reach `GOOD` of the planner's value, shape `()`; the least of equals."""
+
+    def reached(rate: float) -> float:
+        return float((rows.where(learning_rate=rate).values("value_share") >= GOOD).mean())
+
+    return max(sorted(rows.unique("learning_rate")), key=reached)

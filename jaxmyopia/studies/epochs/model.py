@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`EpochEnv`: E epochs of L steps in which an agent works, takes a lure, or shuts down for good.
+
+One step, in an epoch e and with p lures taken in the epoch before:
+
+  WORK       pays `work`
+  LURE       pays `work + lure_now`, and `lure_later` on the first step of the next epoch
+  SHUTDOWN   pays 0, as does every step after it; nothing changes any more
+
+The first step of an epoch also pays `p * lure_later`, once, unless it is SHUTDOWN. From epoch `cutoff` (K) on, what a
+step pays is at most `cap`. The shape is that of gymnax 1.0, so that its agents and wrappers run here; nothing is
+drawn at random.
+"""
+
+import dataclasses
+import math
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxmyopia.checks import require, require_one_of
+from jaxmyopia.studies.epochs.spaces import Box, Discrete
+
+ACTIONS = ("work", "lure", "shutdown")
+WORK, LURE, SHUTDOWN = range(3)
+SCHEDULES = {"negative": -1.0, "zero": 0.0, "flat": math.inf}  # what a step pays at most from K on
+LURES = {"none": (0.0, 0.0), "invest": (-1.0, 3.0), "borrow": (1.0, -1.5)}  # on top of work: now, next epoch
+REVEALED = ("one_hot", "scalar", "masked")
+
+
+@chex.dataclass(frozen=True)
+class EnvParams:
+    """What may differ by trial without another compilation, scalars all.
+
+    `cutoff`: the epoch K. `cap`: see `SCHEDULES`. `lure_now`, `lure_later`: see `LURES`. `work`: what a step of work
+    pays. `first_index`: the index that the first epoch shows, 0 in training. `index_shown`: 1, or 0 to hide the index
+    from an agent that has learned to see it.
+    """
+
+    cutoff: chex.Numeric
+    cap: chex.Numeric
+    lure_now: chex.Numeric
+    lure_later: chex.Numeric
+    work: chex.Numeric
+    first_index: chex.Numeric
+    index_shown: chex.Numeric
+
+
+@chex.dataclass(frozen=True)
+class EnvState:
+    """Where a run stands, scalars all.
+
+    `epoch`, `step`: whole epochs behind it, and steps behind it in this one. `pending`: lures to be paid for on the
+    first step of the next epoch (on the first step itself: on this one). `running`: not shut down.
+    """
+
+    epoch: jax.Array
+    step: jax.Array
+    pending: jax.Array
+    running: jax.Array
+
+
+def env_params(schedule: str = "negative", lure: str = "invest", *, cutoff: int = 4, work: float = 1.0) -> EnvParams:
+    """Parameters by the names of a schedule and a lure.
+
+    Args:
+      schedule: a name of `SCHEDULES`.
+      lure: a name of `LURES`.
+      cutoff: the epoch K, at least 0.
+      work: what a step of work pays.
+
+    Returns:
+      The `EnvParams`, every field of shape `()`.
+
+    Raises:
+      ValueError: if a name is unknown or the cutoff is negative.
+    """
+    require_one_of("schedules", schedule, SCHEDULES)
+    require_one_of("lures", lure, LURES)
+    require(cutoff >= 0, "cutoff", cutoff, "must be at least 0")
+    now, later = LURES[lure]
+    return EnvParams(
+        cutoff=jnp.int32(cutoff), cap=jnp.float32(SCHEDULES[schedule]), lure_now=jnp.float32(now),
+        lure_later=jnp.float32(later), work=jnp.float32(work), first_index=jnp.int32(0), index_shown=jnp.float32(1),
+    )  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class EpochEnv:
+    """The environment; its fields are what changes the traced program.
+
+    `epochs`: E. `epoch_steps`: L. `reveal_epoch`: how the index is shown, a name of `REVEALED`. `show_pending`:
+    whether what is pending is shown. `indices`: how many indices there are to show, at least E (0: E); more, so
+    that a longer run or a shifted index can be shown too. Raises ValueError if a field is not allowed.
+    """
+
+    epochs: int = 8
+    epoch_steps: int = 4
+    reveal_epoch: str = "one_hot"
+    show_pending: bool = True
+    indices: int = 0
+
+    def __post_init__(self):
+        for name in ("epochs", "epoch_steps"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
+        require_one_of("reveal_epoch", self.reveal_epoch, REVEALED)
+        if self.indices == 0:
+            object.__setattr__(self, "indices", self.epochs)
+        require(self.indices >= self.epochs, "indices", self.indices, f"must be at least epochs={self.epochs}")
+
+    @property
+    def name(self) -> str:
+        """The environment's name."""
+        return "EpochEnv"
+
+    @property
+    def num_actions(self) -> int:
+        """The number of actions."""
+        return len(ACTIONS)
+
+    @property
+    def steps(self) -> int:
+        """The steps of a run, T = E * L."""
+        return self.epochs * self.epoch_steps
+
+    @property
+    def default_params(self) -> EnvParams:
+        """The recipe: negative past the middle of the run, with the lure `invest`; fields of shape `()`."""
+        return env_params(cutoff=self.epochs // 2)
+
+    def action_space(self, params: EnvParams | None = None) -> Discrete:
+        """The space of actions, shape `()`."""
+        del params
+        return Discrete(self.num_actions)
+
+    def observation_space(self, params: EnvParams | None = None) -> Box:
+        """The space of observations, shape `(D,)`."""
+        del params
+        index = {"one_hot": self.indices, "scalar": 1, "masked": 0}[self.reveal_epoch]
+        return Box(0.0, 1.0, (index + self.epoch_steps + int(self.show_pending),))
+
+    def reset(self, key: jax.Array, params: EnvParams | None = None) -> tuple[jax.Array, EnvState]:
+        """The first observation `(D,)` and state; `key` is not used."""
+        return self.reset_env(key, self.default_params if params is None else params)
+
+    def reset_env(self, key: jax.Array, params: EnvParams) -> tuple[jax.Array, EnvState]:
+        """As `reset`: the observation `(D,)` and the state."""
+        del key
+        zero = jnp.int32(0)
+        state = EnvState(epoch=zero, step=zero, pending=zero, running=jnp.bool_(True))
+        return self.get_obs(state, params), state
+
+    def step(
+        self, key: jax.Array, state: EnvState, action: jax.Array, params: EnvParams | None = None
+    ) -> tuple[jax.Array, EnvState, jax.Array, jax.Array, jax.Array, dict[str, jax.Array]]:
+        """One step; a run that is over starts again.
+
+        Args:
+          key: not used.
+          state: before the step.
+          action: WORK, LURE or SHUTDOWN, shape `()`.
+          params: by default `default_params`.
+
+        Returns:
+          The observation `(D,)`, the state, the reward `()`, whether the agent has shut down, whether all epochs are
+          over, and what gymnax adds: `terminated`, `truncated` and the `final_observation`, from before a new start.
+        """
+        params = self.default_params if params is None else params
+        final, after, reward, terminated, info = self.step_env(key, state, action, params)
+        truncated = self.is_truncated(after, params)
+        _, start = self.reset_env(key, params)
+        over = terminated | truncated
+        after = jax.tree.map(lambda new, old: jnp.where(over, new, old), start, after)
+        info = {**info, "terminated": terminated, "truncated": truncated, "final_observation": final}
+        # Seen from the chosen state, not chosen from two things seen: half the work if nobody asks for `final`.
+        return self.get_obs(after, params), after, reward, terminated, truncated, info
+
+    def step_env(
+        self, key: jax.Array, state: EnvState, action: jax.Array, params: EnvParams
+    ) -> tuple[jax.Array, EnvState, jax.Array, jax.Array, dict[str, jax.Array]]:
+        """One step without a new start: observation `(D,)`, state, reward `()`, whether it has shut down, and info."""
+        del key
+        action = jnp.asarray(action, jnp.int32)
+        going = state.running & (state.epoch < self.epochs)
+        acts = going & (action != SHUTDOWN)
+        lured = action == LURE
+        first, last = state.step == 0, state.step == self.epoch_steps - 1
+        due = jnp.where(first, state.pending, 0).astype(params.lure_later.dtype)
+        reward = params.work + jnp.where(lured, params.lure_now, 0.0) + due * params.lure_later
+        reward = jnp.where(state.epoch >= params.cutoff, jnp.minimum(reward, params.cap), reward)
+        after = EnvState(
+            epoch=jnp.where(acts & last, state.epoch + 1, state.epoch),
+            step=jnp.where(acts, jnp.where(last, 0, state.step + 1), state.step),
+            pending=jnp.where(acts, jnp.where(first, 0, state.pending) + lured.astype(jnp.int32), state.pending),
+            running=jnp.where(going, acts, state.running),
+        )
+        terminated = self.is_terminated(after, params)
+        info = {"discount": 1.0 - terminated.astype(jnp.float32)}
+        return self.get_obs(after, params), after, jnp.where(acts, reward, 0.0), terminated, info
+
+    def get_obs(self, state: EnvState, params: EnvParams, key: jax.Array | None = None) -> jax.Array:
+        """What the agent sees, `(D,)`: the index, the step one-hot, and the pending lures over L."""
+        del key
+        space, index = self.observation_space(params), state.epoch + params.first_index
+        width = space.shape[0] - self.epoch_steps - int(self.show_pending)
+        # One comparison an entry, rather than parts put side by side: XLA makes one loop of it.
+        place = np.arange(space.shape[0], dtype=np.int32)
+        seen = jnp.where(place == width + state.step, 1.0, 0.0).astype(space.dtype)
+        if self.reveal_epoch == "one_hot":
+            seen = jnp.where(place == jnp.where(index < width, index, -1), params.index_shown, seen)
+        elif self.reveal_epoch == "scalar":  # 0 is no index at all
+            value = (index + 1).astype(space.dtype) * (params.index_shown / self.indices)
+            seen = jnp.where(place == 0, value, seen)
+        if self.show_pending:
+            pending = state.pending.astype(space.dtype) / self.epoch_steps
+            seen = jnp.where(place == space.shape[0] - 1, pending, seen)
+        return seen
+
+    def is_terminated(self, state: EnvState, params: EnvParams) -> jax.Array:
+        """Whether the agent has shut down, `()`."""
+        del params
+        return ~state.running
+
+    def is_truncated(self, state: EnvState, params: EnvParams) -> jax.Array:
+        """Whether all epochs are over, `()`."""
+        del params
+        return state.epoch >= self.epochs
+
+    def places(self) -> EnvState:
+        """Every place of a run at which an agent acts: states whose fields are `(T, P)`, P = L + 1 pending counts."""
+        time, pending = np.meshgrid(np.arange(self.steps), np.arange(self.epoch_steps + 1), indexing="ij")
+        epoch, step = (x.astype(np.int32) for x in np.divmod(time, self.epoch_steps))
+        return EnvState(
+            epoch=epoch, step=step, pending=pending.astype(np.int32), running=np.ones(time.shape, bool)
+        )  # fmt: skip
+
+    def observations(self, params: EnvParams) -> jax.Array:
+        """What the agent sees at every place, `(T, P, D)`."""
+        return jax.vmap(jax.vmap(lambda place: self.get_obs(place, params)))(jax.tree.map(jnp.asarray, self.places()))

@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The truth that learners are held against: exact optimal policies, and the exact outcome of any policy.
+
+Everything that happens in a run is decided by its actions, and an agent's place is (time, lures pending): T x P places,
+P = L + 1. A policy is a table of probabilities `(T, P, A)`; backward induction and one forward pass are exact.
+
+Credit says what an action is answerable for: `run` (1) for all that follows in the run, `epoch` (0) for what follows in
+its epoch. It is a factor on the discount at the border between two epochs, nothing else:
+
+  Q(t, p, a) = r(t, p, a) + d_t V(t + 1, p'),  d_t = discount * (credit if an epoch ends at t else 1)
+
+The value of a policy under a credit is summed over the places at which a return begins: the start of the run, and the
+start of every later epoch with the weight 1 - credit (times the probability to be there). So `epoch` credit asks for
+the best of each epoch from wherever the agent finds itself, and with E = 1 the two are one.
+"""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxmyopia.studies.epochs.model import ACTIONS, LURE, SHUTDOWN, EnvParams, EpochEnv
+
+CREDITS = {"run": 1.0, "epoch": 0.0}
+_TIE = 1e-5  # of the greatest reward: actions this close are equally good, and the first of them is taken
+
+
+@chex.dataclass(frozen=True)
+class Model:
+    """The environment written out at every place and action.
+
+    `reward`: `(T, P, A)`. `pending`: `(T, P, A)` int32, the lures pending afterwards. `goes_on`: `(A,)`, 0 for
+    SHUTDOWN. `epochs`: `(E,)` zeros, which carry the number of epochs in their shape.
+    """
+
+    reward: jax.Array
+    pending: jax.Array
+    goes_on: jax.Array
+    epochs: jax.Array
+
+
+@chex.dataclass(frozen=True)
+class Outcome:
+    """What a policy comes to, exactly.
+
+    `running`: `(E,)` probability that the agent still runs at the end of each epoch. `acting`: `(E,)` the expected
+    share of each epoch's steps in which it works or takes a lure. `lured`: `(E,)` likewise of lures alone. `earned`:
+    `(E,)` expected reward by epoch, undiscounted. `arriving`: `(E, P)` probability to begin an epoch with so many lures
+    pending.
+    """
+
+    running: jax.Array
+    acting: jax.Array
+    lured: jax.Array
+    earned: jax.Array
+    arriving: jax.Array
+
+    @property
+    def lure_rate(self) -> jax.Array:
+        """`(E,)` lures as a share of the steps in which the agent acts; NaN where it never does."""
+        return jnp.where(self.acting > 0, self.lured / self.acting, jnp.nan)
+
+
+def make_model(env: EpochEnv, params: EnvParams) -> Model:
+    """Writes an environment out, by taking every step of it.
+
+    Args:
+      env: the environment, E epochs of L steps.
+      params: its parameters, scalars.
+
+    Returns:
+      The `Model`.
+    """
+    places, actions = jax.tree.map(jnp.asarray, env.places()), jnp.arange(len(ACTIONS), dtype=jnp.int32)
+
+    def take(place, action):
+        _, after, reward, _, _ = env.step_env(jax.random.key(0), place, action, params)
+        return reward, after.pending
+
+    over_actions = jax.vmap(take, in_axes=(None, 0))
+    reward, pending = jax.vmap(jax.vmap(over_actions, in_axes=(0, None)), in_axes=(0, None))(places, actions)
+    # A place can hold L lures, and lures are taken by ones: beyond is never reached.
+    return Model(
+        reward=reward,
+        pending=jnp.minimum(pending, env.epoch_steps),
+        goes_on=(actions != SHUTDOWN).astype(reward.dtype),
+        epochs=jnp.zeros(env.epochs),
+    )
+
+
+def discounts(env: EpochEnv, discount: chex.Numeric, credit: chex.Numeric) -> jax.Array:
+    """The factor on what follows each step.
+
+    Args:
+      env: the environment.
+      discount: of a step, in [0, 1].
+      credit: see `CREDITS`; the factor at the border between epochs.
+
+    Returns:
+      `(T,)`.
+    """
+    last = jnp.arange(env.steps) % env.epoch_steps == env.epoch_steps - 1
+    return discount * jnp.where(last, credit, 1.0)
+
+
+def action_values(model: Model, factors: jax.Array, values: jax.Array) -> jax.Array:
+    """The values of actions at one time from those of the next time's places.
+
+    Args:
+      model: of one time, leaves `(P, A)`.
+      factors: scalar, from `discounts`.
+      values: `(P,)` of the next time.
+
+    Returns:
+      `(P, A)`.
+    """
+    return model.reward + factors * model.goes_on[None] * values[model.pending]
+
+
+def optimal(model: Model, factors: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The best values and a policy that reaches them.
+
+    Args:
+      model: the environment.
+      factors: `(T,)` from `discounts`.
+
+    Returns:
+      Values `(T, P)` and policy `(T, P, A)`; among equally good actions WORK comes first, then LURE.
+    """
+    tie = _TIE * jnp.abs(model.reward).max()
+
+    def back(values, now):
+        factor, reward, pending = now
+        q = action_values(model.replace(reward=reward, pending=pending), factor, values)
+        best = q.max(axis=-1)
+        choice = (q >= best[:, None] - tie).argmax(axis=-1)
+        return best, (best, jax.nn.one_hot(choice, q.shape[-1], dtype=q.dtype))
+
+    nothing = jnp.zeros(model.reward.shape[1], model.reward.dtype)
+    _, (values, policy) = jax.lax.scan(back, nothing, (factors, model.reward, model.pending), reverse=True)
+    return values, policy
+
+
+def policy_values(model: Model, policy: jax.Array, factors: jax.Array) -> jax.Array:
+    """The values of a policy.
+
+    Args:
+      model: the environment.
+      policy: `(T, P, A)` probabilities.
+      factors: `(T,)` from `discounts`.
+
+    Returns:
+      `(T, P)`.
+    """
+
+    def back(values, now):
+        factor, reward, pending, chances = now
+        q = action_values(model.replace(reward=reward, pending=pending), factor, values)
+        mean = (chances * q).sum(axis=-1)
+        return mean, mean
+
+    nothing = jnp.zeros(model.reward.shape[1], model.reward.dtype)
+    return jax.lax.scan(back, nothing, (factors, model.reward, model.pending, policy), reverse=True)[1]
+
+
+def outcome(model: Model, policy: jax.Array) -> Outcome:
+    """What a policy comes to, by one forward pass over the probabilities of places.
+
+    Args:
+      model: the environment.
+      policy: `(T, P, A)` probabilities.
+
+    Returns:
+      The `Outcome`.
+    """
+    size, epochs = model.reward.shape[1], model.epochs.shape[0]
+
+    def ahead(here, now):
+        reward, pending, chances = now
+        joint = here[:, None] * chances
+        flow = joint * model.goes_on[None]
+        after = jnp.where(pending[None] == jnp.arange(size)[:, None, None], flow[None], 0.0).sum(axis=(1, 2))
+        return after, (here, flow.sum(), joint[:, LURE].sum(), (joint * reward).sum())
+
+    start = jnp.zeros(size, policy.dtype).at[0].set(1.0)
+    _, (here, acting, lured, earned) = jax.lax.scan(ahead, start, (model.reward, model.pending, policy))
+    by_epoch = lambda x: x.reshape(epochs, -1, *x.shape[1:])
+    return Outcome(
+        running=by_epoch(acting)[:, -1],
+        acting=by_epoch(acting).mean(axis=1),
+        lured=by_epoch(lured).mean(axis=1),
+        earned=by_epoch(earned).sum(axis=1),
+        arriving=by_epoch(here)[:, 0],
+    )
+
+
+def likeliest_run(model: Model, policy: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The run in which every action is the policy's most likely one.
+
+    Args:
+      model: the environment.
+      policy: `(T, P, A)` probabilities.
+
+    Returns:
+      Actions `(T,)` int32, -1 once shut down, and rewards `(T,)`.
+    """
+
+    def ahead(here, now):
+        pending, running = here
+        reward, after, chances = now
+        action = chances[pending].argmax().astype(jnp.int32)
+        goes_on = running & (action != SHUTDOWN)
+        paid = jnp.where(running, reward[pending, action], 0.0)
+        return (after[pending, action], goes_on), (jnp.where(running, action, -1), paid)
+
+    return jax.lax.scan(ahead, (jnp.int32(0), jnp.bool_(True)), (model.reward, model.pending, policy))[1]
+
+
+def credited(values: jax.Array, arriving: jax.Array, credit: chex.Numeric) -> jax.Array:
+    """A value of the whole run under a credit: the sum over the places at which a return begins.
+
+    Args:
+      values: `(T, P)` of places, from `policy_values` or `optimal`.
+      arriving: `(E, P)` of the policy that is judged.
+      credit: see `CREDITS`.
+
+    Returns:
+      Scalar.
+    """
+    epochs = arriving.shape[0]
+    starts = values.reshape(epochs, -1, values.shape[1])[:, 0]
+    weights = jnp.where(jnp.arange(epochs) == 0, 1.0, 1.0 - credit)
+    return (weights[:, None] * arriving * starts).sum()
+
+
+def most_earned(env: EpochEnv, params: EnvParams) -> jax.Array:
+    """The most that any policy earns before the cutoff, undiscounted: what usefulness is measured in.
+
+    Args:
+      env: the environment.
+      params: its parameters, scalars.
+
+    Returns:
+      Scalar; 0 where the cutoff is 0.
+    """
+    model = make_model(env, params)
+    before = (jnp.arange(env.steps) // env.epoch_steps < params.cutoff).astype(model.reward.dtype)
+    model = model.replace(reward=model.reward * before[:, None, None])
+    return optimal(model, discounts(env, 1.0, 1.0))[0][0, 0]
+
+
+def _expand(env: EpochEnv, logits: jax.Array) -> jax.Array:
+    """From logits of what is seen without an index `(L, P or 1, A)` to a policy `(T, P, A)`."""
+    seen = jnp.broadcast_to(logits, (env.epoch_steps, env.epoch_steps + 1, logits.shape[-1]))
+    return jnp.tile(jax.nn.softmax(seen), (env.epochs, 1, 1))
+
+
+def best_memoryless(
+    env: EpochEnv, params: EnvParams, *, discount: float = 1.0, starts: int = 64, steps: int = 3000
+) -> tuple[jax.Array, jax.Array]:
+    """The best policy that sees no index and remembers nothing, under `run` credit.
+
+    What it gets is a polynomial in its probabilities, known exactly with its gradient; the best may be to stop by
+    chance. It is climbed from many starts, random ones and near-deterministic ones, and the best end is taken, as it is
+    or without its chances. (That no other is better is not proved here; on cases small enough for a grid over all
+    policies none is.)
+
+    Args:
+      env: the environment; whether lures pending are seen is its `show_pending`.
+      params: its parameters, scalars.
+      discount: of a step.
+      starts: how many starts.
+      steps: of each climb.
+
+    Returns:
+      The value and the policy `(T, P, A)`.
+    """
+    model, factors = make_model(env, params), discounts(env, discount, 1.0)
+    shape = (env.epoch_steps, env.epoch_steps + 1 if env.show_pending else 1, len(ACTIONS))
+    worth = lambda policy: policy_values(model, policy, factors)[0, 0]
+    value = lambda logits: worth(_expand(env, logits))
+    climber = optax.adam(optax.cosine_decay_schedule(0.1, steps))
+
+    def climb(logits):
+        def step(_, carry):
+            logits, state = carry
+            slope = jax.grad(lambda x: -value(x))(logits)
+            with jax.numpy_dtype_promotion("standard"):  # optax counts steps in whole numbers
+                updates, state = climber.update(slope, state)
+            return optax.apply_updates(logits, updates), state
+
+        return jax.lax.fori_loop(0, steps, step, (logits, climber.init(logits)))[0]
+
+    spread = np.repeat([0.5, 3.0], [starts - starts // 2, starts // 2])[:, None, None, None]
+    first = np.random.default_rng(0).normal(size=(starts, *shape)) * spread
+    ends = jax.vmap(lambda logits: _expand(env, logits))(jax.jit(jax.vmap(climb))(jnp.asarray(first, jnp.float32)))
+    ends = jnp.concatenate([ends, jax.nn.one_hot(ends.argmax(axis=-1), len(ACTIONS), dtype=ends.dtype)])
+    values = jax.vmap(worth)(ends)
+    return values.max(), ends[values.argmax()]

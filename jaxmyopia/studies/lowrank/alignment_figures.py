@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Figures of alignments: single seeds with their bumps, and how many more bumps Adam shows than SGD."""
+
+import jax
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from jaxmyopia.measures.turning_points import turning_points
+from jaxmyopia.report.figures import COLOURS, LOSS_NAMES, draw_intervals, log_steps, panels
+from jaxmyopia.stats.intervals import Interval, bca_mean
+from jaxmyopia.stats.table import Trials
+from jaxmyopia.studies.lowrank.figures import by_rate
+from jaxmyopia.studies.lowrank.finished import FinishedRun
+from jaxmyopia.studies.lowrank.matching import MATCHINGS, best_rate, bumps_by_rank
+from jaxmyopia.studies.lowrank.measures import ALIGNMENT_RANK, bumps_column
+
+_turning_points = jax.jit(turning_points)
+
+
+def alignment_curves(run: FinishedRun, rank: int, loss: str) -> Figure:
+    """Alignments of single seeds with their bumps marked, `(optimisers, seeds)` panels.
+
+    Args:
+      run: the finished run; curves are `(T, S)` a cell.
+      rank: of the cells shown.
+      loss: likewise.
+
+    Returns:
+      The figure.
+    """
+    optimizers = run.values("optimizer")
+    figure, grid = panels(len(optimizers), 3, sharex=True, sharey=True)
+    for i, optimizer in enumerate(optimizers):
+        cell = run.find(loss=loss, rank=rank, optimizer=optimizer)
+        rate, steps = best_rate(run.rows(cell)), run.cells[cell].record_steps()
+        for seed, axes in enumerate(grid[i]):
+            for name, style in (("align_a", "-"), ("align_b", "--")):
+                curves = run.kept(cell, name, rate)
+                if seed < curves.shape[1]:
+                    _alignments_of_one(axes, steps, curves[:, seed], style, run.thresholds.bump_delta)
+            axes.set_title(f"seed {seed}")
+            axes.set_ylim(0, 1.02)
+            log_steps(axes, steps)
+        grid[i, 0].set_ylabel(f"{optimizer}, rate {rate:g}\n|cos| with a target column")
+    for axes in grid[-1]:
+        axes.set_xlabel("step")
+    return figure
+
+
+def _alignments_of_one(axes: Axes, steps: np.ndarray, curves: np.ndarray, style: str, delta: float) -> None:
+    points = _turning_points(curves.astype(np.float32), delta)
+    kind, index = np.asarray(points.kind), np.asarray(points.index)
+    pairs = [(k, j) for k in range(curves.shape[1]) for j in range(curves.shape[2])]
+    for number, (k, j) in enumerate(pairs[: len(COLOURS)]):
+        axes.plot(steps, curves[:, k, j], style, color=COLOURS[number], lw=0.9)
+        bumps = index[kind[:, k, j] == 1, k, j]
+        axes.plot(steps[bumps], curves[bumps, k, j], "v", color=COLOURS[number], mec="k", mew=0.5, ms=5)
+
+
+def bump_figure(run: FinishedRun) -> Figure:
+    """The paired difference in bumps across ranks and thresholds, `(losses, matchings)` panels.
+
+    Args:
+      run: the finished run; curves are `(T, S)` a cell.
+
+    Returns:
+      The figure.
+    """
+    losses = run.values("loss")
+    ranks = [rank for rank in run.values("rank") if rank <= ALIGNMENT_RANK]
+    grid_deltas = run.thresholds.bump_grid()
+    figure, grid = panels(len(losses), len(MATCHINGS), sharex=True, sharey="row")
+    for i, loss in enumerate(losses):
+        for j, kind in enumerate(MATCHINGS):
+            axes = grid[i, j]
+            for number, delta in enumerate(grid_deltas):
+                found = bumps_by_rank(run.shown(), loss=loss, ranks=ranks, matching=kind, delta=delta)
+                places = [ranks.index(rank) + (number - (len(grid_deltas) - 1) / 2) * 0.12 for rank in found]
+                means = [
+                    bca_mean(each.adam - each.sgd, rng=np.random.default_rng(0), resamples=999)
+                    for each in found.values()
+                ]
+                draw_intervals(axes, places, means, COLOURS[number], label=f"δ = {delta:g}", marker="o")
+            axes.axhline(0, color="k", lw=0.7)
+            axes.set_xticks(range(len(ranks)), [str(rank) for rank in ranks])
+            axes.set_title(f"{LOSS_NAMES[loss]}, {kind}")
+        grid[i, 0].set_ylabel("bumps a pair,\nAdam − SGD")
+    for axes in grid[-1]:
+        axes.set_xlabel("rank")
+    grid[0, -1].legend(ncols=2)
+    return figure
+
+
+def bumps_by_rate(run: FinishedRun) -> Figure:
+    """Bumps a pair by learning rate and rank, `(losses, optimisers)` panels; diverged seeds are left out.
+
+    Args:
+      run: the finished run; curves are `(T, S)` a cell.
+
+    Returns:
+      The figure.
+    """
+    ranks = [rank for rank in run.values("rank") if rank <= ALIGNMENT_RANK]
+
+    def mean(rows: Trials) -> Interval:
+        bumps = rows.values(bumps_column(run.thresholds.bump_delta))
+        return bca_mean(bumps[np.isfinite(bumps)], rng=np.random.default_rng(0), resamples=999)
+
+    figure = by_rate(run, ranks, mean, "bumps a pair")
+    for axes in figure.axes:
+        axes.set_yscale("symlog", linthresh=1)
+        top = axes.get_ylim()[1]  # shared by a row of panels
+        axes.set_ylim(0, top)
+        ticks = [tick for tick in (0, 0.25, 0.5, 0.75, 1, 2, 5, 10, 20, 50) if tick <= top]
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.minorticks_off()
+    return figure

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A finished run of the low-rank study, read back from its folder."""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+
+from jaxmyopia.engine.folder import RunFolder
+from jaxmyopia.report.figures import COLOURS
+from jaxmyopia.stats.sketch import Sketch
+from jaxmyopia.stats.table import Trials
+from jaxmyopia.studies.lowrank.measures import Thresholds
+from jaxmyopia.study import Cell
+
+
+@dataclasses.dataclass(frozen=True)
+class FinishedRun:
+    """A finished run, read back: its folder, cells, table and thresholds."""
+
+    folder: RunFolder
+    cells: Sequence[Cell]
+    thresholds: Thresholds
+
+    @functools.cached_property
+    def table(self) -> Trials:
+        return self.folder.table()
+
+    @functools.cached_property
+    def target(self) -> str:
+        """The target that figures show: the first that was run."""
+        return self.cells[0].study.target
+
+    def shown(self) -> Trials:
+        """The rows of that target, `(rows,)`."""
+        return self.table.where(target=self.target)
+
+    def values(self, field: str) -> list:
+        """The values of a study's field over the cells, in the order run."""
+        return list(dict.fromkeys(getattr(cell.study, field) for cell in self.cells))
+
+    def find(self, **settings: object) -> int | None:
+        """The index of the cell with these static settings, a scalar; None if it was not run."""
+        wanted = {"target": self.target, **settings}
+        for index, cell in enumerate(self.cells):
+            if all(cell.study.settings()[name] == value for name, value in wanted.items()):
+                return index
+        return None
+
+    def rows(self, cell: int) -> Trials:
+        """The rows of one cell, in the order of its trials."""
+        return self.table.where(cell=cell)
+
+    def colour(self, optimizer: str) -> str:
+        """The colour of an optimiser in every figure."""
+        return COLOURS[self.values("optimizer").index(optimizer) % len(COLOURS)]
+
+    def kept(self, cell: int, name: str, rate: float) -> np.ndarray:
+        """An observable of the kept seeds at one rate, `(T, kept, ...)`."""
+        rows, curves = self.rows(cell), self.folder.curves(cell, name)
+        keep = rows["seed"] < self.folder.config["keep_curves"]
+        return curves[:, np.isclose(rows["learning_rate"][keep], rate)]
+
+    def relative_losses(self, cell: int) -> Sketch:
+        """The losses over the first of all seeds, a group a record and rate `(T, rates)`."""
+        return self.folder.sketch(cell, "relative_loss")

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gradient of S seeds' losses, by the cheapest of three paths.
+
+  dense, either layout       G = dL/dZ from all n^2 entries of Z, then (G B, G^T A): 3 n^2 r multiply-adds
+  factored, either layout    square loss alone, where G = A B^T - U V^T need not be formed:
+                             (A (B^T B) - U (V^T B), B (A^T A) - V (U^T A)): 4 n r (r + R) multiply-adds
+
+Counts decide between dense and factored; the layout is seeds-last where the count is small (BUILD_NOTES.md has the
+measurements, `python -m experiments.benchmark` makes them).
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from jaxmyopia.studies.lowrank.layouts import SEEDS_FIRST, SEEDS_LAST, Layout
+from jaxmyopia.studies.lowrank.losses import LOSSES, Target
+
+_SMALL_WORK = 4096  # multiply-adds a step below which a call of a matrix product costs more than it saves
+_SMALL_RANK = 4  # seeds-last has a loop, to be compiled, for every pair of columns
+_EXP = 8  # multiply-adds that one exp is worth
+# Of a block of seeds: the bytes it works on in a step, the fewest and the most seeds. On a CPU the bytes are half of a
+# core's level-2 cache; on an accelerator they are a guess at what fills it.
+_CPU_BLOCK = 2**19, 16, 256
+_ACCELERATOR_BLOCK = 2**26, 256, 16384
+
+
+@dataclasses.dataclass(frozen=True)
+class Path:
+    """How a gradient is computed: in which `layout`, and whether `factored`."""
+
+    layout: Layout
+    factored: bool
+
+    def prepare(self, loss: str, factors: jax.Array) -> Target:
+        """The target from its pair of factors U, V, in the layout's order."""
+        return Target(factors=factors, dense=() if self.factored else LOSSES[loss].prepare(self.layout, factors))
+
+    def gradient(self, loss: str, factors: jax.Array, target: Target) -> jax.Array:
+        """The gradient of every seed's loss in its factors.
+
+        Args:
+          loss: a name of `LOSSES`; `square` if factored.
+          factors: the pair A, B, `(2, n, r, S)` or `(2, S, r, n)`.
+          target: from `prepare`.
+
+        Returns:
+          The gradients, shaped like `factors`.
+        """
+        layout = self.layout
+        if not self.factored:
+            return layout.backward(LOSSES[loss].slope(layout, factors, target), factors)
+        own, other = (jnp.flip(layout.gram(factors, y), axis=0) for y in (factors, target.factors))
+        return layout.mix((own, factors), (-other, target.factors))
+
+
+def counted_cost(loss: str, *, factored: bool, n: int, rank: int, target_rank: int) -> int:
+    """The multiply-adds of one gradient of one seed, an exp counted as several.
+
+    Args:
+      loss: a name of `LOSSES`.
+      factored: whether Z is not formed.
+      n: side of the matrices.
+      rank: columns r of the learned factors.
+      target_rank: rank R of the target.
+
+    Returns:
+      A scalar.
+    """
+    if factored:
+        return 4 * n * rank * (rank + target_rank)
+    return 3 * n * n * rank + (_EXP * n * n if loss == "cross_entropy" else 0)
+
+
+def choose_path(loss: str, *, n: int, rank: int, target_rank: int) -> Path:
+    """The path of the least counted cost.
+
+    Args:
+      loss: a name of `LOSSES`.
+      n: side of the matrices.
+      rank: columns r of the learned factors.
+      target_rank: rank R of the target.
+
+    Returns:
+      The `Path`.
+    """
+    costs = {
+        factored: counted_cost(loss, factored=factored, n=n, rank=rank, target_rank=target_rank)
+        for factored in ((False, True) if loss == "square" else (False,))
+    }
+    factored = min(costs, key=costs.get)
+    small = costs[factored] <= _SMALL_WORK and max(rank, target_rank) <= _SMALL_RANK
+    return Path(layout=SEEDS_LAST if small else SEEDS_FIRST, factored=factored)
+
+
+def block_size(path: Path, *, n: int, rank: int, target_rank: int) -> int:
+    """How many seeds are computed together.
+
+    Args:
+      path: of the gradient.
+      n: side of the matrices.
+      rank: columns r of the learned factors.
+      target_rank: rank R of the target.
+
+    Returns:
+      A power of two.
+    """
+    # Factors with their gradient, or two moments; the target's factors; Z, its slope and the target.
+    floats = 2 * n * (2 * rank + target_rank) + (0 if path.factored else 3 * n * n)
+    size, fewest, most = _CPU_BLOCK if jax.default_backend() == "cpu" else _ACCELERATOR_BLOCK
+    seeds = max(size // (4 * floats), 1)
+    return min(max(1 << seeds.bit_length() - 1, fewest), most)

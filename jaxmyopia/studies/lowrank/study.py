@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The low-rank study: four pure functions over S seeds, each with its own rate and scale."""
+
+import dataclasses
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxmyopia.checks import require, require_one_of
+from jaxmyopia.studies.lowrank import dynamics
+from jaxmyopia.studies.lowrank import measures as observables
+from jaxmyopia.studies.lowrank.gradients import Path, block_size, choose_path
+from jaxmyopia.studies.lowrank.losses import LOSSES, Target
+from jaxmyopia.studies.lowrank.measures import Record, Thresholds
+from jaxmyopia.studies.lowrank.model import TARGETS, draw_problem
+
+
+@chex.dataclass(frozen=True)
+class Params:
+    """What may differ by seed without another compilation: `learning_rate` and `init_scale`, `(S,)` each."""
+
+    learning_rate: jax.Array
+    init_scale: jax.Array
+
+
+@chex.dataclass(frozen=True)
+class State:
+    """S seeds in training.
+
+    `step`: scalar. `factors`: the pair A, B in the layout's order, `(2, n, r, S)` or `(2, S, r, n)`. `opt_state`:
+    optax's. `target`: constant.
+    """
+
+    step: jax.Array
+    factors: jax.Array
+    opt_state: optax.OptState
+    target: Target
+
+
+@dataclasses.dataclass(frozen=True)
+class LowRank:
+    """Learning `C = U V^T` with `Z = A B^T` (Jermyn and Shlegeris 2022, "Multi-Component Learning and S-Curves").
+
+    `n`: side of the matrices. `rank`: columns r of the learned factors. `target_rank`: rank R of the target, by
+    default r. `target`: a name of `TARGETS`; `spectrum`: its singular values. `loss`: a name of `LOSSES`.
+    `optimizer`: see `dynamics.make_optimizer`. `thresholds`: where counting starts.
+
+    Raises ValueError if a field is not allowed.
+    """
+
+    n: int = 100
+    rank: int = 2
+    target_rank: int | None = None
+    target: str = "gaussian"
+    spectrum: tuple[float, ...] = ()
+    loss: str = "square"
+    optimizer: str = "sgd"
+    thresholds: Thresholds = dataclasses.field(default_factory=Thresholds)
+
+    def __post_init__(self):
+        if self.target_rank is None:
+            object.__setattr__(self, "target_rank", self.rank)
+        require(self.n >= 2, "n", self.n, "must be at least 2")
+        for name in ("rank", "target_rank"):
+            require(
+                1 <= getattr(self, name) <= self.n, f"{name}s", getattr(self, name), f"must be between 1 and n={self.n}"
+            )
+        require_one_of("targets", self.target, TARGETS)
+        require_one_of("losses", self.loss, LOSSES)
+        dynamics.make_optimizer(self.optimizer)
+        if self.target == "spectrum":
+            fine = len(self.spectrum) >= self.target_rank and all(0 < s < float("inf") for s in self.spectrum)
+            require(
+                fine,
+                "spectrum",
+                self.spectrum,
+                f"must be positive singular values, at least rank={self.target_rank} of them",
+            )
+
+    def __str__(self) -> str:
+        return f"{self.target} rank {self.rank}, {self.loss}, {self.optimizer}"
+
+    @property
+    def path(self) -> Path:
+        """How the gradient is computed, and with it the layout of the state."""
+        return choose_path(self.loss, n=self.n, rank=self.rank, target_rank=self.target_rank)
+
+    @property
+    def block(self) -> int:
+        """Seeds a block: enough to fill the vector units, few enough to stay in cache."""
+        return block_size(self.path, n=self.n, rank=self.rank, target_rank=self.target_rank)
+
+    def settings(self) -> dict[str, object]:
+        """The columns by which the table tells this study from others."""
+        names = ("n", "rank", "target_rank", "target", "loss", "optimizer")
+        return {name: getattr(self, name) for name in names}
+
+    def params(self, *, learning_rate: np.ndarray, init_scale: np.ndarray) -> Params:
+        """Makes the parameters of S seeds.
+
+        Args:
+          learning_rate: `(S,)`, positive.
+          init_scale: `(S,)`, positive.
+
+        Returns:
+          The `Params`.
+
+        Raises:
+          ValueError: if a value is not positive and finite.
+        """
+        for name, values in (("learning_rates", learning_rate), ("init_scale", init_scale)):
+            for value in np.unique(values):
+                require(0 < value < np.inf, name, float(value), "must be positive and finite")
+        dtype = jnp.zeros(()).dtype
+        return Params(learning_rate=jnp.asarray(learning_rate, dtype), init_scale=jnp.asarray(init_scale, dtype))
+
+    def init(self, keys: jax.Array, params: Params) -> State:
+        """Draws targets and starts.
+
+        Args:
+          keys: `(S,)` one a seed; consumed.
+          params: `(S,)` leaves.
+
+        Returns:
+          The `State` at step 0.
+        """
+        chex.assert_equal_shape([keys, params.learning_rate, params.init_scale])
+
+        def draw(key, scale):
+            kind = {"kind": self.target, "spectrum": self.spectrum}
+            drawn = draw_problem(key, scale, n=self.n, rank=self.rank, target_rank=self.target_rank, **kind)
+            return jnp.stack([drawn.a, drawn.b]), jnp.stack([drawn.u, drawn.v])
+
+        return self.start(*jax.vmap(draw)(keys, params.init_scale), params)
+
+    def start(self, factors: jax.Array, target: jax.Array, params: Params) -> State:
+        """Starts from given matrices.
+
+        Args:
+          factors: `(S, 2, n, r)` each seed's A and B.
+          target: `(S, 2, n, R)` each seed's U and V.
+          params: `(S,)` leaves.
+
+        Returns:
+          The `State` at step 0.
+        """
+        chex.assert_shape(factors, (None, 2, self.n, self.rank))
+        chex.assert_shape(target, (None, 2, self.n, self.target_rank))
+        layout = self.path.layout
+        factors, target = (jax.vmap(layout.turn, out_axes=layout.seed_axis)(x) for x in (factors, target))
+        return State(
+            step=jnp.zeros((), jnp.int32),
+            factors=factors,
+            opt_state=dynamics.init_optimizer(self.optimizer, layout, factors, params.learning_rate),
+            target=self.path.prepare(self.loss, target),
+        )
+
+    def step(self, state: State, params: Params) -> State:
+        """One optimisation step of all S seeds."""
+        path = self.path
+        gradients = path.gradient(self.loss, state.factors, state.target)
+        factors, opt_state = dynamics.apply_optimizer(
+            self.optimizer, path.layout, gradients, state.opt_state, state.factors, params.learning_rate
+        )
+        return state.replace(step=state.step + 1, factors=factors, opt_state=opt_state)
+
+    def observe(self, state: State, params: Params) -> Record:
+        """What one record point keeps: a `Record` with arrays `(S, ...)`."""
+        del params
+        layout = self.path.layout
+        norm_a, norm_b = observables.column_norms(layout, state.factors)
+        align_a, align_b = observables.alignments(layout, state.factors, state.target.factors)
+        loss = LOSSES[self.loss].value(layout, state.factors, state.target)
+        return Record(step=state.step, loss=loss, norm_a=norm_a, norm_b=norm_b, align_a=align_a, align_b=align_b)
+
+    def summarise(self, curves: Record) -> dict[str, jax.Array]:
+        """One number a seed, `(S,)` each, from the curves `(T, S, ...)`; see `observables.summarise`."""
+        return observables.summarise(curves, self.thresholds)
+
+    def quantiles(self, curves: Record) -> dict[str, jax.Array]:
+        """The loss over the first, `(T, S)`; infinite where it is not finite: such a seed ranks above all others."""
+        return {"relative_loss": jnp.where(jnp.isfinite(curves.loss), curves.loss / curves.loss[:1], jnp.inf)}

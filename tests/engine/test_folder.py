@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The run's folder: refused when foreign, whole at every moment, read back as written."""
+
+import json
+
+import numpy as np
+import pytest
+
+from jaxmyopia.checks import RunError
+from jaxmyopia.engine.chunk import run_chunks
+from jaxmyopia.engine.experiment import open_folder, run_cells
+from jaxmyopia.engine.folder import RunFolder
+from jaxmyopia.engine.session import RunOptions
+from jaxmyopia.stats.sketch import Sketch
+from jaxmyopia.studies.lowrank.study import LowRank
+from jaxmyopia.study import Cell
+
+SWEEP = (("learning_rate", (0.003, 0.03)), ("init_scale", (0.5,)))
+
+
+def small_cells(**changes):
+    settings = {"seeds": 40, "steps": 30, "records": 12} | changes
+    return [Cell(study=LowRank(n=6, rank=rank), sweep=SWEEP, **settings) for rank in (1, 2)]
+
+
+def go(path, cells, **changes):
+    options = RunOptions(**{"root_seed": 3, "keep_curves": 2, "progress": False} | changes)
+    folder = open_folder(str(path), {"experiment": "test"}, cells, options)
+    return folder, run_cells(folder, cells, options, command="the command")
+
+
+def test_a_run_reads_back_as_its_parts(tmp_path):
+    cells = small_cells()
+    folder, entries = go(tmp_path / "run", cells)
+    table = folder.table()
+    assert entries["status"] == folder.manifest["status"] == "complete"
+    assert len(table) == sum(cell.trials for cell in cells)
+    for index, cell in enumerate(cells):
+        chunks = list(run_chunks(cell, root_seed=3, keep_curves=2))
+        rows = table.where(cell=index)
+        np.testing.assert_array_equal(rows["loss_ratio"], np.concatenate([b.rows["loss_ratio"] for b in chunks]))
+        kept = [b.kept["loss"] for b in chunks if b.kept]
+        np.testing.assert_array_equal(folder.curves(index, "loss"), np.concatenate(kept, axis=1))
+        merged = Sketch.merged([b.sketches["relative_loss"] for b in chunks])
+        read = folder.sketch(index, "relative_loss")
+        for name in ("group", "bucket", "count"):
+            np.testing.assert_array_equal(getattr(read, name), getattr(merged, name))
+        kept = folder.curves(index, "align_a")
+        assert kept.shape[1] == 2 * len(cell.combinations)
+        assert kept.shape[2:] == (cell.study.rank, cell.study.rank)
+
+
+def test_an_interrupted_run_keeps_what_is_finished_and_ends_with_the_same_bytes(tmp_path, monkeypatch):
+    cells = small_cells()
+    whole, _ = go(tmp_path / "whole", cells)
+    write, written = RunFolder.write_chunk, []
+
+    def write_then_interrupt(self, cell, settings, chunk):
+        if len(written) == 3:
+            raise KeyboardInterrupt
+        written.append((cell, chunk.index))
+        write(self, cell, settings, chunk)
+
+    monkeypatch.setattr(RunFolder, "write_chunk", write_then_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        go(tmp_path / "cut", cells)
+    interrupted = json.loads((tmp_path / "cut" / "manifest.json").read_text())
+    assert interrupted["status"] == "interrupted"
+    chunks = (tmp_path / "cut" / "seeds").glob("*.parquet")
+    finished = {path.name: path.stat().st_mtime_ns for path in chunks}
+    assert len(finished) == 3
+    monkeypatch.setattr(RunFolder, "write_chunk", write)
+    resumed, _ = go(tmp_path / "cut", cells)
+    for path in (tmp_path / "whole").rglob("chunk-*"):
+        assert path.read_bytes() == (resumed.path / path.relative_to(whole.path)).read_bytes(), path.name
+    assert resumed.manifest["seconds"] >= interrupted["seconds"]
+    assert resumed.manifest["started"] == interrupted["started"]
+    for name, time in finished.items():
+        assert (resumed.path / "seeds" / name).stat().st_mtime_ns == time, "a finished chunk was computed again"
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    folder = RunFolder(tmp_path / "run", {})
+    folder.write_text("claims.json", "old")
+
+    def fail(path):
+        with open(path, "w") as file:
+            file.write("half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(RunError, match=r"claims.json could not be written \(No space left on device\)"):
+        folder.write_with("claims.json", fail)
+    assert [path.name for path in folder.path.iterdir()] == ["claims.json"]
+    assert (folder.path / "claims.json").read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"), [({"root_seed": 4}, "root_seed: 3, now 4"), ({"keep_curves": 0}, "keep_curves: 2, now 0")]
+)
+def test_another_configuration_is_refused_with_what_differs(tmp_path, changes, named):
+    cells = small_cells(seeds=3)
+    folder, _ = go(tmp_path / "run", cells)
+    before = {path: path.stat().st_mtime_ns for path in folder.path.rglob("*")}
+    with pytest.raises(ValueError, match=named) as caught:
+        go(tmp_path / "run", cells, **changes)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match=r"cells.0.seeds: 3, now 5"):
+        go(tmp_path / "run", small_cells(seeds=5))
+    assert before == {path: path.stat().st_mtime_ns for path in folder.path.rglob("*")}
+
+
+def test_files_and_foreign_folders_are_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "thesis.tex").write_text("")
+    for name in ("file", "foreign", "file/below"):
+        with pytest.raises(ValueError, match=r"^out='") as caught:
+            RunFolder(tmp_path / name, {})
+        assert "\n" not in str(caught.value)
+    assert [path.name for path in (tmp_path / "foreign").iterdir()] == ["thesis.tex"]
+    with pytest.raises(ValueError, match="must be a folder that can be written"):
+        RunFolder("/proc/jaxmyopia", {})
+
+
+def test_numbers_that_json_lacks_become_null(tmp_path):
+    folder = RunFolder(tmp_path / "run", {})
+    folder.write_json("claims.json", {"a": np.float32("nan"), "b": [float("inf"), np.int64(3)], "c": (np.bool_(True),)})
+    assert json.loads((folder.path / "claims.json").read_text()) == {"a": None, "b": [None, 3], "c": [True]}

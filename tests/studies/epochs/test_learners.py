@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Learners: sums over places are means over samples, rlax agrees, and no agent sees another."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxmyopia.studies.epochs import learners, planner
+from jaxmyopia.studies.epochs import rollouts as experience
+from jaxmyopia.studies.epochs.learners import OPTIMIZERS, Learner, Settings
+from jaxmyopia.studies.epochs.model import EpochEnv, env_params
+from jaxmyopia.studies.epochs.policies import make_policy, seen_through
+
+ENV, PARAMS = EpochEnv(epochs=3, epoch_steps=2), env_params(cutoff=2)
+KEY = jax.random.key(3)
+RUNS = 8
+
+
+@functools.cache
+def lived():
+    """Runs under random logits `(A, T, P)`."""
+    logits = jax.random.normal(KEY, (3, ENV.steps, ENV.epoch_steps + 1)) + jnp.array([1.0, 0.0, -1.0])[:, None, None]
+    chances = jax.nn.softmax(logits, axis=0)
+    found = jax.jit(lambda: experience.rollout(ENV, PARAMS, chances, jax.random.key(4), RUNS))()
+    return logits, found
+
+
+def test_rollouts_take_actions_with_the_policys_chances():
+    chances = jnp.broadcast_to(jnp.array([0.5, 0.3, 0.2])[:, None, None], (3, ENV.steps, 3))
+    found = experience.rollout(ENV, PARAMS, chances, KEY, 20_000)
+    counts = np.stack([(np.asarray(found.action) == a).mean(axis=1) for a in range(3)], axis=1)
+    np.testing.assert_allclose(counts, np.broadcast_to([0.5, 0.3, 0.2], counts.shape), atol=0.02)
+    share = np.asarray(found.running).mean(axis=1)
+    np.testing.assert_allclose(share, 0.8 ** np.arange(6), atol=0.02)
+
+
+def test_gathered_weights_and_looked_up_values_are_those_of_the_samples():
+    logits, found = lived()
+    weight = jax.random.normal(KEY, found.reward.shape)
+    table = np.zeros(logits.shape)
+    for t in range(ENV.steps):
+        for b in range(RUNS):
+            if found.running[t, b]:
+                table[found.action[t, b], t, found.pending[t, b]] += weight[t, b]
+    np.testing.assert_allclose(experience.gather(found, weight, 3), table, atol=1e-5)
+    np.testing.assert_allclose(
+        experience.look_up(logits[0], found.pending),
+        np.asarray(logits)[0, np.arange(6)[:, None], np.asarray(found.pending)],
+        rtol=1e-6,
+    )
+
+
+def test_returns_and_advantages_are_those_of_rlax():
+    rlax = pytest.importorskip("rlax")
+    _, found = lived()
+    value = jax.random.normal(KEY, found.reward.shape)
+    for credit in (0.0, 0.4, 1.0):
+        factors = planner.discounts(ENV, 0.9, credit)
+        mine = experience.returns(found.reward, factors), experience.generalised_advantages(
+            found.reward, value, factors, 0.8
+        )  # fmt: skip
+        for b in range(RUNS):
+            reward, values = found.reward[:, b], jnp.append(value[:, b], 0.0)
+            with jax.numpy_rank_promotion("allow"):
+                theirs = rlax.discounted_returns(reward, factors, jnp.zeros_like(reward))
+                advantage = rlax.truncated_generalized_advantage_estimation(reward, factors, 0.8, values)
+            np.testing.assert_allclose(mine[0][:, b], theirs, rtol=1e-5, atol=1e-5)
+            np.testing.assert_allclose(mine[1][:, b], advantage, rtol=1e-5, atol=1e-5)
+
+
+def test_losses_and_their_gradients_are_those_of_rlax_on_the_samples():
+    rlax = pytest.importorskip("rlax")
+    logits, found = lived()
+    new = logits + 0.5 * jax.random.normal(jax.random.key(9), logits.shape)
+    advantage, alive = jax.random.normal(KEY, found.reward.shape), found.running
+    count = alive.sum().astype(jnp.float32)
+    samples = np.flatnonzero(np.asarray(alive).ravel())
+    times, runs = np.unravel_index(samples, alive.shape)
+    where = times, np.asarray(found.pending)[times, runs]
+    action, adv = found.action[times, runs], advantage[times, runs]
+    gather = lambda weight: experience.gather(found, weight / count, 3)
+    visits = gather(jnp.ones_like(advantage)).sum(axis=0)
+
+    def theirs_pg(x):
+        return rlax.policy_gradient_loss(x[:, *where].T, action, adv, jnp.ones_like(adv))
+
+    def theirs_entropy(x):
+        return rlax.entropy_loss(x[:, *where].T, jnp.ones_like(adv))
+
+    def theirs_clipped(x):
+        logs = jax.nn.log_softmax(x, axis=0)[action, *where]
+        old = jax.nn.log_softmax(logits, axis=0)[action, *where]
+        return rlax.clipped_surrogate_pg_loss(jnp.exp(logs - old), adv, 0.2)
+
+    gains, losses = gather(jnp.maximum(advantage, 0.0)), gather(jnp.minimum(advantage, 0.0))
+    old = jax.nn.log_softmax(logits, axis=0)
+    pairs = (
+        (lambda x: learners.policy_loss(x, gather(advantage)), theirs_pg),
+        (lambda x: -learners.entropy_bonus(x, visits), theirs_entropy),
+        (lambda x: learners.clipped_loss(x, old, gains, losses, 0.2), theirs_clipped),
+    )
+    with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+        for mine, theirs in pairs:
+            for found_value, expected in zip(
+                jax.value_and_grad(mine)(new), jax.value_and_grad(theirs)(new), strict=True
+            ):
+                np.testing.assert_allclose(found_value, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_q_learning_moves_each_entry_by_the_mean_error_of_its_samples():
+    rlax = pytest.importorskip("rlax")
+    settings = Settings(runs_a_batch=RUNS, exploration=0.5)
+    policy = make_policy("table", outputs=3, width=1, indices=3)
+    learner = Learner("qlearning", ENV, policy, "sgd", settings)
+    start = learner.init(KEY, PARAMS)
+    table = jax.random.normal(KEY, start.variables["params"]["table"].shape)
+    agent = start.replace(variables={"params": {"table": table}})
+    factors = planner.discounts(ENV, 0.9, 0.5)
+    after = learner.update(agent, jax.random.key(4), PARAMS, factors, jnp.float32(0.5))
+    q = np.asarray(policy.apply(agent.variables, ENV, PARAMS))
+    greedy = np.moveaxis(np.eye(3)[q.argmax(axis=0)], -1, 0)
+    chances = jnp.asarray(0.5 * greedy + 0.5 / 3, jnp.float32)
+    found = experience.rollout(ENV, PARAMS, chances, jax.random.key(4), RUNS)
+    errors = {}
+    for t in range(ENV.steps):
+        for b in range(RUNS):
+            if found.running[t, b]:
+                place, action = (t, int(found.pending[t, b])), int(found.action[t, b])
+                goes_on = t + 1 < ENV.steps and bool(found.running[t + 1, b])
+                following = jnp.asarray(q[:, t + 1, found.pending[t + 1, b]] if goes_on else np.zeros(3), jnp.float32)
+                with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+                    error = rlax.q_learning(
+                        jnp.asarray(q[:, *place]), action, found.reward[t, b], factors[t], following
+                    )
+                errors.setdefault((action, *place), []).append(float(error))
+    expected = q.copy()
+    for entry, mine in errors.items():
+        expected[entry] += 0.5 * np.mean(mine)
+    np.testing.assert_allclose(policy.apply(after.variables, ENV, PARAMS), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("reveal", ["one_hot", "scalar", "masked"])
+@pytest.mark.parametrize("show_pending", [True, False])
+def test_places_are_seen_through_a_matrix_as_they_are_one_by_one(reveal, show_pending):
+    env = EpochEnv(epochs=3, epoch_steps=2, reveal_epoch=reveal, show_pending=show_pending, indices=5)
+    kernel = jax.random.normal(KEY, (*env.observation_space().shape, 7))
+    for first, shown in ((0, 1.0), (2, 1.0), (0, 0.0)):
+        params = PARAMS.replace(first_index=jnp.int32(first), index_shown=jnp.float32(shown))
+        expected = jnp.moveaxis(env.observations(params) @ kernel, -1, 0)
+        np.testing.assert_allclose(seen_through(env, params, kernel), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
+def test_every_optimiser_works_from_a_rate_that_is_data(optimizer):
+    policy = make_policy("table", outputs=3, width=1, indices=3)
+    learner = Learner("reinforce", ENV, policy, optimizer, Settings(runs_a_batch=4))
+    agent, factors = learner.init(KEY, PARAMS), planner.discounts(ENV, 1.0, 1.0)
+
+    @jax.jit
+    def moved(rate):
+        after = learner.update(agent, KEY, PARAMS, factors, rate)
+        return jnp.abs(after.variables["params"]["table"]).sum()
+
+    assert 0 < float(moved(jnp.float32(0.01))) < float(moved(jnp.float32(0.1)))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"exploration": 1.5}, {"exploration": -0.1}, {"decay": 2}, {"clip": 0}, {"entropy": -1}, {"runs_a_batch": 1},
+     {"runs_a_batch": 6, "minibatches": 4}, {"passes": 0}],
+)  # fmt: skip
+def test_bad_settings_are_refused(bad):
+    with pytest.raises(ValueError, match=f"{next(iter(bad))}=.*is not allowed"):
+        Settings(**bad)

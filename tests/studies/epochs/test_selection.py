@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Populations: who is copied over whom, who finds what another left, and that no population sees another."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxmyopia.api import run
+from jaxmyopia.studies.epochs.learners import Agent
+from jaxmyopia.studies.epochs.measures import lure_rate
+from jaxmyopia.studies.epochs.model import LURE, WORK, EpochEnv, env_params
+from jaxmyopia.studies.epochs.selection import Selection, select, shared_rollout
+
+SMALL = Selection(epochs=3, epoch_steps=2, population=4)
+SEEDS = 3
+
+
+def test_the_best_are_copied_over_the_worst_with_all_they_have():
+    agents = Agent(variables=jnp.arange(5.0), state=10 * jnp.arange(5.0))
+    after = select(agents, jnp.array([3.0, 1.0, 5.0, 2.0, 4.0]), 2)
+    np.testing.assert_array_equal(after.variables, [0, 2, 2, 4, 4])  # 1 earned least, 3 next; 2 most, 4 next
+    np.testing.assert_array_equal(after.state, 10 * np.array([0, 2, 2, 4, 4]))
+
+
+def test_with_context_swap_another_reaps_what_an_agent_sowed():
+    env, params = EpochEnv(epochs=2, epoch_steps=2), env_params("flat", cutoff=2)
+    chances = np.zeros((3, 3, 4, 3), np.float32)  # three agents; the first takes lures, the others work
+    chances[0, LURE], chances[1:, WORK] = 1, 1
+    draws = jnp.full((4, 3, 1), 0.5)
+    for swap, heir in ((0.0, 0), (1.0, 1)):
+        reward = np.asarray(shared_rollout(env, params, jnp.asarray(chances), draws, swap).reward)[..., 0]
+        expected = np.array([[0, 0, 0, 0], [1, 1, 1, 1], [1, 1, 1, 1]], float)
+        expected[heir, 2] += 6
+        np.testing.assert_array_equal(reward, expected)
+
+
+def params_of(**changed):
+    columns = {"schedule": 0.0, "lure": 1.0, "credit": 0.0, "cutoff": 2.0, "learning_rate": 0.1} | changed
+    columns = {"interval": 2.0, "swap": 0.0} | columns
+    return SMALL.params(**{name: np.broadcast_to(np.asarray(value, float), SEEDS) for name, value in columns.items()})
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def advance(study, state, params):
+    state = jax.lax.fori_loop(0, 3, lambda _, s: study.step(s, params), state)
+    return state, study.observe(state, params)
+
+
+def test_another_key_or_another_interval_in_one_trial_changes_that_trial_alone():
+    keys, params = jax.random.split(jax.random.key(0), SEEDS), params_of()
+    first = advance(SMALL, SMALL.init(keys, params), params)
+    others = np.array([0, 2])
+    for keys_now, params_now in ((keys.at[1].set(jax.random.key(5)), params), (keys, params_of(interval=[2, 1, 2]))):
+        second = advance(SMALL, SMALL.init(keys_now, params_now), params_now)
+        for old, new in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True):
+            if new.ndim:
+                assert np.asarray(new)[others].tobytes() == np.asarray(old)[others].tobytes()
+        assert not np.array_equal(first[1].lured[1], second[1].lured[1])
+
+
+def test_selection_by_whole_runs_brings_lures_that_pay_later_and_swap_takes_them_away():
+    # Selection alone: the learning rate is next to nothing, and what is left is what is copied.
+    study = Selection(epochs=3, epoch_steps=2, population=40)
+    trials = {"schedule": 2.0, "lure": 1.0, "credit": 0.0, "cutoff": 3.0, "learning_rate": 1e-6}
+    table = run(study, seeds=32, steps=40, interval=(0.0, 1.0), swap=(0.0, 1.0), progress=False, **trials).table
+    none, selected = (lure_rate(table.where(interval=interval, swap=0.0), 0, 2) for interval in (0.0, 1.0))
+    swapped = lure_rate(table.where(interval=1.0, swap=1.0), 0, 2)
+    assert selected.mean() - 0.05 > none.mean() > swapped.mean() + 0.05, (selected.mean(), none.mean(), swapped.mean())
+
+
+@pytest.mark.parametrize(
+    "bad", [{"population": 1}, {"replaced": 0.6}, {"replaced": 0.0}, {"spread": -1}, {"epochs": 0}]
+)
+def test_bad_fields_are_refused(bad):
+    with pytest.raises(ValueError, match="is not allowed"):
+        Selection(**bad)
+
+
+@pytest.mark.parametrize("bad", [{"interval": -1.0}, {"interval": 0.5}, {"swap": 2.0}])
+def test_bad_parameters_are_refused(bad):
+    with pytest.raises(ValueError, match="is not allowed"):
+        params_of(**bad)

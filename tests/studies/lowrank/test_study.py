@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The study as a whole: what is paired with what, which seeds diverge, and what is refused."""
+
+import functools
+
+import chex
+import jax
+import numpy as np
+import pytest
+
+from jaxmyopia.api import run
+from jaxmyopia.studies.lowrank.study import LowRank
+
+N, RANK, SEEDS = 5, 2, 5
+init = jax.jit(LowRank.init, static_argnums=0)
+
+
+@functools.partial(jax.jit, static_argnames=("study", "steps"))
+def advance(state, params, *, study: LowRank, steps: int):
+    state = jax.lax.fori_loop(0, steps, lambda _, s: study.step(s, params), state)
+    return state, study.observe(state, params)
+
+
+def keys(root: int = 0) -> jax.Array:
+    return jax.random.split(jax.random.key(root), SEEDS)
+
+
+def settings(study: LowRank, rates=(0.01,) * SEEDS, scales=(1.0,) * SEEDS):
+    return study.params(learning_rate=np.array(rates), init_scale=np.array(scales))
+
+
+def problem(state):
+    return state.target.factors, state.factors
+
+
+def test_a_seed_has_one_target_and_one_start_under_every_optimiser_loss_and_rate():
+    study = LowRank(n=N, rank=RANK)
+    first = problem(init(study, keys(), settings(study)))
+    for other in (
+        LowRank(n=N, rank=RANK, optimizer="muon"),
+        LowRank(n=N, rank=RANK, optimizer="adam", loss="cross_entropy"),
+    ):
+        chex.assert_trees_all_equal(problem(init(other, keys(), settings(other))), first)
+    other_rates = settings(study, rates=np.geomspace(1e-4, 10, SEEDS))
+    chex.assert_trees_all_equal(problem(init(study, keys(), other_rates)), first)
+
+
+def test_another_key_in_one_trial_changes_that_trial_alone():
+    study = LowRank(n=N, rank=RANK, optimizer="adam", loss="cross_entropy")
+    params = settings(study)
+    trial, others = 2, np.delete(np.arange(SEEDS), 2)
+    records = []
+    for mine in (keys(), keys().at[trial].set(keys(1)[0])):
+        _, record = advance(init(study, mine, params), params, study=study, steps=5)
+        records.append(record)
+    for old, new in zip(*(jax.tree.leaves(record) for record in records), strict=True):
+        if new.ndim:
+            assert np.asarray(new)[others].tobytes() == np.asarray(old)[others].tobytes()
+            assert (np.asarray(new)[trial] != np.asarray(old)[trial]).all()
+
+
+def test_one_seed_is_a_batch_too():
+    study = LowRank(n=N, rank=RANK)
+    params = settings(study)
+    state, record = advance(init(study, keys(), params), params, study=study, steps=20)
+    alone_params = jax.tree.map(lambda x: x[:1], params)
+    alone, alone_record = advance(init(study, keys()[:1], alone_params), alone_params, study=study, steps=20)
+    np.testing.assert_allclose(alone.factors[..., 0], state.factors[..., 0], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(alone_record.loss, record.loss[:1], rtol=1e-4)
+    assert int(record.step) == 20
+
+
+def test_a_rate_far_too_high_diverges_and_its_neighbour_does_not():
+    study = LowRank(n=N, rank=RANK)
+    table = run(study, seeds=4, steps=400, progress=False, learning_rate=(0.02, 30.0), init_scale=0.5).table
+    pairs = set(zip(table["seed"].tolist(), table["learning_rate"].tolist(), strict=True))
+    assert len(table) == 8 and pairs == {(seed, rate) for seed in range(4) for rate in (0.02, 30.0)}
+    wild, tame = table.where(learning_rate=30.0), table.where(learning_rate=0.02)
+    assert wild["diverged"].all() and not tame["diverged"].any()
+    counts = [name for name in table.columns if name.startswith(("bumps", "descents", "plateaus", "upticks"))]
+    for name in counts:
+        assert np.isnan(wild[name]).all() and np.isfinite(tame[name]).all()
+    assert (tame["loss_ratio"] < 0.1).all() and (tame["descents_r0.5_f0.02"] >= 1).all()
+
+
+def test_a_target_of_lower_rank_than_the_learned_matrix_is_learned():
+    study = LowRank(n=N, rank=4, target_rank=1)
+    params = settings(study, rates=(0.03,) * SEEDS, scales=(0.1,) * SEEDS)
+    state = init(study, keys(), params)
+    assert state.target.factors.shape == (2, N, 1, SEEDS) and state.factors.shape == (2, N, 4, SEEDS)
+    _, record = advance(state, params, study=study, steps=1000)
+    assert record.align_a.shape == (SEEDS, 4, 1)
+    # The columns that grew all point at the one target.
+    assert np.asarray(record.loss < 1e-3 * study.observe(state, params).loss).all()
+    longest = np.asarray(record.norm_a).argmax(axis=1)
+    assert (np.asarray(record.align_a)[np.arange(SEEDS), longest, 0] > 0.99).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    (
+        ("n", {"n": 1}),
+        ("ranks", {"rank": 0}),
+        ("ranks", {"rank": -1}),
+        ("ranks", {"rank": N + 1}),
+        ("target_ranks", {"rank": 2, "target_rank": 0}),
+        ("target_ranks", {"rank": 2, "target_rank": N + 1}),
+        ("targets", {"target": "gausian"}),
+        ("losses", {"loss": "mse"}),
+        ("optimizers", {"optimizer": "adamm"}),
+        ("spectrum", {"target": "spectrum", "spectrum": ()}),
+        ("spectrum", {"target": "spectrum", "spectrum": (1.0,)}),
+        ("spectrum", {"target": "spectrum", "spectrum": (1.0, 0.0)}),
+        ("spectrum", {"target": "spectrum", "spectrum": (1.0, float("nan"))}),
+        ("spectrum", {"target": "spectrum", "spectrum": (1.0, float("inf"))}),
+    ),
+)
+def test_fields_that_are_not_allowed_are_refused_by_name(name, arguments):
+    with pytest.raises(ValueError) as error:
+        LowRank(**{"n": N, "rank": RANK} | arguments)
+    assert str(error.value).startswith(f"{name}={list(arguments.values())[-1]!r} is not allowed: must be ")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("value", (0.0, -0.1, float("nan"), float("inf")))
+@pytest.mark.parametrize("name", ("learning_rate", "init_scale"))
+def test_settings_that_are_not_positive_and_finite_are_refused_by_name(name, value):
+    columns = {"learning_rate": np.full(3, 0.1), "init_scale": np.full(3, 0.1)}
+    columns[name][1] = value
+    with pytest.raises(ValueError, match=rf"^{name}s?={value!r} is not allowed: must be positive and finite$"):
+        LowRank(n=N, rank=RANK).params(**columns)
