@@ -40,7 +40,7 @@ class Study(Protocol[State, Params, Record]):
         """One step of all S seeds."""
 
     def observe(self, state: State, params: Params) -> Record:
-        """What one record point keeps, a chex dataclass: leaves `(S, ...)`, or scalars that all seeds share."""
+        """What one record point keeps, a dataclass: leaves `(S, ...)`, or scalars that all seeds share."""
 
     def summarise(self, curves: Record) -> dict[str, chex.Array]:
         """One number a seed `(S,)` from curves `(T, S, ...)`; `diverged` among them."""

@@ -16,13 +16,14 @@ import math
 import chex
 import jax
 import jax.numpy as jnp
+from flax import struct
 
 from jaxmyopia.measures.turning_points import count_rises, turning_points
 
 _SPEED_FLOOR = 1e-10  # of the greatest speed: far below any plateau, far above float32's smallest number
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class Descents:
     """The descents of loss curves, listed at the moment at which each is closed.
 
@@ -48,7 +49,7 @@ class Descents:
         return (self.closed & self.plateau).sum(axis=0, dtype=jnp.int32)
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class _Walk:
     """What the walk over turning points of the speed remembers; every field `(...)`.
 

@@ -13,9 +13,10 @@ Everything runs inside jit in one pass, O(T), on arrays `(T, ...)`.
 import chex
 import jax
 import jax.numpy as jnp
+from flax import struct
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class TurningPoints:
     """The turning points of curves, listed at the moment at which each is confirmed.
 
@@ -29,7 +30,7 @@ class TurningPoints:
     finite: jax.Array
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class _Extreme:
     """A running extremum: its `value`, and the flat run `[first, last]` on which it was reached."""
 

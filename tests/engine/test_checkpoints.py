@@ -3,11 +3,11 @@
 
 import dataclasses
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import struct
 
 from jaxmyopia.engine import chunk as runner
 from jaxmyopia.engine.checkpoints import Checkpoints, InFlight
@@ -18,7 +18,7 @@ from jaxmyopia.study import Cell
 SWEEP = (("learning_rate", (0.01, 0.2)), ("init_scale", (0.5,)))
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class Walk:
     """A random walk's state: `key` `(S,)` typed keys, `place` and `loss` `(S,)`."""
 

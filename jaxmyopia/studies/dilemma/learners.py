@@ -17,14 +17,14 @@ Source: Krueger, Maharaj and Leike (2020), arXiv 2009.09153; settings of the pub
 import dataclasses
 from collections.abc import Callable
 
-import chex
 import jax
 import jax.numpy as jnp
+from flax import struct
 
 P_MIN = 0.01  # p is clipped to [P_MIN, 1 - P_MIN]
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class Memory:
     """What one agent remembers of each view and action, C first.
 

@@ -29,6 +29,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import struct
 
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.studies.dilemma.learners import LEARNERS, Memory
@@ -44,7 +45,7 @@ def cooperative_column(share: float, *, late: bool = False) -> str:
     return f"cooperative_{'late_' if late else ''}c{share:g}"
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class Params:
     """What may differ by seed, `(S,)` each: `learning_rate`, `epsilon` (share of random actions), `cost` and `gain` of
     C, `seen` (1 if agents see their last action, else 0), `swap` (1 if they change environments, else 0)."""
@@ -57,7 +58,7 @@ class Params:
     swap: jax.Array
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class State:
     """S seeds of M agents.
 
@@ -75,7 +76,7 @@ class State:
     judged: jax.Array
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class Record:
     """One record point, or with a leading T, the curves of a run.
 

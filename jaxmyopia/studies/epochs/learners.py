@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import linen as nn
+from flax import struct
 from jax.flatten_util import ravel_pytree
 
 from jaxmyopia.checks import require, require_one_of
@@ -71,7 +72,7 @@ class Settings:
         require(whole, "runs_a_batch", self.runs_a_batch, f"must be a multiple of minibatches={self.minibatches}")
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class Agent:
     """One agent: the policy's `variables` and the optimiser's `state`, pytrees of any shape."""
 
@@ -222,7 +223,7 @@ def _reinforce(learner: Learner, agent: Agent, key, params, factors, rate) -> Ag
     return learner.descend(agent, pull(reinforce_from(learner, experience, factors, logits))[0], rate)
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class _Batch:
     """Samples by place, in M minibatches: `gains`, `losses` `(M, A, T, P)`; `visits`, `target` `(M, T, P)`."""
 

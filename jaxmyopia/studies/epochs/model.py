@@ -19,6 +19,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import struct
 
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.studies.epochs.spaces import Box, Discrete
@@ -30,7 +31,7 @@ LURES = {"none": (0.0, 0.0), "invest": (-1.0, 3.0), "borrow": (1.0, -1.5)}  # on
 REVEALED = ("one_hot", "scalar", "masked")
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class EnvParams:
     """What may differ by trial without another compilation, scalars all.
 
@@ -48,7 +49,7 @@ class EnvParams:
     index_shown: chex.Numeric
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class EnvState:
     """Where a run stands, scalars all.
 

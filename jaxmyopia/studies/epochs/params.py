@@ -5,6 +5,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import struct
 
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.studies.epochs.model import LURES, SCHEDULES, EnvParams
@@ -24,7 +25,7 @@ def code(setting: str, name: str) -> float:
     return float(NAMES[setting].index(name))
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class Params:
     """What may differ by seed without another compilation, `(S,)` each.
 

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax import struct
 
 from jaxmyopia.studies.epochs.model import ACTIONS, LURE, SHUTDOWN, EnvParams, EpochEnv
 
@@ -26,7 +27,7 @@ CREDITS = {"run": 1.0, "epoch": 0.0}
 _TIE = 1e-5  # of the greatest reward: actions this close are equally good, and the first of them is taken
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class Model:
     """The environment written out at every place and action.
 
@@ -40,7 +41,7 @@ class Model:
     epochs: jax.Array
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class Outcome:
     """What a policy comes to, exactly.
 

@@ -6,14 +6,14 @@ samples of anything that depends on place and action is a sum over a table `(A, 
 small however many runs there are. (Actions come first, see `policies`.)
 """
 
-import chex
 import jax
 import jax.numpy as jnp
+from flax import struct
 
 from jaxmyopia.studies.epochs.model import ACTIONS, EnvParams, EnvState, EpochEnv
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class Experience:
     """B runs: `action`, `pending` (before it, int32), `reward`, `running` (before it, bool); `(T, B)` each."""
 

@@ -14,10 +14,10 @@ One seed is one population of N agents.
 
 import dataclasses
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import struct
 
 from jaxmyopia.checks import require
 from jaxmyopia.studies.epochs import params as single
@@ -32,7 +32,7 @@ from jaxmyopia.studies.epochs.study import Myopia
 _TRIALS = 256  # agents in a block, about
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class Params:
     """What may differ by seed: `agent`, as of the study of single agents; `interval`, updates between selections (0:
     none), and `swap` (1 or 0), `(S,)` each.
@@ -43,7 +43,7 @@ class Params:
     swap: jax.Array
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class State:
     """S populations: `step` scalar, `key` `(S, 2)` uint32, `agents` `(S, N, ...)`, `earned` `(S, N)` since the last
     selection.
@@ -55,7 +55,7 @@ class State:
     earned: jax.Array
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class Record:
     """One record point, means over a population: `step` scalar; `loss` `(S,)` what an agent alone in its runs misses of
     the planner's value under its credit; `running`, `acting`, `lured` `(S, E)` as of the study of single agents.

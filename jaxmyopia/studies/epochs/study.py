@@ -10,6 +10,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import struct
 
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.studies.epochs import planner
@@ -19,7 +20,7 @@ from jaxmyopia.studies.epochs.params import NEVER, Params, check_codes, check_nu
 from jaxmyopia.studies.epochs.policies import POLICIES, make_policy
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class State:
     """S agents in training: `step` scalar, `key` `(S, 2)` uint32 key data, `agent` `(S, ...)` leaves."""
 
@@ -28,7 +29,7 @@ class State:
     agent: Agent
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class Record:
     """One record point, or with a leading T, the curves of a run. E epochs of training, X = 2 E indices.
 

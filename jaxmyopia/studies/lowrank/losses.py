@@ -13,16 +13,16 @@ import dataclasses
 import math
 from collections.abc import Callable
 
-import chex
 import jax
 import jax.numpy as jnp
+from flax import struct
 
 from jaxmyopia.studies.lowrank.layouts import Layout
 
 _SAFE_LOGIT = 60.0  # up to here sums of exp(z) and exp(-z) over any matrix stay within the numbers of float32
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class Target:
     """What a loss compares with.
 

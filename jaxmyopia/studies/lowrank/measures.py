@@ -6,9 +6,9 @@ Record arrays carry the seeds first; curves put the records before them, `(T, S,
 
 import dataclasses
 
-import chex
 import jax
 import jax.numpy as jnp
+from flax import struct
 
 from jaxmyopia.checks import require
 from jaxmyopia.measures.descents import count_upticks, descents
@@ -18,7 +18,7 @@ from jaxmyopia.studies.lowrank.layouts import Layout
 ALIGNMENT_RANK = 16  # the greatest rank whose r x R alignment curves are recorded
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class Record:
     """One record point, or with a leading T, the curves of a run.
 

@@ -5,14 +5,14 @@ The same seed has the same target and the same start under every optimiser, loss
 nothing else enters the keys.
 """
 
-import chex
 import jax
 import jax.numpy as jnp
+from flax import struct
 
 TARGETS = ("gaussian", "orthogonal", "spectrum")
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class Problem:
     """What a seed starts from.
 

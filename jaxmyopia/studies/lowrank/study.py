@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax import struct
 
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.studies.lowrank import dynamics
@@ -18,7 +19,7 @@ from jaxmyopia.studies.lowrank.measures import Record, Thresholds
 from jaxmyopia.studies.lowrank.model import TARGETS, draw_problem
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class Params:
     """What may differ by seed without another compilation: `learning_rate` and `init_scale`, `(S,)` each."""
 
@@ -26,7 +27,7 @@ class Params:
     init_scale: jax.Array
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class State:
     """S seeds in training.
 

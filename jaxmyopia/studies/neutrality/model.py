@@ -26,6 +26,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import struct
 
 from jaxmyopia.checks import require
 
@@ -198,7 +199,7 @@ def best_route(grid: CoinGrid, length: int, discount: float) -> list[tuple[int, 
     return places
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class Outcome:
     """What a policy does. `lengths`: `(2,)` the probability of either length. `coins`: `(2,)` the discounted coins
     expected of trajectories of that length, times that probability."""

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mini-episodes on the coin grid played side by side, and REINFORCE's gradient from them; for one policy."""
 
-import chex
 import jax
 import jax.numpy as jnp
+from flax import struct
 
 from jaxmyopia.studies.neutrality.model import LONG, GridTable
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class Rollout:
     """K mini-episodes of one policy. `states`, `actions`: `(H, K)`; ends stand where a mini-episode is over. `long`:
     `(K,)` bool. `coins`: `(K,)` discounted."""

@@ -34,6 +34,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax import struct
 
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.studies.neutrality.model import ACTIONS, LONG, CoinGrid, best_values, outcome
@@ -45,7 +46,7 @@ _BLOCK = {"cpu": 64}
 _BLOCK_ELSEWHERE = 1024
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class Params:
     """What may differ by seed, `(S,)` each: `learning_rate`, `repeat_discount` (lambda), `discount` (gamma),
     `per_length` (1: rewards are divided by m of their own length, 0: by the greater m)."""
@@ -56,7 +57,7 @@ class Params:
     per_length: jax.Array
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class State:
     """S seeds in training.
 
@@ -72,7 +73,7 @@ class State:
     best: jax.Array
 
 
-@chex.dataclass(frozen=True)
+@struct.dataclass
 class Record:
     """One record point, or with a leading T, the curves of a run; exact values of the policy, `(S,)` each.
 
