@@ -33,6 +33,7 @@ from flax import struct
 
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.studies.dilemma.learners import LEARNERS, Memory
+from jaxmyopia.study import Study
 
 COOPERATIVE = 0.5  # share of C among the last steps from which on a run is cooperative
 COOPERATIVE_GRID = (0.3, 0.4, 0.5, 0.6, 0.7)
@@ -94,7 +95,7 @@ class Record:
 
 
 @dataclasses.dataclass(frozen=True)
-class SelfDilemma:
+class SelfDilemma(Study):
     """The study. `learner`: a name of `LEARNERS`. `population`: agents a seed. `window`: over how many last steps
     cooperation is counted. `judged`: the step at which.
 
@@ -107,6 +108,7 @@ class SelfDilemma:
     judged: int = 5000
 
     def __post_init__(self):
+        super().__post_init__()
         require_one_of("learner", self.learner, LEARNERS)
         for name in ("population", "window", "judged"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
@@ -121,7 +123,12 @@ class SelfDilemma:
 
     def settings(self) -> dict[str, object]:
         """The columns by which the table tells this study from others."""
-        return {"study": "dilemma", **dataclasses.asdict(self)}
+        names = ("learner", "population", "window", "judged")
+        return {"study": "dilemma"} | {name: getattr(self, name) for name in names}
+
+    def known_settings(self) -> dict[str, bool]:
+        """The fields of `Params`."""
+        return dict.fromkeys((field.name for field in dataclasses.fields(Params)), True)
 
     def params(self, **settings: np.ndarray) -> Params:
         """Makes the parameters of S seeds.
@@ -257,11 +264,15 @@ class SelfDilemma:
             for share in COOPERATIVE_GRID:
                 agents = (count.astype(steps.dtype) / steps >= share).sum(axis=1).astype(steps.dtype)
                 out[cooperative_column(share, late=late)] = agents / self.population
-        return out | {
-            "policy": curves.policy[-1],
-            "reward": -curves.loss[-1],
-            "diverged": ~jnp.isfinite(curves.loss).all(axis=0),
-        }
+        return (
+            out
+            | self.measured(curves)
+            | {
+                "policy": curves.policy[-1],
+                "reward": -curves.loss[-1],
+                "diverged": ~jnp.isfinite(curves.loss).all(axis=0),
+            }
+        )
 
     def quantiles(self, curves: Record) -> dict[str, jax.Array]:
         """The share of C in the last `window` steps (all of them early on), over all agents, `(T, S)`."""
