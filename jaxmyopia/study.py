@@ -238,6 +238,8 @@ class Study:
             dataclasses.replace(self, **dict(zip(static, values, strict=True)))
             for values in itertools.product(*static.values())
         ]
+        for study in studies:
+            contract.check_members(study)
         known = [contract.known_settings(study) for study in studies]
         for name, values in dynamic.items():
             if all(each is not None and name not in each for each in known):

@@ -122,11 +122,11 @@ class Training(Study):
         return _block(self)
 
     def settings(self) -> dict[str, Scalar]:
-        """The static columns of the study's rows: its name, its fields that have a plain value, the optimiser's name."""
+        """The static columns of the study's rows: its name, its fields that have a plain value, the optimiser."""
         return super().settings() | {"optimizer": optimizers.name_of(self.optimizer)}
 
     def known_settings(self) -> dict[str, bool]:
-        """The keyword arguments of `init` and whether each must be given, and `learning_rate` unless it is no setting."""
+        """The keyword arguments of `init`, whether each must be given, and `learning_rate` unless it is no setting."""
         names = {p.name: p.default is p.empty for p in self._parameters() if p.kind is p.KEYWORD_ONLY}
         return names if optimizers.is_object(self.optimizer) else {"learning_rate": True} | names
 
@@ -159,7 +159,8 @@ class Training(Study):
 
     def quantiles(self, curves: Any) -> dict[str, chex.Array]:
         """The loss and, where there is one, the validation loss, `(T, S)` each; infinite where not finite."""
-        names = [name for name in ("loss", "validation") if name in Curves.of(curves)]
+        curves = Curves.of(curves)
+        names = [name for name in ("loss", "validation") if name in curves]
         return {name: jnp.where(jnp.isfinite(curves[name]), curves[name], jnp.inf) for name in names}
 
     def check_one_seed(self, settings: Mapping[str, float]) -> None:
@@ -267,7 +268,7 @@ class _OverSeeds:
         return state.replace(step=state.step + 1, trained=trained, opt_state=opt_state)
 
     def observe(self, state: State, params: dict[str, jax.Array]) -> dict[str, jax.Array]:
-        """What one record point keeps: `step`, `loss`, `validation` if there is one, and the study's own, `(S, ...)`."""
+        """What one record point keeps: `step`, `loss`, `validation` if there is one, and the study's own."""
         del params
 
         def one(trained, data):
