@@ -5,7 +5,6 @@ Record arrays carry the seeds first; curves put the records before them, `(T, S,
 """
 
 import dataclasses
-from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -138,16 +137,15 @@ def alignments(layout: Layout, x: jax.Array, y: jax.Array) -> jax.Array:
     return jnp.where(lengths > 0, dots / jnp.where(lengths > 0, lengths, 1), 0)
 
 
-def summarise(curves: Record, taken: Sequence[Measure]) -> dict[str, jax.Array]:
-    """One number a seed from its curves.
+def summarise(curves: Record) -> dict[str, jax.Array]:
+    """One number a seed from its curves, besides the measures.
 
     Args:
       curves: a `Record` whose arrays lead with T.
-      taken: the measures, each at its main thresholds and over their grid.
 
     Returns:
       Columns `(S,)`: `initial_loss`; `final_alignment` (mean over targets of the best learned column's); `diverged`
-      (the loss left the finite numbers, or ends above its start); and those of the measures.
+      (the loss left the finite numbers, or ends above its start).
     """
     finite = jnp.isfinite(curves.loss).all(axis=0)
     out = {"initial_loss": curves.loss[0], "diverged": ~(finite & (curves.loss[-1] <= curves.loss[0]))}
@@ -156,4 +154,4 @@ def summarise(curves: Record, taken: Sequence[Measure]) -> dict[str, jax.Array]:
         # Written out: the order in which XLA takes a mean depends on the number of devices.
         mean = sum(best[:, j] for j in range(best.shape[1])) / (2 * best.shape[1])
         out["final_alignment"] = jnp.where(finite, mean, jnp.asarray(jnp.nan, mean.dtype))
-    return out | measures.summarise(taken, curves)
+    return out
