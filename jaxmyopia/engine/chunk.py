@@ -50,7 +50,7 @@ def _params_of_a_block(cell: Cell):
 
 
 @functools.lru_cache(maxsize=1024)
-def _bytes_of_a_block(cell: Cell, seeds: int) -> int:
+def bytes_of_a_block(cell: Cell, seeds: int) -> int:
     """Bytes of the state and the curves of a block of so many seeds."""
 
     def begin(params):
@@ -65,7 +65,7 @@ def _bytes_of_a_block(cell: Cell, seeds: int) -> int:
 def blocks_a_chunk(cell: Cell) -> int:
     """How many blocks `(S,)` of the cell are run, and kept in memory, at a time: the same on any number of devices."""
     limit = _CHUNK_BYTES.get(jax.default_backend(), _CHUNK_BYTES_ELSEWHERE)
-    return max(limit // _bytes_of_a_block(cell, cell.study.block), _FEWEST_BLOCKS)
+    return max(limit // bytes_of_a_block(cell, cell.study.block), _FEWEST_BLOCKS)
 
 
 def trials_of_chunk(cell: Cell, index: int) -> np.ndarray:
@@ -131,7 +131,7 @@ class ChunkRun:
 
     def __call__(self) -> Chunk:
         """Runs it: arrays `(trials,)` and `(T, trials, ...)`."""
-        state, curves, params, count = self._begin()
+        state, curves, params, count = self.begin()
         curves = self._advance_all(state, curves, params, count)
         summary, quantiles = self.compiled.summarise(curves, count)
         return self._chunk(*jax.device_get((summary, quantiles, curves)))
@@ -144,7 +144,7 @@ class ChunkRun:
     def _blocks(self) -> int:
         return -(-len(self._real) // self.cell.study.block)
 
-    def _begin(self):
+    def begin(self):
         """States, curves, params and counts, as the programs take them: `(D, slots, ...)`."""
         cell, devices, slots = self.cell, self.compiled.program.mesh.size, self.compiled.program.slots
         # Block j goes to slot j // D of device j % D. Padding, within a block and of empty slots, has the last trial.

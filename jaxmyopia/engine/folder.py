@@ -26,7 +26,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jaxmyopia.checks import RunError, require
+from jaxmyopia.checks import ArgumentError, RunError, require
 from jaxmyopia.engine.chunk import Chunk
 from jaxmyopia.engine.files import atomic, checksum_of, differences, json_value, read_manifest, save_array, to_numpy
 from jaxmyopia.stats.sketch import Sketch
@@ -56,7 +56,7 @@ class RunFolder:
             self._open()
         except OSError as error:
             allowed = f"must be a folder that can be written ({error.strerror})"
-            raise ValueError(f"out={str(path)!r} is not allowed: {allowed}") from None
+            raise ArgumentError("out", str(path), allowed) from None
 
     def _open(self) -> None:
         names = [entry.name for entry in self.path.iterdir()] if self.path.is_dir() else []

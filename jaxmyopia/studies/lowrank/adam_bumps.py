@@ -7,12 +7,16 @@ that what counts is the ratio of rate to scale, and nothing else about either.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from jaxmyopia.checks import require
 from jaxmyopia.claims.verdicts import Claim, Evidence, GridPoint, combine, judge, judge_equivalence
+from jaxmyopia.engine.folder import RunFolder
+from jaxmyopia.experiment import Experiment
+from jaxmyopia.flags import flag
+from jaxmyopia.report.page import write_page
 from jaxmyopia.stats.comparisons import equivalence_test
 from jaxmyopia.stats.intervals import RESAMPLES, Interval, bca_mean
 from jaxmyopia.stats.table import Trials
@@ -127,3 +131,45 @@ def judge_predictions(table: Trials, thresholds: Thresholds) -> list[Claim]:
         verdict, reason = combine(evidence)
         claims.append(Claim(id=id, text=text, verdict=verdict, reason=reason, evidence=evidence))
     return claims
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """What a run of the experiment is; each field is a flag of the same name."""
+
+    n: int = flag(100, "Side of the matrices.")
+    ranks: tuple[int, ...] = flag((1, 2, 4), "Ranks of target and learned factors.")
+    seeds: int = flag(64, "Seeds in every cell: 0, 1, ...")
+    steps: int = flag(3000, "Optimisation steps.")
+    bump_delta: float = flag(0.1, "A bump: an alignment falls by this much after a maximum.")
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Where counting starts."""
+        return Thresholds(bump_delta=self.bump_delta)
+
+    def cells(self) -> list[Cell]:
+        """All cells, `(cells,)`."""
+        return make_cells(ranks=self.ranks, n=self.n, seeds=self.seeds, steps=self.steps, thresholds=self.thresholds)
+
+
+def report(folder: RunFolder, cells: Sequence[Cell], sweep: Sweep, claims: Sequence[Claim]) -> None:
+    """Draws the figure and writes the page."""
+    from jaxmyopia.studies.lowrank.adam_bumps_figure import CAPTION, plot_excess  # it needs this module
+
+    plot_excess(folder, folder.table(), sweep.bump_delta)
+    rows = [{"cell": str(cell.study), "seeds": cell.seeds, "steps": cell.steps} for cell in cells]
+    write_page(folder, title="Adam's extra bumps", claims=claims, captions=[CAPTION], rows=rows, notes=[])
+
+
+PRESETS: Mapping[str, Sweep] = {"quick": Sweep(), "full": Sweep(seeds=1024)}
+
+ADAM_BUMPS = Experiment(
+    name="adam_bumps",
+    summary="Judges two predictions on where Adam's extra bumps come from: from rates above the scale of the start.",
+    notes="A minute on two cores.",
+    presets=PRESETS,
+    cells=Sweep.cells,
+    judge=lambda trials, sweep: judge_predictions(trials, sweep.thresholds),
+    report=report,
+)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An experiment: a question with its presets, the cells that are run for it, and how they are judged and shown."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from jaxmyopia import flags
+from jaxmyopia.checks import require_one_of
+from jaxmyopia.claims.verdicts import Claim
+from jaxmyopia.engine.folder import RunFolder
+from jaxmyopia.stats.table import Trials
+from jaxmyopia.study import Cell
+
+
+def _nothing(base: Any, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    del base, given
+    return {}
+
+
+def _together(sweep: Any) -> Sequence[dict[str, object]]:
+    del sweep
+    return [{}]
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A question, and all that a binary needs to answer it.
+
+    `name`, `summary`: of the question, in a word and in one line; `notes`: more for `--help`. `presets`: sweeps by
+    name, the first is the default; a sweep is a frozen dataclass whose fields are the flags. `cells`: what a sweep
+    runs. `judge`: the claims from a table and the sweep, and `report`, which draws and writes the page; without them
+    the run's folder is all there is. `apart`: the settings apart from each other of which claims are judged, main ones
+    first. `implied`: fields that follow from a preset and those given.
+    """
+
+    name: str
+    summary: str
+    presets: Mapping[str, Any]
+    cells: Callable[[Any], list[Cell]]
+    judge: Callable[[Trials, Any], list[Claim]] | None = None
+    report: Callable[[RunFolder, Sequence[Cell], Any, Sequence[Claim]], None] | None = None
+    apart: Callable[[Any], Sequence[dict[str, object]]] = _together
+    implied: Callable[[Any, Mapping[str, Any]], Mapping[str, Any]] = _nothing
+    notes: str = ""
+
+    @property
+    def sweep_type(self) -> type:
+        """The dataclass whose fields are the flags."""
+        return type(next(iter(self.presets.values())))
+
+    def resolve(self, preset: str, given: Mapping[str, Any]) -> Any:
+        """A preset with what was given put in its place.
+
+        Args:
+          preset: a name of `presets`.
+          given: fields of the sweep, and of dataclasses nested in it.
+
+        Returns:
+          The sweep.
+
+        Raises:
+          ArgumentError: if the preset is unknown or a value is not allowed.
+        """
+        require_one_of("preset", preset, self.presets)
+        base = self.presets[preset]
+        return flags.replace(base, {**self.implied(base, given), **given})
