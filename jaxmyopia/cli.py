@@ -301,7 +301,7 @@ class Binary:
         return self.run(values, shlex.join(["python", "-m", "jaxmyopia", "run", self.experiment.name, *words]))
 
     def exit_code(self, argv: Sequence[str]) -> int:
-        """Runs the experiment on flags as they are typed, `argv`, and gives the exit code."""
+        """Runs the experiment on flags as they are typed, `argv`, on JAX as it stands, and gives the exit code."""
         values = self.flags()
         try:
             parse(values, [self.experiment.name, *argv], about=self.about)

