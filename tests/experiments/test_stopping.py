@@ -12,11 +12,10 @@ import time
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
-EXPERIMENT = str(pathlib.Path(__file__).with_name("two_cells.py"))
 
 
 def start(out: pathlib.Path, *more: str) -> subprocess.Popen:
-    command = [sys.executable, EXPERIMENT, f"--out={out}", "--checkpoint_secs=0.2", "--cpu_devices=2", *more]
+    command = [sys.executable, "-m", "tests.experiments.two_cells", f"--out={out}", "--checkpoint_secs=0.2", "--cpu_devices=2", *more]
     return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
