@@ -5,6 +5,7 @@ python -m experiments.plateaus                  a minute on two cores
 python -m experiments.plateaus --preset=full    an hour or two
 """
 
+<<<<<<< HEAD
 import dataclasses
 
 from absl import flags
@@ -77,7 +78,12 @@ def main() -> None:
     for target, claims in by_target.items():
         print(f"\n{target} targets, n = {sweep.n}\n{page.claims_text(claims)}")
     say(f"\nReport: {folder.path / 'report.html'}")
+=======
+from jaxmyopia import cli
+from jaxmyopia.studies.lowrank.sweep import PLATEAUS
+>>>>>>> cli
 
+main = cli.binary(PLATEAUS)
 
 if __name__ == "__main__":
-    launch.launch(main)
+    main.launch()

@@ -4,6 +4,17 @@
 from collections.abc import Iterable
 
 
+class ArgumentError(ValueError):
+    """An argument that is not allowed: its `name` as the caller wrote it, its `value`, and what is `allowed`."""
+
+    def __init__(self, name: str, value: object, allowed: str):
+        super().__init__(name, value, allowed)
+        self.name, self.value, self.allowed = name, value, allowed
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.value!r} is not allowed: {self.allowed}"
+
+
 class RunError(RuntimeError):
     """What is wrong around a run, said in one line: its disk, its files, its other processes, and what to do."""
 

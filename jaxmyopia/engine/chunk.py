@@ -118,7 +118,7 @@ class ChunkRun:
 
     def __call__(self) -> Chunk:
         """Runs it: arrays `(trials,)` and `(T, trials, ...)`."""
-        state, curves, params, count = self._begin()
+        state, curves, params, count = self.begin()
         curves = self._advance_all(state, curves, params, count)
         summary, quantiles = self.compiled.summarise(curves, count)
         return self._chunk(*jax.device_get((summary, quantiles, curves)))
@@ -131,7 +131,7 @@ class ChunkRun:
     def _blocks(self) -> int:
         return -(-len(self._real) // self.cell.study.block)
 
-    def _begin(self):
+    def begin(self):
         """States, curves, params and counts, as the programs take them: `(D, slots, ...)`."""
         cell, devices, slots = self.cell, self.compiled.program.mesh.size, self.compiled.program.slots
         # Block j goes to slot j // D of device j % D. Padding, within a block and of empty slots, has the last trial.

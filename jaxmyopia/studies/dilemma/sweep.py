@@ -3,7 +3,8 @@
 
 import dataclasses
 
-from jaxmyopia.checks import require_one_of
+from jaxmyopia.checks import require, require_one_of
+from jaxmyopia.flags import flag, same_flag
 from jaxmyopia.studies.dilemma.learners import LEARNERS
 from jaxmyopia.studies.dilemma.study import SelfDilemma
 from jaxmyopia.studies.neutrality.study import Neutrality
@@ -26,15 +27,23 @@ REWARDS = {  # (lambda, per_length) of each reward
 
 @dataclasses.dataclass(frozen=True)
 class Companions:
-    """What is run of both. `seeds`: in every cell. `steps`: of the dilemma, ten times those at which runs are judged;
-    populations stop there. `epsilons`: of Q-learning. `meta_episodes`: of the neutrality study, trained by each of
-    `optimizers`."""
+    """What is run of both; each field is a flag of the same name. Raises ArgumentError if one is not allowed."""
 
-    seeds: int = 256
-    steps: int = 50_000
-    epsilons: tuple[float, ...] = (EPSILON,)
-    meta_episodes: int = 1024
-    optimizers: tuple[str, ...] = ("sgd",)
+    seeds: int = same_flag(256)
+    dilemma_steps: int = flag(
+        50_000, "Steps of the dilemma, where populations stop at 5,000; runs are judged at 5,000 and at the end."
+    )
+    epsilons: tuple[float, ...] = flag(
+        (EPSILON,), f"The dilemma's shares of random actions; {EPSILON:g} is the one that is judged."
+    )
+    meta_episodes: int = flag(1024, "Meta-episodes of the neutrality study.")
+    neutrality_optimizers: tuple[str, ...] = flag(("sgd",), "Optimisers of the neutrality study: sgd, adam.")
+
+    def __post_init__(self):
+        for name in ("seeds", "dilemma_steps", "meta_episodes"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
+        for name in self.neutrality_optimizers:
+            require_one_of("neutrality_optimizers", name, NEUTRALITY_RATES)
 
     def dilemma_cells(self) -> list[Cell]:
         """One cell a learner, with and without its past in view; and Q-learners with and without swap, `(cells,)`."""
@@ -44,17 +53,15 @@ class Companions:
         for name in LEARNERS:
             epsilons = self.epsilons if name in q_learners else (EPSILON,)
             sweep = (*plain, ("epsilon", epsilons), ("seen", (0.0, 1.0)), ("swap", (0.0,)))
-            cells.append(Cell(study=SelfDilemma(learner=name), sweep=sweep, seeds=self.seeds, steps=self.steps))
+            cells.append(Cell(study=SelfDilemma(learner=name), sweep=sweep, seeds=self.seeds, steps=self.dilemma_steps))
         for name in q_learners:
             study = SelfDilemma(learner=name, population=POPULATION)
             sweep = (*plain, ("epsilon", (EPSILON,)), ("seen", (0.0,)), ("swap", (0.0, 1.0)))
-            cells.append(Cell(study=study, sweep=sweep, seeds=self.seeds, steps=min(self.steps, study.judged)))
+            cells.append(Cell(study=study, sweep=sweep, seeds=self.seeds, steps=min(self.dilemma_steps, study.judged)))
         return cells
 
     def neutrality_cells(self) -> list[Cell]:
         """One cell an optimiser, whose trials are the four rewards, shape `(optimizers,)`."""
-        for name in self.optimizers:
-            require_one_of("optimizers", name, NEUTRALITY_RATES)
         return [
             Cell(
                 study=Neutrality(optimizer=name),
@@ -67,7 +74,7 @@ class Companions:
                 seeds=self.seeds,
                 steps=self.meta_episodes,
             )
-            for name in self.optimizers
+            for name in self.neutrality_optimizers
         ]
 
     def cells(self) -> list[Cell]:
@@ -77,5 +84,7 @@ class Companions:
 
 PRESETS: dict[str, Companions] = {
     "quick": Companions(),
-    "full": Companions(seeds=2048, epsilons=(0.02, EPSILON, 0.3), meta_episodes=2048, optimizers=("sgd", "adam")),
+    "full": Companions(
+        seeds=2048, epsilons=(0.02, EPSILON, 0.3), meta_episodes=2048, neutrality_optimizers=("sgd", "adam")
+    ),
 }
