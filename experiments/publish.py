@@ -11,7 +11,7 @@ import re
 import shutil
 
 from experiments.benchmarks.report import speed_table
-from jaxmyopia import cli
+from jaxmyopia import launch
 from jaxmyopia.checks import require
 from jaxmyopia.claims.verdicts import reference
 from jaxmyopia.flags import flag
@@ -31,7 +31,7 @@ class Publish:
     figures: tuple[str, ...] = flag((), "Names of the figures to keep, without their ending.")
 
 
-FLAGS = cli.flags_of(Publish, name="publish")
+FLAGS = launch.flags_of(Publish, name="publish")
 
 
 def claims_table(claims: list[dict], manifest: dict) -> str:
@@ -124,4 +124,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.launch(lambda _: main(), FLAGS, about=__doc__)
+    launch.launch(lambda _: main(), FLAGS, about=__doc__)

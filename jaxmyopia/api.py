@@ -18,7 +18,7 @@ from jaxmyopia.claims import Claim, Judgement, judge_all
 from jaxmyopia.engine.experiment import open_folder, run_cells
 from jaxmyopia.engine.files import read_json
 from jaxmyopia.engine.folder import PlannedCell, RunFolder
-from jaxmyopia.engine.mesh import use_compilation_cache, use_cpu_devices
+from jaxmyopia.engine.mesh import CACHE, use_compilation_cache, use_cpu_devices
 from jaxmyopia.engine.session import RunOptions
 from jaxmyopia.report import claim_figures, curve_figures
 from jaxmyopia.report.figures import svg
@@ -26,8 +26,6 @@ from jaxmyopia.report.page import Report, claims_from_json, claims_html, claims_
 from jaxmyopia.stats.sketch import Sketch
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.study import Cell, Study
-
-CACHE = "~/.cache/jaxmyopia"  # of compiled programs
 
 
 class Curves(Mapping[str, np.ndarray]):

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from jaxmyopia import cli
+from jaxmyopia import launch
 from jaxmyopia.checks import require
 from jaxmyopia.engine.merge import merge
 from jaxmyopia.engine.session import say
@@ -26,10 +26,10 @@ class Command:
 
     def launch(self, argv: Sequence[str] | None = None) -> None:
         """Runs it on what was typed, the program and its words, by default `sys.argv`, and exits."""
-        values = cli.flags_of(self.settings, name=self.name)
+        values = launch.flags_of(self.settings, name=self.name)
         about = f"{self.summary}\n\n{self.usage}"
-        main = lambda rest: self.main(cli.read(values, self.settings), rest)
-        cli.launch(main, values, about=about, argv=argv, arguments=True)
+        main = lambda rest: self.main(launch.read(values, self.settings), rest)
+        launch.launch(main, values, about=about, argv=argv, arguments=True)
 
 
 @dataclasses.dataclass(frozen=True)

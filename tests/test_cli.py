@@ -12,7 +12,7 @@ import pytest
 from experiments import adam_bumps, myopia, plateaus
 from experiments.benchmarks import benchmark, soak
 from jaxmyopia import __main__ as program
-from jaxmyopia import cli, flags
+from jaxmyopia import cli, flags, launch
 from jaxmyopia.checks import ArgumentError
 from jaxmyopia.engine import probe
 from jaxmyopia.engine.processes import Share
@@ -107,7 +107,7 @@ def test_a_binary_is_called_with_arguments_under_a_kernels_command_line(tmp_path
     folder = TINY(preset="quick", repair=False, coordinator=None, **arguments)
     assert len(folder.table()) == 6
     assert folder.manifest["command"].startswith("python -m jaxmyopia run tiny --preset=quick --norepair --out=")
-    assert cli.in_kernel()
+    assert launch.in_kernel()
     with pytest.raises(ArgumentError) as refused:
         TINY(**{**arguments, "seeds": 4})
     assert refused.value.name == "out" and "seeds: 3, now 4" in refused.value.allowed
@@ -143,7 +143,7 @@ def test_an_error_that_is_no_refused_argument_keeps_its_traceback():
         raise ValueError("n=3 is not allowed: but this is no ArgumentError")
 
     with pytest.raises(ValueError, match="no ArgumentError"):
-        cli.finish(fail, TINY.flags())
+        launch.finish(fail, TINY.flags())
 
 
 @pytest.mark.parametrize("flag", ["--help", "--helpshort", "--helpfull", "-?"])
@@ -243,5 +243,5 @@ def test_curves_are_read_from_all_formats_alike(tmp_path):
 def test_defaults_of_the_engine_are_the_runners():
     values = plateaus.main.flags()
     values(["plateaus"])
-    assert cli.run_options(cli.read(values, cli.Engine)) == RunOptions()
+    assert cli.run_options(launch.read(values, cli.Engine)) == RunOptions()
     assert plateaus.main.sweep(values) == Sweep()

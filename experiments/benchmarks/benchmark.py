@@ -22,7 +22,7 @@ from experiments.benchmarks import rl_baselines as rl_baselines
 from experiments.benchmarks.baselines import Case, Train, baselines, draw_start, jaxmyopia
 from experiments.benchmarks.report import write_figures
 from experiments.benchmarks.timing import in_turn
-from jaxmyopia import cli
+from jaxmyopia import launch
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.provenance import environment
@@ -39,7 +39,7 @@ _ALL = ("cells", "seeds", "sides", "ranks", "paths", "runs", "environment", "tra
 
 
 @dataclasses.dataclass(frozen=True)
-class Benchmark(cli.Machine):
+class Benchmark(launch.Machine):
     """Flags of the benchmark."""
 
     sections: tuple[str, ...] = flag(_ALL, "What is measured.")
@@ -55,7 +55,7 @@ class Benchmark(cli.Machine):
     agents: tuple[int, ...] = flag((1, 64, 4096), "Numbers of agents of section training.")
 
 
-FLAGS = cli.flags_of(Benchmark, name="benchmark", out="runs/benchmark")
+FLAGS = launch.flags_of(Benchmark, name="benchmark", out="runs/benchmark")
 _MOST_BYTES = 2**33  # what jit(vmap) may take for its n^2 matrices on the larger batches
 
 
@@ -280,7 +280,7 @@ def main() -> None:
     for name in FLAGS.sections:
         measured[name] = list(SECTIONS[name]())
         seconds = round(time.monotonic() - began, 1)
-        entries = {"status": "running", "command": cli.command(), "started": started, "seconds": seconds}
+        entries = {"status": "running", "command": launch.command(), "started": started, "seconds": seconds}
         entries |= environment() | ({"torch": importlib.metadata.version("torch")} if "torch" in baselines() else {})
         folder.write_json("benchmark.json", {"sections": measured})
         folder.write_manifest(**entries)
@@ -289,4 +289,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.launch(lambda _: main(), FLAGS, about=__doc__)
+    launch.launch(lambda _: main(), FLAGS, about=__doc__)

@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from jaxmyopia import cli
+from jaxmyopia import launch
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.engine.files import read_manifest
 from jaxmyopia.engine.folder import RunFolder
@@ -39,7 +39,7 @@ MANY += ["--learning_rates=0.01"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Soak(cli.Machine):
+class Soak(launch.Machine):
     """Flags of soak."""
 
     sections: tuple[str, ...] = flag(("same", "kills", "peers", "checkpoints", "many"), "What to do.")
@@ -47,7 +47,7 @@ class Soak(cli.Machine):
     root_seed: int = flag(0, "Of the moments at which they are.")
 
 
-FLAGS = cli.flags_of(Soak, name="soak", out="runs/soak")
+FLAGS = launch.flags_of(Soak, name="soak", out="runs/soak")
 
 
 def start(out: pathlib.Path, *arguments: str) -> subprocess.Popen:
@@ -269,9 +269,9 @@ def main() -> None:
             say(f"{name}: {row}")
             found[name].append(row)
             folder.write_json("soak.json", found)
-            folder.write_manifest(status="running", command=cli.command(), **environment())
+            folder.write_manifest(status="running", command=launch.command(), **environment())
         shutil.rmtree(work)
-    folder.write_manifest(status="complete", command=cli.command(), **environment())
+    folder.write_manifest(status="complete", command=launch.command(), **environment())
     wrong = [row for each in found.values() for row in each if not row.get("same", True)]
     print(
         f"{sum(map(len, found.values()))} rows, {len(wrong)} that are not the same{': ' if wrong else ''}{wrong or ''}"
@@ -279,4 +279,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.launch(lambda _: main(), FLAGS, about=__doc__)
+    launch.launch(lambda _: main(), FLAGS, about=__doc__)

@@ -12,6 +12,9 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxmyopia.checks import require
 
 
+CACHE = "~/.cache/jaxmyopia"  # of compiled programs
+
+
 def use_cpu_devices(count: int | None = None) -> None:
     """Makes every CPU core a device of its own, if no backend has started yet and no number was chosen before.
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from experiments import plateaus
-from jaxmyopia import cli
+from jaxmyopia import launch
 from jaxmyopia.engine import probe
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.studies.lowrank.sweep import PLATEAUS, PRESETS, Sweep, default_rates
@@ -122,7 +122,7 @@ def test_flags_override_the_preset_and_flagfiles_work(tmp_path):
     flagfile = tmp_path / "flags"
     flagfile.write_text("--ranks=1,2\n--steps=77\n--bump_delta=0.2\n")
     values = plateaus.main.flags()
-    cli.parse(values, ["plateaus", f"--flagfile={flagfile}", "--preset=full", "--seeds=5"])
+    launch.parse(values, ["plateaus", f"--flagfile={flagfile}", "--preset=full", "--seeds=5"])
     sweep = plateaus.main.sweep(values)
     assert (sweep.ranks, sweep.steps, sweep.thresholds.bump_delta) == ((1, 2), 77, 0.2)
     assert (sweep.seeds, sweep.wide_seeds, sweep.wide_steps) == (5, 5, 77)

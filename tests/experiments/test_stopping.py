@@ -15,7 +15,15 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 def start(out: pathlib.Path, *more: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "tests.experiments.two_cells", f"--out={out}", "--checkpoint_secs=0.2", "--cpu_devices=2", *more]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.experiments.two_cells",
+        f"--out={out}",
+        "--checkpoint_secs=0.2",
+        "--cpu_devices=2",
+        *more,
+    ]
     return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
