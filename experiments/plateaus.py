@@ -68,7 +68,7 @@ def main() -> None:
     if folder is None:
         return
     run = FinishedRun(folder=folder, cells=cells, thresholds=sweep.thresholds)
-    by_target = {target: judge_claims(run.table.where(target=target), sweep.thresholds) for target in sweep.targets}
+    by_target = {target: judge_claims(run.table.matching(target=target), sweep.thresholds) for target in sweep.targets}
     folder.write_json(
         "claims.json",
         [entry for target, claims in by_target.items() for entry in page.claims_json(claims, target=target)],

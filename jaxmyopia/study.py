@@ -15,6 +15,7 @@ import numpy as np
 
 from jaxmyopia import contract
 from jaxmyopia.checks import ArgumentError, require
+from jaxmyopia.measures import Measure, summarise
 
 Scalar = bool | int | float | str | None
 
@@ -112,7 +113,7 @@ class Study:
     `measures`: what is counted on every seed's curves.
     """
 
-    measures: Sequence[Any] = dataclasses.field(default=(), kw_only=True)
+    measures: Sequence[Measure] = dataclasses.field(default=(), kw_only=True)
     members: ClassVar[tuple[str, ...]] = ("init", "step", "observe", "settings", "params", "summarise", "quantiles")
 
     def __post_init__(self):
@@ -143,6 +144,11 @@ class Study:
     def batched(self) -> Batched:
         """The three functions over S seeds: the study itself, unless it is written for one seed."""
         return self
+
+    @property
+    def standard(self) -> Sequence[Measure]:
+        """The measures that the system itself takes, before those asked for."""
+        return ()
 
     @property
     def block(self) -> int:
@@ -201,11 +207,7 @@ class Study:
 
     def measured(self, curves: Any) -> dict[str, chex.Array]:
         """The columns `(S,)` of the study's measures, from curves `(T, S, ...)`."""
-        if not self.measures:
-            return {}
-        from jaxmyopia.measures import summarise  # measures may be made of anything
-
-        return summarise(self.measures, Curves.of(curves))
+        return summarise((*self.standard, *self.measures), Curves.of(curves))
 
     def quantiles(self, curves: Any) -> dict[str, chex.Array]:
         """Curves `(T, S)` whose distribution over all seeds is kept at every record, from curves `(T, S, ...)`."""

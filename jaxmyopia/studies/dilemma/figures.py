@@ -137,13 +137,13 @@ def cooperation_of_runs(table: Trials) -> Figure:
     Returns:
       The figure.
     """
-    rows = table.where(study="dilemma")
-    rows = rows.where(population=1, seen=0.0, epsilon=EPSILON)
+    rows = table.matching(study="dilemma")
+    rows = rows.matching(population=1, seen=0.0, epsilon=EPSILON)
     learners = [learner for learner in _LEARNERS if learner in rows["learner"]]
     figure, grid = panels(1, len(learners), sharey=True, height=1.9)
     edges = np.linspace(0, 1, 21)
     for axes, learner in zip(grid[0], learners, strict=True):
-        mine, (label, colour) = rows.where(learner=learner), _LEARNERS[learner]
+        mine, (label, colour) = rows.matching(learner=learner), _LEARNERS[learner]
         styles = {"cooperation": ("bar", "5,000 steps", 0.35), "cooperation_late": ("step", "the end", 1.0)}
         for column, (kind, when, alpha) in styles.items():
             values = mine.values(column)
@@ -216,7 +216,7 @@ def neutrality_against_usefulness(table: Trials, study: Neutrality) -> Figure:
     Returns:
       The figure.
     """
-    optimizers = table.where(study="neutrality").unique("optimizer")
+    optimizers = table.matching(study="neutrality").unique("optimizer")
     figure, grid = panels(len(optimizers), 2, height=2.3)
     for (scatter, pressing), optimizer in zip(grid, optimizers, strict=True):
         for reward, colour in _REWARD_COLOURS.items():

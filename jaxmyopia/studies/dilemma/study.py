@@ -32,18 +32,13 @@ import numpy as np
 from flax import struct
 
 from jaxmyopia.checks import require, require_one_of
+from jaxmyopia.measures import Measure
 from jaxmyopia.studies.dilemma.learners import LEARNERS, Memory
+from jaxmyopia.studies.dilemma.measures import cooperative, last_steps
 from jaxmyopia.study import Study
 
-COOPERATIVE = 0.5  # share of C among the last steps from which on a run is cooperative
-COOPERATIVE_GRID = (0.3, 0.4, 0.5, 0.6, 0.7)
 _BLOCK = {"cpu": 256}
 _BLOCK_ELSEWHERE = 4096
-
-
-def cooperative_column(share: float, *, late: bool = False) -> str:
-    """The table's column of the share of agents that are cooperative at threshold `share`, a scalar of shape `()`."""
-    return f"cooperative_{'late_' if late else ''}c{share:g}"
 
 
 @struct.dataclass
@@ -115,6 +110,11 @@ class SelfDilemma(Study):
 
     def __str__(self) -> str:
         return f"dilemma, {self.learner}, {self.population} agent{'s' * (self.population > 1)}"
+
+    @property
+    def standard(self) -> tuple[Measure, ...]:
+        """Whether agents are cooperative, at the step judged and at the end."""
+        return tuple(cooperative(late=late, window=self.window, judged=self.judged) for late in (False, True))
 
     @property
     def block(self) -> int:
@@ -255,24 +255,13 @@ class SelfDilemma(Study):
           agents with at least so much C there; 0 or 1 for one agent); `policy` (probability of C at the end),
           `reward` (a step, of the last `window`), `diverged`.
         """
-        out, counted = {}, jnp.minimum(curves.step[-1], self.window)
-        counts = {False: (curves.judged[-1], jnp.minimum(counted, self.judged)), True: (curves.recent[-1], counted)}
-        for late, (count, steps) in counts.items():
-            steps = steps.astype(curves.loss.dtype)
+        out = {}
+        for late in (False, True):
+            count, steps = last_steps(curves, late=late, window=self.window, judged=self.judged)
             total = count.sum(axis=1).astype(steps.dtype)
             out["cooperation_late" if late else "cooperation"] = total / (steps * self.population)
-            for share in COOPERATIVE_GRID:
-                agents = (count.astype(steps.dtype) / steps >= share).sum(axis=1).astype(steps.dtype)
-                out[cooperative_column(share, late=late)] = agents / self.population
-        return (
-            out
-            | self.measured(curves)
-            | {
-                "policy": curves.policy[-1],
-                "reward": -curves.loss[-1],
-                "diverged": ~jnp.isfinite(curves.loss).all(axis=0),
-            }
-        )
+        ended = {"policy": curves.policy[-1], "reward": -curves.loss[-1]}
+        return out | ended | self.measured(curves) | {"diverged": ~jnp.isfinite(curves.loss).all(axis=0)}
 
     def quantiles(self, curves: Record) -> dict[str, jax.Array]:
         """The share of C in the last `window` steps (all of them early on), over all agents, `(T, S)`."""

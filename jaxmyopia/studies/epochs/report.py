@@ -108,7 +108,7 @@ def write_report(run: FinishedMyopia, claims: Sequence[Claim]) -> None:
     """
     sweep, rows = run.sweep, []
     for index, cell in enumerate(run.cells):
-        mine, settings = run.table.where(cell=index), cell.study.settings()
+        mine, settings = run.table.matching(cell=index), cell.study.settings()
         named = ("study", "learner", "population", "policy", "optimizer", "reveal_epoch")
         shown = {name: settings.get(name, "") for name in named}
         shown |= {"rates": ", ".join(f"{rate:g}" for rate in mine.unique("learning_rate"))}

@@ -180,7 +180,7 @@ def plateau_counts(run: FinishedRun, loss: str, rank: int) -> Figure:
     for axes, optimizer in zip(grid[0], optimizers, strict=True):
         rows = run.rows(run.find(loss=loss, rank=rank, optimizer=optimizer))
         rates, bottom = rows.unique("learning_rate"), 0
-        counts = [rows.where(learning_rate=rate).values(column) for rate in rates]
+        counts = [rows.matching(learning_rate=rate).values(column) for rate in rates]
         places = np.array(
             [[*(np.mean(c == k) for k in range(4)), np.mean(c >= 4), np.mean(np.isnan(c))] for c in counts]
         )
@@ -236,7 +236,7 @@ def by_rate(run: FinishedRun, ranks: Sequence[int], measure: Callable[[Trials], 
             for number, rank in enumerate(ranks):
                 rows = run.rows(run.find(loss=loss, rank=rank, optimizer=optimizer))
                 rates = np.array(rows.unique("learning_rate"))
-                estimates = [measure(rows.where(learning_rate=rate)) for rate in rates.tolist()]
+                estimates = [measure(rows.matching(learning_rate=rate)) for rate in rates.tolist()]
                 jitter = 1.04 ** (number - (len(ranks) - 1) / 2)
                 style = {"label": f"rank {rank}", "ls": "-", "marker": "o"}
                 draw_intervals(axes, rates * jitter, estimates, COLOURS[number], **style)

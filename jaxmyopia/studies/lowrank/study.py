@@ -12,6 +12,7 @@ from flax import struct
 
 from jaxmyopia import optimizers
 from jaxmyopia.checks import require, require_one_of
+from jaxmyopia.measures import Measure
 from jaxmyopia.studies.lowrank import dynamics
 from jaxmyopia.studies.lowrank import measures as observables
 from jaxmyopia.studies.lowrank.gradients import Path, block_size, choose_path
@@ -98,6 +99,11 @@ class LowRank(Study):
     def block(self) -> int:
         """Seeds a block: enough to fill the vector units, few enough to stay in cache."""
         return block_size(self.path, n=self.n, rank=self.rank, target_rank=self.target_rank)
+
+    @property
+    def standard(self) -> tuple[Measure, ...]:
+        """What is taken of every trial."""
+        return self.thresholds.measures(aligned=max(self.rank, self.target_rank) <= observables.ALIGNMENT_RANK)
 
     def settings(self) -> dict[str, object]:
         """The columns by which the table tells this study from others."""
@@ -187,7 +193,7 @@ class LowRank(Study):
 
     def summarise(self, curves: Record) -> dict[str, jax.Array]:
         """One number a seed, `(S,)` each, from the curves `(T, S, ...)`; see `observables.summarise`."""
-        return observables.summarise(curves, self.thresholds) | self.measured(curves)
+        return observables.summarise(curves) | self.measured(curves)
 
     def quantiles(self, curves: Record) -> dict[str, jax.Array]:
         """The loss over the first, `(T, S)`; infinite where it is not finite: such a seed ranks above all others."""
