@@ -7,15 +7,14 @@ that what counts is the ratio of rate to scale, and nothing else about either.
 """
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from jaxmyopia.checks import require
 from jaxmyopia.claims import Claim, Evidence, claim, paired
-from jaxmyopia.report.figures import COLOURS, Caption, draw_intervals, panels
+from jaxmyopia.report.figures import Caption
 from jaxmyopia.stats.table import Trials
-from jaxmyopia.study import Cell
 from jaxmyopia.studies.lowrank.measures import ALIGNMENT_RANK, Thresholds
 from jaxmyopia.studies.lowrank.study import LowRank
+from jaxmyopia.study import Cell
 
 SCALES = (0.001, 0.01, 0.1, 1.0)
 ADAM_RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
