@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmyopia.checks import ArgumentError
+from jaxmyopia.measures import Derived, Measure, summarise
 
 if TYPE_CHECKING:
     from jaxmyopia.study import Study
@@ -150,8 +151,8 @@ def check_members(study: "Study") -> None:
             )
             raise ArgumentError(f"{cls.__name__}.{field.name}", value, allowed) from None
     for measure in study.measures:
-        if not (isinstance(getattr(measure, "name", None), str) and callable(getattr(measure, "fn", None))):
-            raise ArgumentError(f"{cls.__name__}.measures", measure, "must be a jaxmyopia.Measure")
+        if not isinstance(measure, Measure) or isinstance(measure, Derived):
+            raise ArgumentError(f"{cls.__name__}.measures", measure, "must be a jaxmyopia.Measure of curves")
     for name in study.members:
         member = getattr(study, name)
         if not callable(member):
@@ -248,18 +249,12 @@ def check_traced(study: "Study", settings: Mapping[str, float]) -> None:
     records = _RECORDS + (seeds == _RECORDS)
     curves = jax.tree.map(lambda x: jax.ShapeDtypeStruct((records, *x.shape), x.dtype), curves)
     for measure in study.measures:
-        found = trace(study, f"measures, {measure.name}", lambda x, m=measure: _summarise((m,), x), curves)
+        found = trace(study, f"measures, {measure.name}", lambda x, m=measure: summarise((m,), x), curves)
         _check_columns(study, f"measures, {measure.name}", found, (seeds,), "(S,)")
     summary = trace(study, "summarise", study.summarise, curves)
     _check_columns(study, "summarise", summary, (seeds,), "(S,)")
     require_member("diverged" in summary, study, "summarise", sorted(summary), "must have a column `diverged` (S,)")
     _check_columns(study, "quantiles", trace(study, "quantiles", study.quantiles, curves), (records, seeds), "(T, S)")
-
-
-def _summarise(measures: Sequence[Any], curves: Any) -> dict[str, jax.Array]:
-    from jaxmyopia.measures import summarise  # which knows of studies no more than studies of it
-
-    return summarise(measures, curves)
 
 
 def _check_step(study: "Study", before: Any, after: Any) -> None:

@@ -126,7 +126,12 @@ class Training(Study):
         return super().settings() | {"optimizer": optimizers.name_of(self.optimizer)}
 
     def known_settings(self) -> dict[str, bool]:
-        """The keyword arguments of `init`, whether each must be given, and `learning_rate` unless it is no setting."""
+        """The keyword arguments of `init`, whether each must be given, and `learning_rate` unless it is no setting.
+
+        Raises:
+          ArgumentError: if `init` does not take a key and keyword arguments alone.
+        """
+        _check_signature(self)
         names = {p.name: p.default is p.empty for p in self._parameters() if p.kind is p.KEYWORD_ONLY}
         return names if optimizers.is_object(self.optimizer) else {"learning_rate": True} | names
 
@@ -169,7 +174,6 @@ class Training(Study):
         Raises:
           ArgumentError: naming the member.
         """
-        _check_signature(self)
         key, numbers = jax.eval_shape(lambda: (jax.random.key(0), _scalars(settings)))
         found = contract.trace(self, "init", self.start, key, numbers)
         pair = isinstance(found, tuple) and len(found) == 2

@@ -15,6 +15,7 @@ from flax import struct
 
 from jaxmyopia import contract
 from jaxmyopia.checks import ArgumentError
+from jaxmyopia.measures import Derived, Measure
 from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.study import Cell, Curves, Study
 from jaxmyopia.training import Training
@@ -80,6 +81,9 @@ WRONG_STUDIES = {
     "summarise is no function": (lambda: wrong(Walk, summarise="loss"), "Wrong.summarise"),
     "a field that cannot be hashed": (lambda: Walk(spectrum=[1.0]), "Walk.spectrum"),
     "no measure": (lambda: Walk(measures=["loss"]), "Walk.measures"),
+    "a measure of a table": (lambda: Walk(measures=(Derived("end", lambda trials: 0),)), "Walk.measures"),
+    "a measure that raises": (lambda: Walk(measures=[Measure("end", lambda c: c["los"][-1])]), "Walk.measures, end"),
+    "a measure of no number a seed": (lambda: Walk(measures=[Measure("end", lambda c: c.loss)]), "end"),
     "a class": (lambda: Walk, "study"),
     "no study": (lambda: 3, "study"),
     "no state of arrays": (lambda: wrong(Walk, init=lambda self, keys, params: "start"), "Wrong.init"),
@@ -214,12 +218,16 @@ def test_a_field_that_holds_several_takes_them_as_one_value():
 
 
 def test_the_base_supplies_columns_summaries_and_quantiles():
-    study = Walk()
+    study = Walk(
+        measures=[Measure("least", lambda curves, share: share * curves["loss"].min(axis=0), share=(1.0, 0.5))]
+    )
     assert study.settings() == {"study": "Walk", "size": 3} and str(study) == "Walk, size 3"
-    loss = jnp.array([[1.0, 1.0, 1.0], [2.0, jnp.nan, 0.5], [0.5, 0.5, 2.0]])
-    for curves in ({"step": jnp.arange(3), "loss": loss}, Pair(step=jnp.arange(3), loss=loss)):
-        assert study.summarise(curves)["diverged"].tolist() == [False, True, True]
-        assert study.quantiles(Curves.of(curves))["loss"][1].tolist() == [2.0, np.inf, 0.5]
+    steps, loss = np.arange(3), np.array([[1.0, 1.0, 1.0], [2.0, np.nan, 0.5], [0.5, 0.5, 2.0]], np.float32)
+    for curves in ({"step": steps, "loss": loss}, Pair(step=steps, loss=loss)):
+        found = jax.jit(study.summarise)(curves)
+        assert found["diverged"].tolist() == [False, True, True]
+        assert found["least_s0.5"].tolist()[::2] == [0.25, 0.25] and found["least_s1"].tolist()[::2] == [0.5, 0.5]
+        assert jax.jit(study.quantiles)(Curves.of(curves))["loss"][1].tolist() == [2.0, np.inf, 0.5]
 
 
 def test_curves_are_a_pytree_by_name_and_by_attribute():

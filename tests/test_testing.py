@@ -89,5 +89,5 @@ def test_it_catches(case):
 
 
 def test_it_names_a_setting_that_is_missing():
-    with pytest.raises(ArgumentError, match="^init_scale="):
+    with pytest.raises(ArgumentError, match=r"^init_scale="):
         check_study(LowRank(n=4), learning_rate=0.1)

@@ -6,8 +6,8 @@ import dataclasses
 import numpy as np
 
 from jaxmyopia.stats.table import Trials
-from jaxmyopia.studies.epochs.measures import best_rate, cutoff_of
-from jaxmyopia.studies.epochs.params import NAMES, code
+from jaxmyopia.studies.epochs.measures import best_rate
+from jaxmyopia.studies.epochs.params import code
 
 
 @dataclasses.dataclass(frozen=True)

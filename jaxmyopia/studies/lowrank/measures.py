@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jaxmyopia.checks import require
 from jaxmyopia import measures
+from jaxmyopia.checks import require
 from jaxmyopia.flags import flag
 from jaxmyopia.measures import Derived, Measure
 from jaxmyopia.stats.table import Trials
