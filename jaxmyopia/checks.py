@@ -19,17 +19,6 @@ class RunError(RuntimeError):
     """What is wrong around a run, said in one line: its disk, its files, its other processes, and what to do."""
 
 
-class ArgumentError(ValueError):
-    """An argument that is refused: `name` as the caller wrote it, its `value`, and what is `allowed`, in a few words."""
-
-    def __init__(self, name: str, value: object, allowed: str):
-        super().__init__(f"{name}={value!r} is not allowed: {allowed}")
-        self.name, self.value, self.allowed = name, value, allowed
-
-    def __reduce__(self) -> tuple[type, tuple[str, object, str]]:
-        return type(self), (self.name, self.value, self.allowed)
-
-
 def require(ok: bool, name: str, value: object, allowed: str) -> None:
     """Refuses an argument unless `ok`; the message is one line.
 

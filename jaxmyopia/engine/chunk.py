@@ -49,10 +49,15 @@ def _shapes(cell: Cell) -> contract.Shapes:
     return contract.shapes(cell.study, cell.columns(np.zeros(1, int)))
 
 
+def bytes_of_a_block(cell: Cell) -> int:
+    """Bytes of the state and the curves of a block."""
+    return _shapes(cell).bytes(len(cell.record_steps()))
+
+
 def blocks_a_chunk(cell: Cell) -> int:
     """How many blocks `(S,)` of the cell are run, and kept in memory, at a time: the same on any number of devices."""
     limit = _CHUNK_BYTES.get(jax.default_backend(), _CHUNK_BYTES_ELSEWHERE)
-    return max(limit // _shapes(cell).bytes(len(cell.record_steps())), _FEWEST_BLOCKS)
+    return max(limit // bytes_of_a_block(cell), _FEWEST_BLOCKS)
 
 
 def trials_of_chunk(cell: Cell, index: int) -> np.ndarray:

@@ -11,7 +11,6 @@ from jax.sharding import Mesh, PartitionSpec
 
 from jaxmyopia.checks import require
 
-
 CACHE = "~/.cache/jaxmyopia"  # of compiled programs
 
 

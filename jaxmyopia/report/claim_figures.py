@@ -32,7 +32,10 @@ def forest(judgements: Sequence[Judgement]) -> Figure:
     shown = [each for each in judgements if each.evidence]
     sizes = [len(each.evidence) for each in shown] or [1]
     figure, axes = panels(
-        len(sizes), 1, height=0.5 + 0.22 * float(np.mean(sizes)), gridspec_kw={"height_ratios": [1.5 + s for s in sizes]}
+        len(sizes),
+        1,
+        height=0.5 + 0.22 * float(np.mean(sizes)),
+        gridspec_kw={"height_ratios": [1.5 + s for s in sizes]},
     )
     for each, panel in zip(shown, axes[:, 0], strict=False):
         _claim(panel, each)

@@ -90,14 +90,13 @@ def claims_html(judgements: Sequence[Judgement], figure: str = "") -> str:
     return _template("claims.html").render(claims=judgements, figure=figure)
 
 
-def write_page(folder: RunFolder, report: Report, judgements: Sequence[Judgement], *, name: str = "report.html") -> None:
-    """Saves the figures and writes the page: claims, figures, what was run.
+def write_page(folder: RunFolder, report: Report, judgements: Sequence[Judgement]) -> None:
+    """Saves the figures and writes `report.html`: claims, figures, what was run.
 
     Args:
       folder: the run's folder, with its manifest.
       report: what to show besides the claims.
       judgements: judged claims.
-      name: of the file.
     """
     for caption, figure in report.figures.items():
         save(folder, caption.name, figure)
@@ -110,4 +109,4 @@ def write_page(folder: RunFolder, report: Report, judgements: Sequence[Judgement
         title=report.title, claims=judgements, captions=list(report.figures), pictures=pictures, rows=rows,
         notes=report.notes, manifest=folder.manifest,
     )  # fmt: skip
-    folder.write_text(name, html)
+    folder.write_text("report.html", html)

@@ -11,14 +11,14 @@ from jaxmyopia.experiment import Experiment, Report
 from jaxmyopia.flags import flag
 from jaxmyopia.studies.dilemma import claims as dilemma_claims
 from jaxmyopia.studies.dilemma import figures as dilemma_figures
-from jaxmyopia.studies.dilemma import sweep as dilemma
+from jaxmyopia.studies.dilemma import sweep as dilemma_sweep
 from jaxmyopia.studies.epochs import claims as epochs_claims
 from jaxmyopia.studies.epochs import report as epochs_report
 from jaxmyopia.studies.epochs import sweep as epochs
 from jaxmyopia.studies.epochs.figures import FinishedMyopia
 from jaxmyopia.studies.neutrality import claims as neutrality_claims
 from jaxmyopia.studies.neutrality import figures as neutrality_figures
-from jaxmyopia.studies.neutrality import sweep as neutrality
+from jaxmyopia.studies.neutrality import sweep as neutrality_sweep
 from jaxmyopia.study import Cell
 
 SECTIONS = ("epochs", "dilemma", "neutrality")
@@ -30,8 +30,8 @@ class Sweep(epochs.Sweep):
     """What a run of the myopia experiment is; each field is a flag. Raises ArgumentError if one is not allowed."""
 
     sections: tuple[str, ...] = flag(SECTIONS, "What is run: epochs, dilemma, neutrality.")
-    dilemma: dilemma.Sweep = dataclasses.field(default_factory=dilemma.Sweep)
-    neutrality: neutrality.Sweep = dataclasses.field(default_factory=neutrality.Sweep)
+    dilemma: dilemma_sweep.Sweep = dataclasses.field(default_factory=dilemma_sweep.Sweep)
+    neutrality: neutrality_sweep.Sweep = dataclasses.field(default_factory=neutrality_sweep.Sweep)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -51,7 +51,7 @@ class Sweep(epochs.Sweep):
 def _preset(name: str) -> Sweep:
     base = epochs.PRESETS[name]
     own = {field.name: getattr(base, field.name) for field in dataclasses.fields(base)}
-    return Sweep(**own, dilemma=dilemma.PRESETS[name], neutrality=neutrality.PRESETS[name])
+    return Sweep(**own, dilemma=dilemma_sweep.PRESETS[name], neutrality=neutrality_sweep.PRESETS[name])
 
 
 def report(answer: Answer, sweep: Sweep) -> Report:

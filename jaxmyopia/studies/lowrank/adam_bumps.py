@@ -7,7 +7,6 @@ that what counts is the ratio of rate to scale, and nothing else about either.
 """
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -66,12 +65,14 @@ def make_claims(sweep: Sweep) -> list[Claim]:
 
     @claim(f"With Adam's rate at most {LOW:g} of the start's scale, Adam has no more bumps than SGD.")
     def no_excess_below(trials: Trials) -> dict[str, Evidence]:
-        within = {rank: excess(trials.where(rank=rank), sweep.bump_delta, 0, LOW) for rank in trials.unique("rank")}
-        return {f"rank {rank}": each.within(MARGIN) for rank, each in within.items()}
+        within = lambda rank: excess(trials.where(rank=rank), sweep.bump_delta, 0, LOW).within(MARGIN)
+        return {f"rank {rank}": within(rank) for rank in trials.unique("rank")}
 
     @claim("With Adam's rate at or above the start's scale, Adam has more bumps than SGD.")
     def excess_above(trials: Trials) -> dict[str, Evidence]:
-        above = {rank: excess(trials.where(rank=rank), sweep.bump_delta, HIGH, np.inf) for rank in trials.unique("rank")}
+        above = {
+            rank: excess(trials.where(rank=rank), sweep.bump_delta, HIGH, np.inf) for rank in trials.unique("rank")
+        }
         return {f"rank {rank}": each.above(0) for rank, each in above.items()}
 
     return [no_excess_below, excess_above]
