@@ -13,8 +13,9 @@ import jax
 import numpy as np
 
 from jaxmyopia import contract
+from jaxmyopia.curves import Curves
 from jaxmyopia.engine.checkpoints import from_host, to_host
-from jaxmyopia.study import Curves, Study
+from jaxmyopia.study import Study
 
 _STEPS = 3  # before the stop, and after it
 _RECORDS = 3
