@@ -253,6 +253,8 @@ def check_traced(study: "Study", settings: Mapping[str, float]) -> None:
     summary = trace(study, "summarise", study.summarise, curves)
     _check_columns(study, "summarise", summary, (seeds,), "(S,)")
     require_member("diverged" in summary, study, "summarise", sorted(summary), "must have a column `diverged` (S,)")
+    truth = f"diverged: {shown(summary['diverged'])}"
+    require_member(summary["diverged"].dtype == bool, study, "summarise", truth, "must tell by a bool what diverged")
     _check_columns(study, "quantiles", trace(study, "quantiles", study.quantiles, curves), (records, seeds), "(T, S)")
 
 
