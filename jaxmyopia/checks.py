@@ -4,19 +4,19 @@
 from collections.abc import Iterable
 
 
-class RunError(RuntimeError):
-    """What is wrong around a run, said in one line: its disk, its files, its other processes, and what to do."""
-
-
 class ArgumentError(ValueError):
-    """An argument that is refused: `name` as the caller wrote it, its `value`, and what is `allowed`, in a few words."""
+    """An argument that is not allowed: its `name` as the caller wrote it, its `value`, and what is `allowed`."""
 
     def __init__(self, name: str, value: object, allowed: str):
-        super().__init__(f"{name}={value!r} is not allowed: {allowed}")
+        super().__init__(name, value, allowed)
         self.name, self.value, self.allowed = name, value, allowed
 
-    def __reduce__(self) -> tuple[type, tuple[str, object, str]]:
-        return type(self), (self.name, self.value, self.allowed)
+    def __str__(self) -> str:
+        return f"{self.name}={self.value!r} is not allowed: {self.allowed}"
+
+
+class RunError(RuntimeError):
+    """What is wrong around a run, said in one line: its disk, its files, its other processes, and what to do."""
 
 
 def require(ok: bool, name: str, value: object, allowed: str) -> None:

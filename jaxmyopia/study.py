@@ -221,16 +221,14 @@ def _numbers(name: str, given: object) -> tuple[float, ...]:
     return tuple(np.atleast_1d(values).tolist())
 
 
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """One compiled program and all that runs through it.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Grid:
+    """The trials of a cell, whatever is run in them.
 
-    `study`: what is traced. `sweep`: the dynamic settings and their values; every combination is run. `seeds`: how
-    many seeds each combination gets, with identities 0, 1, ... `steps`: the budget T. `records`: about how many
-    record points.
+    `sweep`: the settings and their values; every combination is run. `seeds`: how many seeds each combination gets,
+    with identities 0, 1, ... `steps`: the budget T. `records`: about how many record points.
     """
 
-    study: Study
     sweep: tuple[tuple[str, tuple[float, ...]], ...]
     seeds: int
     steps: int
@@ -242,7 +240,6 @@ class Cell:
         require(self.records >= 4, "records", self.records, "must be at least 4")
         for name, values in self.sweep:
             require(0 < len(set(values)) == len(values), name, values, "must be values without repeats, at least one")
-        contract.check(self.study, self.columns(np.arange(len(self.combinations))))
 
     @functools.cached_property
     def _values(self) -> np.ndarray:
@@ -250,7 +247,7 @@ class Cell:
 
     @property
     def combinations(self) -> list[tuple[float, ...]]:
-        """The values of the dynamic settings, one tuple a combination."""
+        """The values of the settings, one tuple a combination."""
         return list(itertools.product(*(values for _, values in self.sweep)))
 
     @property
@@ -258,17 +255,12 @@ class Cell:
         """Seeds times combinations."""
         return self.seeds * len(self.combinations)
 
-    @property
-    def blocks(self) -> int:
-        """The number of blocks that the trials fill; the last may be padded."""
-        return -(-self.trials // self.study.block)
-
     def seed_of(self, trials: np.ndarray) -> np.ndarray:
         """The seed of each trial `(S,)`: the combinations of a seed lie side by side."""
         return trials // len(self.combinations)
 
     def columns(self, trials: np.ndarray) -> dict[str, np.ndarray]:
-        """The dynamic settings of trials `(S,)`: columns `(S,)`."""
+        """The settings of trials `(S,)`: columns `(S,)`."""
         values = self._values[trials % len(self.combinations)]
         return {name: values[:, i] for i, (name, _) in enumerate(self.sweep)}
 
@@ -280,3 +272,19 @@ class Cell:
         half = self.records // 2
         early, even = np.geomspace(1, self.steps, half), np.linspace(0, self.steps, half)
         return np.unique(np.round(np.concatenate([early, even])).astype(np.int32))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cell(Grid):
+    """One compiled program and all that runs through it: a grid of trials of a `study`."""
+
+    study: Study
+
+    def __post_init__(self):
+        super().__post_init__()
+        contract.check(self.study, self.columns(np.arange(len(self.combinations))))
+
+    @property
+    def blocks(self) -> int:
+        """The number of blocks that the trials fill; the last may be padded."""
+        return -(-self.trials // self.study.block)

@@ -50,10 +50,15 @@ def _shapes(cell: Cell) -> contract.Shapes:
     return contract.shapes(cell.study, cell.columns(np.zeros(1, int)))
 
 
+def bytes_of_a_block(cell: Cell) -> int:
+    """Bytes of the state and the curves of a block."""
+    return _shapes(cell).bytes(len(cell.record_steps()))
+
+
 def blocks_a_chunk(cell: Cell) -> int:
     """How many blocks `(S,)` of the cell are run, and kept in memory, at a time: the same on any number of devices."""
     limit = _CHUNK_BYTES.get(jax.default_backend(), _CHUNK_BYTES_ELSEWHERE)
-    return max(limit // _shapes(cell).bytes(len(cell.record_steps())), _FEWEST_BLOCKS)
+    return max(limit // bytes_of_a_block(cell), _FEWEST_BLOCKS)
 
 
 def trials_of_chunk(cell: Cell, index: int) -> np.ndarray:
@@ -119,7 +124,7 @@ class ChunkRun:
 
     def __call__(self) -> Chunk:
         """Runs it: arrays `(trials,)` and `(T, trials, ...)`."""
-        state, curves, params, count = self._begin()
+        state, curves, params, count = self.begin()
         curves = self._advance_all(state, curves, params, count)
         summary, quantiles = self.compiled.summarise(curves, count)
         return self._chunk(*jax.device_get((summary, quantiles, curves)))
@@ -132,7 +137,7 @@ class ChunkRun:
     def _blocks(self) -> int:
         return -(-len(self._real) // self.cell.study.block)
 
-    def _begin(self):
+    def begin(self):
         """States, curves, params and counts, as the programs take them: `(D, slots, ...)`."""
         cell, devices, slots = self.cell, self.compiled.program.mesh.size, self.compiled.program.slots
         # Block j goes to slot j // D of device j % D. Padding, within a block and of empty slots, has the last trial.

@@ -168,7 +168,9 @@ def pair(a: Trials, b: Trials, *, apart: Sequence[str] = (), over: Sequence[str]
     sides = [_Side(key, table) for key, table in zip(keys, (a, b), strict=True)]
     for side, name in zip(sides, ("first", "second"), strict=True):
         differing = [each for each in names if each not in (*shared, *over) and len(_distinct(side.table, each)) > 1]
-        allowed = f"must hold one trial a pair, but the {name} side has several; they differ in {differing or 'nothing'}"
+        allowed = (
+            f"must hold one trial a pair, but the {name} side has several; they differ in {differing or 'nothing'}"
+        )
         require(bool(over) or not side.repeated, "paired", f"{len(side.table)} trials", allowed)
     one, other = sides if not sides[1].repeated else sides[::-1]
     require(not other.repeated, "over", tuple(over), "must leave one trial a pair on one side")

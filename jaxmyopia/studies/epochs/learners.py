@@ -17,6 +17,7 @@ from jax.flatten_util import ravel_pytree
 
 from jaxmyopia import optimizers
 from jaxmyopia.checks import require, require_one_of
+from jaxmyopia.flags import flag
 from jaxmyopia.studies.epochs.model import ACTIONS, EnvParams, EpochEnv
 from jaxmyopia.studies.epochs.rollouts import (
     Experience,
@@ -35,21 +36,16 @@ _NOISE = 2**31  # folded into the key of an agent whose optimiser draws noise
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What learners are set to.
+    """What learners are set to. Raises ArgumentError if a field is not allowed."""
 
-    `runs_a_batch`: B. `entropy`: weight of the entropy bonus, against advantages of standard deviation 1. PPO:
-    `clip`; `decay`, lambda of its advantages; `passes` over a batch of `minibatches`; `value_weight`. `exploration`:
-    Q-learning's probability of a random action. Raises ValueError if a field is not allowed.
-    """
-
-    runs_a_batch: int = 32
-    entropy: float = 0.01
-    clip: float = 0.2
-    decay: float = 0.95
-    passes: int = 4
-    minibatches: int = 4
-    value_weight: float = 0.5
-    exploration: float = 0.1
+    runs_a_batch: int = flag(32, "Runs in a batch, B.")
+    entropy: float = flag(0.01, "Weight of the entropy bonus, against advantages of standard deviation 1.")
+    clip: float = flag(0.2, "PPO's epsilon.")
+    decay: float = flag(0.95, "PPO's lambda.")
+    passes: int = flag(4, "PPO's passes over a batch.")
+    minibatches: int = flag(4, "PPO's minibatches of a batch.")
+    value_weight: float = flag(0.5, "Weight of PPO's value loss.")
+    exploration: float = flag(0.1, "Q-learning's probability of a random action.")
 
     def __post_init__(self):
         for name in ("decay", "exploration"):

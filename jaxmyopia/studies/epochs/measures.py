@@ -6,6 +6,7 @@ import dataclasses
 import numpy as np
 
 from jaxmyopia.checks import require
+from jaxmyopia.flags import flag
 from jaxmyopia.measures import Derived
 from jaxmyopia.stats.table import Trials
 
@@ -21,8 +22,8 @@ class Thresholds:
     lure rates that counts as a change, and the margin within which usefulness counts as equal; in (0, 1).
     """
 
-    sure: float = 0.9
-    lowered: float = 0.05
+    sure: float = flag(0.9, "Probability with which an agent must run until K, and then stop, to count.")
+    lowered: float = flag(0.05, "The least difference of lure rates that counts as a change.")
 
     def __post_init__(self):
         require(0.5 < self.sure < 1, "sure", self.sure, "must be between 0.5 and 1, both excluded")

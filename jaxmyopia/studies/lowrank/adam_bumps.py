@@ -1,68 +1,107 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where Adam's extra bumps come from: two predictions, made on one grid and to be judged on others; and their figure.
+"""Where Adam's extra bumps come from: two predictions, made on one grid and to be judged on others.
 
 Adam's first steps move every entry by about the learning rate, whatever the gradient. The hypothesis: where that is
 more than the scale of the start, all learned columns are thrown onto one sign pattern, from which they part again; so
 that what counts is the ratio of rate to scale, and nothing else about either.
 """
 
-import numpy as np
+import dataclasses
 
-from jaxmyopia.checks import require
-from jaxmyopia.claims import Claim, Evidence, claim, paired
-from jaxmyopia.report.figures import Caption
+import numpy as np
+from matplotlib.figure import Figure
+
+from jaxmyopia.claims import Claim, Evidence, Quantity, claim, paired
+from jaxmyopia.experiment import Experiment, Report
+from jaxmyopia.flags import flag
+from jaxmyopia.report.figures import COLOURS, Caption, draw_intervals, panels
 from jaxmyopia.stats.table import Trials
-from jaxmyopia.studies.lowrank.measures import ALIGNMENT_RANK, Thresholds
+from jaxmyopia.studies.lowrank.measures import Thresholds
 from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.study import Cell
 
-SCALES = (0.001, 0.01, 0.1, 1.0)
-ADAM_RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
-SGD_RATE = 1e-3
+SCALES, ADAM_RATES, SGD_RATE = (0.001, 0.01, 0.1, 1.0), (0.001, 0.003, 0.01, 0.03, 0.1), 1e-3
 LOW, HIGH = 0.1, 1.0  # ratios of rate to scale up to which there is no excess, from which on there is
 MARGIN = 0.1  # bumps a pair: what still counts as no excess
 CAPTION = Caption(
     name="excess",
     title="Bumps of Adam minus bumps of SGD, against the ratio of Adam's rate to the scale of the start",
-    text="Square loss. Each colour is a scale; the points of one colour are Adam's rates. If the ratio is all that "
-    "counts, the colours lie on one curve. Bars are 95 % intervals. Predicted: within the band left of the first line, "
-    "above it right of the second.",
+    text="Square loss, a colour a scale; its points are Adam's rates. If the ratio is all that counts, the colours lie "
+    "on one curve. Predicted: within the band left of the first line, above it right of the second.",
 )
 
 
-def make_cells(*, ranks: tuple[int, ...], n: int, seeds: int, steps: int, thresholds: Thresholds) -> list[Cell]:
-    """Adam over the grid of rates and scales, SGD over the scales; square loss. One of each a rank."""
-    for rank in ranks:
-        require(1 <= rank <= min(n, ALIGNMENT_RANK), "ranks", rank, f"must be between 1 and {min(n, ALIGNMENT_RANK)}")
-    cells = []
-    for rank in ranks:
-        for optimizer, rates in (("adam", ADAM_RATES), ("sgd", (SGD_RATE * 100 / n,))):
-            study = LowRank(n=n, rank=rank, optimizer=optimizer, thresholds=thresholds)
-            sweep = (("learning_rate", rates), ("init_scale", SCALES))
-            cells.append(Cell(study=study, sweep=sweep, seeds=seeds, steps=steps))
-    return cells
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """What a run of the experiment is; each field is a flag of the same name."""
+
+    n: int = flag(100, "Side of the matrices.")
+    ranks: tuple[int, ...] = flag((1, 2, 4), "Ranks of target and learned factors, at most 16.")
+    seeds: int = flag(64, "Seeds in every cell: 0, 1, ...")
+    steps: int = flag(3000, "Optimisation steps.")
+    bump_delta: float = flag(0.1, "A bump: an alignment falls by this much after a maximum.")
+
+    def cells(self) -> list[Cell]:
+        """Adam over the grid of rates and scales, SGD over the scales; square loss. One of each a rank."""
+        study, run = LowRank(n=self.n, thresholds=Thresholds(self.bump_delta)), {"seeds": self.seeds}
+        rates, run = {"adam": ADAM_RATES, "sgd": SGD_RATE * 100 / self.n}, run | {"steps": self.steps}
+        each = [dataclasses.replace(study, rank=rank, target_rank=rank, optimizer=name)
+                for rank in self.ranks for name in rates]  # fmt: skip
+        return [cell for one in each
+                for cell in one.cells(learning_rate=rates[str(one.optimizer)], init_scale=SCALES, **run)]  # fmt: skip
 
 
-def _excess(trials: Trials, thresholds: Thresholds, low: float, high: float) -> Evidence:
+def excess(trials: Trials, delta: float, low: float, high: float) -> Quantity:
     """Adam's bumps minus SGD's at the same scale, a mean over the combinations whose ratio lies in [low, high]."""
-    adam, ratio = trials.where(optimizer="adam"), trials.where(optimizer="adam")
+    adam = trials.where(optimizer="adam")
     ratio = adam["learning_rate"] / adam["init_scale"]
     adam = adam.keep((ratio >= low * 0.999) & (ratio <= high * 1.001))
-    sides = adam, trials.where(optimizer="sgd"), thresholds.bumps
-    return paired(*sides, over=("learning_rate",)).named("bumps a pair, Adam minus SGD, mean over the combinations")
+    difference = paired(adam, trials.where(optimizer="sgd"), Thresholds(delta).bumps, over=("learning_rate",))
+    return difference.named("bumps a pair, Adam minus SGD, mean over the combinations")
 
 
-def make_claims(thresholds: Thresholds) -> list[Claim]:
+def make_claims(sweep: Sweep) -> list[Claim]:
     """Both predictions, a piece a rank."""
 
     @claim(f"With Adam's rate at most {LOW:g} of the start's scale, Adam has no more bumps than SGD.")
     def no_excess_below(trials: Trials) -> dict[str, Evidence]:
-        by_rank = {rank: _excess(trials.where(rank=rank), thresholds, 0, LOW) for rank in trials.unique("rank")}
-        return {f"rank {rank}": excess.within(MARGIN) for rank, excess in by_rank.items()}
+        within = lambda rank: excess(trials.where(rank=rank), sweep.bump_delta, 0, LOW).within(MARGIN)
+        return {f"rank {rank}": within(rank) for rank in trials.unique("rank")}
 
     @claim("With Adam's rate at or above the start's scale, Adam has more bumps than SGD.")
     def excess_above(trials: Trials) -> dict[str, Evidence]:
-        by_rank = {rank: _excess(trials.where(rank=rank), thresholds, HIGH, np.inf) for rank in trials.unique("rank")}
-        return {f"rank {rank}": excess.above(0) for rank, excess in by_rank.items()}
+        above = {
+            rank: excess(trials.where(rank=rank), sweep.bump_delta, HIGH, np.inf) for rank in trials.unique("rank")
+        }
+        return {f"rank {rank}": each.above(0) for rank, each in above.items()}
 
     return [no_excess_below, excess_above]
+
+
+def draw_excess(trials: Trials, delta: float) -> Figure:
+    """The excess against the ratio of rate to scale: a panel a rank, a colour a scale."""
+    ranks, ratios = trials.unique("rank"), np.array(ADAM_RATES)
+    figure, axes = panels(1, len(ranks), height=2.3, sharey=True)
+    for ax, rank in zip(axes[0], ranks, strict=True):
+        for scale, colour in zip(SCALES, COLOURS, strict=False):
+            mine = trials.where(rank=rank, init_scale=scale)
+            found = [excess(mine, delta, ratio, ratio).above(0).interval for ratio in ratios / scale]
+            draw_intervals(ax, ratios / scale, found, colour, ls="-", marker="o", label=f"{scale:g}")
+        ax.axhspan(-MARGIN, MARGIN, color="0.9", zorder=0)
+        for ratio in (LOW, HIGH):
+            ax.axvline(ratio, color="0.5", lw=0.7, ls=":")
+        ax.set(title=f"rank {rank}", xscale="log", xlabel="Adam's rate / scale of the start")
+    axes[0, 0].set_ylabel("bumps a pair, Adam minus SGD")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), title="scale of the start", loc="outside right center")
+    return figure
+
+
+ADAM_BUMPS = Experiment(
+    name="adam_bumps",
+    summary="Judges two predictions on where Adam's extra bumps come from: from rates above the scale of the start.",
+    notes="A minute on two cores.",
+    presets={"quick": Sweep(), "full": Sweep(seeds=1024)},
+    cells=Sweep.cells,
+    claims=make_claims,
+    report=lambda run, sweep: Report("Adam's extra bumps", {CAPTION: draw_excess(run.trials, sweep.bump_delta)}),
+)

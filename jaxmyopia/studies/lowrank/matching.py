@@ -58,7 +58,8 @@ def match_rates(a: Trials, b: Trials) -> dict[str, tuple[float, float]]:
     """
     matched = {MATCHINGS[0]: (best_rate(a), best_rate(b))}
     times = [
-        {rate: half_time(table.matching(learning_rate=rate)) for rate in table.unique("learning_rate")} for table in (a, b)
+        {rate: half_time(table.matching(learning_rate=rate)) for rate in table.unique("learning_rate")}
+        for table in (a, b)
     ]
     pairs = [pair for pair in itertools.product(*times) if np.isfinite(times[0][pair[0]] + times[1][pair[1]])]
     if pairs:

@@ -13,6 +13,7 @@ from flax import struct
 
 from jaxmyopia import measures
 from jaxmyopia.checks import require
+from jaxmyopia.flags import flag
 from jaxmyopia.measures import Derived, Measure
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank.layouts import Layout
@@ -38,18 +39,13 @@ class Record:
 
 @dataclasses.dataclass(frozen=True)
 class Thresholds:
-    """Where counting starts; the definitions are in `jaxmyopia.measures`.
+    """Where counting starts; the definitions are in `jaxmyopia.measures`. All but `uptick` are in (0, 1)."""
 
-    `bump_delta`: fall of an alignment after a bump, in (0, 1). `plateau_ratio`: speed on a plateau over that of its
-    neighbours, in (0, 1). `descent_fall`: least fall of a descent, a share of the first loss, in (0, 1). `uptick`:
-    factor by which the loss must rise, above 1. `zero_loss`: what counts as zero, a share of the first loss, in (0, 1).
-    """
-
-    bump_delta: float = 0.1
-    plateau_ratio: float = 0.5
-    descent_fall: float = 0.02
-    uptick: float = 1.05
-    zero_loss: float = 1e-2
+    bump_delta: float = flag(0.1, "A bump: an alignment falls by this much after a maximum.")
+    plateau_ratio: float = flag(0.5, "A plateau: the loss falls at most this many times as fast as beside it.")
+    descent_fall: float = flag(0.02, "A descent: the loss falls by at least this share of the first loss.")
+    uptick: float = flag(1.05, "An uptick: the loss rises by at least this factor.")
+    zero_loss: float = flag(1e-2, "Zero loss: a final loss below this share of the first.")
 
     def __post_init__(self):
         for name in ("bump_delta", "plateau_ratio", "descent_fall", "zero_loss"):
