@@ -3,7 +3,7 @@
 
 python -m experiments.publish --run=runs/plateaus --name=plateaus --figures=loss,bumps
 
-The marks `<!-- answer NAME -->` and `<!-- /answer NAME -->` say where a text goes: the page below docs/results/ that has
+The marks `<!-- answer NAME -->` and `<!-- /answer NAME -->` say where a text goes: the page of docs/results/ that has
 them takes the evidence, the README, if it has them, the verdicts.
 """
 

@@ -7,4 +7,5 @@ from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank.measures import Thresholds
 from jaxmyopia.studies.lowrank.study import LowRank
 
+__version__ = "0.2.0"  # as in setup.cfg; a test holds them together
 __all__ = ["LowRank", "Results", "Sketch", "Thresholds", "Trials", "run"]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures the engine against other ways to train the same seeds, in one run and interleaved.
 
-python -m experiments.benchmark                                     all sections, about 20 minutes on two cores
-python -m experiments.benchmark --sections=cells --repeats=3
-python -m experiments.benchmark --sections=seeds --peak_tflops=67   on a GPU: share of its arithmetic peak too
+python -m experiments.benchmarks.benchmark                                  all sections, about 20 minutes on two cores
+python -m experiments.benchmarks.benchmark --sections=cells --repeats=3
+python -m experiments.benchmarks.benchmark --sections=seeds --peak_tflops=67  on a GPU: share of its peak too
 """
 
 import dataclasses
