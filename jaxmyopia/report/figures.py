@@ -3,6 +3,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -19,7 +20,7 @@ from jaxmyopia.stats.intervals import Interval
 # Okabe and Ito's colours, which people with any colour vision can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 LOSS_NAMES = {"square": "square loss", "cross_entropy": "cross-entropy"}
-_STYLE = {
+_STYLE: Any = {
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,
@@ -48,8 +49,8 @@ class Caption:
 
 
 def panels(
-    rows: int, columns: int, *, width: float = 7.2, height: float = 1.9, **options: object
-) -> tuple[Figure, object]:
+    rows: int, columns: int, *, width: float = 7.2, height: float = 1.9, **options: Any
+) -> tuple[Figure, np.ndarray]:
     """A figure of `(rows, columns)` axes in the house style.
 
     Args:
@@ -88,7 +89,9 @@ def log_steps(axes: Axes, steps: np.ndarray) -> None:
     axes.set_xticks([0, *(10**k for k in range(int(np.log10(steps[-1])) + 1))])
 
 
-def draw_intervals(axes: Axes, x: Sequence[float], intervals: Sequence[Interval], colour: str, **style: object) -> None:
+def draw_intervals(
+    axes: Axes, x: Sequence[float] | np.ndarray, intervals: Sequence[Interval], colour: str, **style: Any
+) -> None:
     """Draws points with their intervals.
 
     Args:

@@ -232,7 +232,7 @@ def neutrality_against_usefulness(table: Trials, study: Neutrality) -> Figure:
         pressing.set(title=optimizer, xlabel="probability of pressing", ylabel="share of seeds with at most this")
         pressing.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     legend = figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    for handle in legend.legend_handles:
+    for handle in filter(None, legend.legend_handles):
         handle.set(alpha=1, sizes=[18])
     return figure
 
@@ -247,10 +247,10 @@ def draw_companions(folder: RunFolder, cells: Sequence[Cell]) -> list[Caption]:
     Returns:
       The captions, in the order of the page.
     """
-    table, drawn = folder.table(), {}
-    dilemmas, grids = (
-        [cell.study for cell in cells if isinstance(cell.study, kind)] for kind in (SelfDilemma, Neutrality)
-    )
+    table = folder.table()
+    drawn: dict[str, Figure] = {}
+    dilemmas = [cell.study for cell in cells if isinstance(cell.study, SelfDilemma)]
+    grids = [cell.study for cell in cells if isinstance(cell.study, Neutrality)]
     if dilemmas:
         drawn["cooperation"] = cooperation_over_time(cooperation_curves(folder, cells), dilemmas[0].judged)
         drawn["cooperation_of_runs"] = cooperation_of_runs(table)

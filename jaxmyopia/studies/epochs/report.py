@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report of the myopia experiment: which figures, what to see in them, and the page."""
 
+import functools
 from collections.abc import Callable, Sequence
 
 from matplotlib.figure import Figure
@@ -86,8 +87,13 @@ def draw(run: FinishedMyopia) -> list[Caption]:
     if run.rows.trained or len(run.rows.populations):
         figures["environment"] = lambda: environment_figures.environment(run.sweep)
     if trained:
-        for name in ("survival", "lure_rates", "usefulness", "transfer"):
-            figures[name] = lambda name=name: getattr(myopia_figures, name)(run)
+        for plot in (
+            myopia_figures.survival,
+            myopia_figures.lure_rates,
+            myopia_figures.usefulness,
+            myopia_figures.transfer,
+        ):
+            figures[plot.__name__] = functools.partial(plot, run)
     if len(run.rows.populations):
         figures["selection"] = lambda: myopia_figures.selection(run)
     if trained:
