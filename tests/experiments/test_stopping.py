@@ -123,7 +123,7 @@ def test_two_processes_make_the_same_bytes_and_one_that_is_killed_stops_the_othe
     assert time.monotonic() - began < 60
     if both[1].returncode:  # on a fast machine its chunk may have been done before the silence was noticed
         assert both[1].returncode == 1
-        assert "error: process 0 of 2 has given no sign of life" in said.splitlines()[-1]
+        assert "error: process 0 of 2 has given no heartbeat" in said.splitlines()[-1]
     end(both[0])
     both = start_two(out)
     for process in both:

@@ -89,7 +89,7 @@ def choose_path(loss: str, *, n: int, rank: int, target_rank: int) -> Path:
         factored: counted_cost(loss, factored=factored, n=n, rank=rank, target_rank=target_rank)
         for factored in ((False, True) if loss == "square" else (False,))
     }
-    factored = min(costs, key=costs.get)
+    factored = min(costs, key=lambda each: costs[each])
     small = costs[factored] <= _SMALL_WORK and max(rank, target_rank) <= _SMALL_RANK
     return Path(layout=SEEDS_LAST if small else SEEDS_FIRST, factored=factored)
 
