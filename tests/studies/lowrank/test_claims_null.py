@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxmyopia.claims.verdicts import GridPoint, judge
-from jaxmyopia.engine.chunk import run_parts
+from jaxmyopia.engine.chunk import run_chunks
 from jaxmyopia.stats.intervals import bca_mean
 from jaxmyopia.studies.lowrank.measures import Thresholds, bumps_column
 from jaxmyopia.studies.lowrank.study import LowRank
@@ -22,7 +22,7 @@ def bumps() -> np.ndarray:
     """Bumps a pair of 2048 seeds at every threshold, `(2048, thresholds)`."""
     sweep = (("learning_rate", (0.01,)), ("init_scale", (1.0,)))
     cell = Cell(study=LowRank(n=10, rank=4), sweep=sweep, seeds=2048, steps=400, records=128)
-    parts = list(run_parts(cell, root_seed=3))
+    parts = list(run_chunks(cell, root_seed=3))
     assert not any(part.rows["diverged"].any() for part in parts)
     return np.stack([np.concatenate([part.rows[bumps_column(delta)] for part in parts]) for delta in DELTAS], axis=1)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import integrate, special
 
-from jaxmyopia.engine.chunk import run_parts
+from jaxmyopia.engine.chunk import run_chunks
 from jaxmyopia.measures.descents import descents
 from jaxmyopia.studies.lowrank import theory
 from jaxmyopia.studies.lowrank.gradients import Path
@@ -148,7 +148,7 @@ def test_a_tiny_start_steps_down_through_the_saddles(x64):
     cell = Cell(
         study=study, sweep=(("learning_rate", (0.02,)), ("init_scale", (1e-6,))), seeds=32, steps=2500, records=400
     )
-    (part,) = run_parts(cell, root_seed=0, keep_curves=cell.seeds)
+    (part,) = run_chunks(cell, root_seed=0, keep_curves=cell.seeds)
 
     # Falls of 75, 19, 4.7 and 1.2 % of the first loss: 2 % leaves out the last, 5 % makes one of it and the third.
     counts = {0.01: 4, 0.02: 3, 0.05: 3}
