@@ -39,6 +39,18 @@ def pytest_configure(config):
     jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
 
 
+@pytest.fixture(scope="module")
+def quickly_compiled():
+    """Programs of the engine compile in half the time, unoptimised: for tests of what is done with their numbers."""
+    from jaxmyopia.engine import chunk, program
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(program.COMPILER_OPTIONS["cpu"], "xla_backend_optimization_level", 0)
+        chunk._compile.cache_clear()
+        yield
+    chunk._compile.cache_clear()
+
+
 @pytest.fixture
 def x64():
     """Runs a test in double precision."""

@@ -11,6 +11,7 @@ from experiments import myopia
 from jaxmyopia import cli as launch
 from jaxmyopia.studies.epochs.sweep import PRESETS
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
 FLAGS = flags.FLAGS
 SMALL = [
     "--epochs=3", "--epoch_steps=2", "--cutoff=2", "--learners=qlearning", "--seeds=6", "--steps=3",

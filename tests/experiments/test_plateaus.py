@@ -14,6 +14,7 @@ from jaxmyopia import cli as launch
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.studies.lowrank.sweep import PRESETS, Sweep, default_rates, resolve
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
 FLAGS = flags.FLAGS
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = ["--n=8", "--ranks=2,8", "--seeds=12", "--steps=60", "--learning_rates=0.01,0.05", "--keep_curves=2"]
@@ -103,7 +104,7 @@ def test_a_small_run_leaves_a_whole_folder_and_goes_on_where_it_was(tmp_path, ca
 
 def test_a_rate_far_too_high_ends_normally_with_its_seeds_counted(tmp_path, capsys):
     out = tmp_path / "run"
-    arguments = ["--n=8", "--ranks=2", "--losses=square", "--seeds=12", "--steps=200", "--learning_rates=0.01,30"]
+    arguments = ["--n=8", "--ranks=2", "--losses=square", "--seeds=12", "--steps=60", "--learning_rates=0.01,30"]
     assert call(*arguments, "--optimizers=sgd", f"--out={out}") == 0
     assert "12 of 24" in (out / "report.html").read_text()
     table = read_table(out)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import jax
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -16,7 +17,8 @@ EXPERIMENT = str(pathlib.Path(__file__).with_name("two_cells.py"))
 
 
 def start(out: pathlib.Path, *more: str) -> subprocess.Popen:
-    command = [sys.executable, EXPERIMENT, f"--out={out}", "--checkpoint_secs=0.2", "--cpu_devices=2", *more]
+    settings = "--checkpoint_secs=0.2", "--cpu_devices=2", f"--compilation_cache={jax.config.jax_compilation_cache_dir}"
+    command = [sys.executable, EXPERIMENT, f"--out={out}", *settings, *more]
     return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 

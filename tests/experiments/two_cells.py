@@ -11,7 +11,7 @@ SWEEP = (("learning_rate", (0.001,)), ("init_scale", (1.0,)))
 def main() -> None:
     """Runs them."""
     studies = [LowRank(n=8, rank=2, optimizer=optimizer) for optimizer in ("sgd", "adam")]
-    cells = [Cell(study=study, sweep=SWEEP, seeds=12, steps=600_000) for study in studies]
+    cells = [Cell(study=study, sweep=SWEEP, seeds=12, steps=150_000) for study in studies]
     launch.run_experiment({"experiment": "two_cells"}, cells)
 
 

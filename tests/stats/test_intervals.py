@@ -49,8 +49,8 @@ MEANS = {
 # The Monte Carlo error of the resampling itself costs coverage: a little at 999 resamples, nothing to speak of at 4999.
 RESAMPLES = {64: 999, 128: 999, 1024: 499}
 DRAWS = {64: 20_000, 128: 10_000, 1024: 4000}
-CHECKED_MEANS = {64: 1200, 128: 800, 1024: 150}
-CHECKED_DELTA = {64: 120, 128: 80, 1024: 48}
+CHECKED_MEANS = {64: 600, 128: 300, 1024: 75}
+CHECKED_DELTA = {64: 60, 128: 40, 1024: 12}
 
 
 @pytest.mark.parametrize("n", SIZES)
