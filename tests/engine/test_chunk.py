@@ -139,6 +139,7 @@ class Bare(LowRank):
 
 
 # By matrix products, dense and factored, and by sums, on either side of what is chosen for its size.
+@pytest.mark.slow
 @pytest.mark.skipif(jax.__version_info__ < (0, 8), reason="sums in another order on one device than on two")
 @pytest.mark.parametrize(
     "study",

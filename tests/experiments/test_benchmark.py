@@ -18,6 +18,7 @@ def call(name: str, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=ROOT, env=quickly_compiled, capture_output=True, text=True, timeout=600)
 
 
+@pytest.mark.slow
 def test_the_benchmark_races_all_baselines_and_draws_them(tmp_path):
     small = ["--sizes=6x1,7x2", "--batches=8,16", "--repeats=2", "--seconds=0.001", f"--out={tmp_path}"]
     done = call("benchmark", "--sections=cells,seeds", "--baselines=jaxmyopia,jit(vmap)", *small)
@@ -34,6 +35,7 @@ def test_the_benchmark_races_all_baselines_and_draws_them(tmp_path):
     assert {path.name for path in (tmp_path / "figures").glob("*.png")} == {"cells.png", "growth.png"}
 
 
+@pytest.mark.slow
 def test_the_predictions_on_adams_bumps_are_judged(tmp_path):
     small = ["--n=8", "--seeds=24", "--steps=60", "--ranks=1,2", f"--out={tmp_path}", "--root_seed=1"]
     done = call("adam_bumps", *small)

@@ -75,6 +75,7 @@ def test_bad_input_takes_one_line_and_writes_nothing(flag, allowed, tmp_path, ca
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_a_small_run_leaves_a_whole_folder_and_goes_on_where_it_was(tmp_path, capsys):
     out = tmp_path / "run"
     assert call(*SMALL, f"--out={out}") == 0

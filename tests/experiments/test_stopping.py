@@ -70,6 +70,7 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path, whole, signum):
     assert again.returncode == 0 and chunks(out) == whole
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_stops_at_once_and_the_run_goes_on(tmp_path, whole):
     out = tmp_path / "run"
     process = start(out)
@@ -107,6 +108,7 @@ def start_two(out: pathlib.Path) -> list[subprocess.Popen]:
     return [start(out, *flags, f"--process_id={number}") for number in range(2)]
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_same_bytes_and_one_that_is_killed_stops_the_other(tmp_path, whole):
     out = tmp_path / "run"
     both = start_two(out)

@@ -53,6 +53,7 @@ CHECKED_MEANS = {64: 600, 128: 300, 1024: 75}
 CHECKED_DELTA = {64: 60, 128: 40, 1024: 12}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("data", MEANS)
 def test_bca_of_a_mean_covers(data, n):
@@ -67,6 +68,7 @@ def test_bca_of_a_mean_covers(data, n):
     assert 0.93 <= share <= 0.97
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", SIZES)
 def test_bca_of_cliffs_delta_covers(n):
     def delta(x, y, axis):
