@@ -4,26 +4,34 @@
 python -m experiments.publish --run=runs/plateaus --name=plateaus --figures=loss,bumps
 """
 
+import dataclasses
 import json
 import pathlib
 import re
 import shutil
 
-from absl import app, flags
-
 from experiments.benchmarks.report import speed_table
-from jaxmyopia import cli as launch
+from jaxmyopia import launch
 from jaxmyopia.checks import require
 from jaxmyopia.claims.verdicts import reference
+from jaxmyopia.flags import flag
 
-FLAGS = flags.FLAGS
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "experiments" / "results"
 MARK = re.compile(r"<!-- answer (\w+) -->")
 ANSWERS = ("claims.json", "benchmark.json")  # a run has one of them
-flags.DEFINE_string("run", "runs/plateaus", "Folder of the finished run.")
-flags.DEFINE_string("name", "plateaus", "Name of the answer: its folder, and its marks in the README.")
-flags.DEFINE_list("figures", [], "Names of the figures to keep, without their ending.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Publish:
+    """Flags of publish."""
+
+    run: str = flag("runs/plateaus", "Folder of the finished run.")
+    name: str = flag("plateaus", "Name of the answer: its folder, and its marks in the README.")
+    figures: tuple[str, ...] = flag((), "Names of the figures to keep, without their ending.")
+
+
+FLAGS = launch.flags_of(Publish, name="publish")
 
 
 def claims_table(claims: list[dict], manifest: dict) -> str:
@@ -66,7 +74,8 @@ def benchmark_table(measured: dict, manifest: dict) -> str:
     Returns:
       Markdown text.
     """
-    rows = measured["sections"]["cells"]
+    # Answers of before 2026-11-26 say contestant.
+    rows = [{"baseline": row.get("contestant"), **row} for row in measured["sections"]["cells"]]
     table = speed_table(rows)
     head, *lines = (f"| {' | '.join(line)} |" for line in table)
     what = f"{manifest['started'][:10]}, {manifest['machine']}, jax {manifest['versions']['jax']}"
@@ -115,4 +124,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    app.run(lambda _: launch.finish(main), flags_parser=launch.parse)
+    launch.launch(lambda _: main(), FLAGS, about=__doc__)

@@ -4,6 +4,17 @@
 from collections.abc import Iterable
 
 
+class ArgumentError(ValueError):
+    """An argument that is not allowed: its `name` as the caller wrote it, its `value`, and what is `allowed`."""
+
+    def __init__(self, name: str, value: object, allowed: str):
+        super().__init__(name, value, allowed)
+        self.name, self.value, self.allowed = name, value, allowed
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.value!r} is not allowed: {self.allowed}"
+
+
 class RunError(RuntimeError):
     """What is wrong around a run, said in one line: its disk, its files, its other processes, and what to do."""
 
@@ -18,10 +29,10 @@ def require(ok: bool, name: str, value: object, allowed: str) -> None:
       allowed: what it may be, in a few words.
 
     Raises:
-      ValueError: if not `ok`.
+      ArgumentError: if not `ok`.
     """
     if not ok:
-        raise ValueError(f"{name}={value!r} is not allowed: {allowed}")
+        raise ArgumentError(name, value, allowed)
 
 
 def require_one_of(name: str, value: str, known: Iterable[str]) -> None:
@@ -33,7 +44,7 @@ def require_one_of(name: str, value: str, known: Iterable[str]) -> None:
       known: the names that exist.
 
     Raises:
-      ValueError: if `value` is not known; the message lists what is.
+      ArgumentError: if `value` is not known; the message lists what is.
     """
     known = sorted(known)
     require(value in known, name, value, f"must be one of {', '.join(known)}")

@@ -1,176 +1,256 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every experiment's binary shares: its flags, and how it ends when something is wrong."""
+"""An experiment as a program: flags that all experiments share and those of its own, its run, verdicts and report.
 
-import logging
-import os
+Flags live in one `FlagValues` a call, so that any number of binaries can be imported, and called, in one process.
+"""
+
+import dataclasses
+import inspect
+import pathlib
 import shlex
-import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
-from absl import app, flags
-from absl import logging as absl_logging
+from absl import flags as absl_flags
 
-from jaxmyopia.checks import RunError, require
-from jaxmyopia.engine.experiment import open_folder, plan, run_cells
-from jaxmyopia.engine.folder import RunFolder
-from jaxmyopia.engine.mesh import use_compilation_cache, use_cpu_devices
-from jaxmyopia.engine.processes import Share, meet
+from jaxmyopia import flags
+from jaxmyopia.api import Answer, execute
+from jaxmyopia.claims import Claim, judge_all
+from jaxmyopia.engine.experiment import plan
+from jaxmyopia.engine.probe import estimate
+from jaxmyopia.engine.processes import Share
 from jaxmyopia.engine.session import RunOptions, say
-from jaxmyopia.engine.signals import Stopped
-from jaxmyopia.study import Cell
+from jaxmyopia.experiment import Experiment
+from jaxmyopia.flags import FlagValues, flag
+from jaxmyopia.launch import Machine, command, finish, in_kernel, launch, parse, read, use_machine
+from jaxmyopia.report.page import claims_json, claims_text, write_page
+from jaxmyopia.study import Study
 
-FLAGS = flags.FLAGS
-
-
-def define_basic_flags(name: str) -> None:
-    """Defines the flags that every binary has."""
-    flags.DEFINE_string("out", f"runs/{name}", "Folder of the run; the same command resumes it.")
-    flags.DEFINE_integer("cpu_devices", None, "Devices that the CPU is taken for; by default its cores.")
-    flags.DEFINE_string("compilation_cache", "~/.cache/jaxmyopia", "Folder of compiled programs; empty for none.")
+SHARED = "what every experiment has"  # heading of the shared flags
 
 
-def define_flags(experiment: str, presets: Sequence[str]) -> None:
-    """Defines the flags that all experiments have; `presets` `(m,)` are the names of the experiment's own."""
-    define_basic_flags(experiment)
-    flags.DEFINE_enum("preset", presets[0], presets, "Settings for all flags that are not given.")
-    flags.DEFINE_integer("seeds", None, "Seeds in every cell.")
-    flags.DEFINE_integer("root_seed", 0, "Root of every seed's random key.")
-    flags.DEFINE_integer("keep_curves", 4, "Keep all curves of this many seeds in every cell.")
-    flags.DEFINE_bool("dry_run", False, "Print what would be run, and stop.")
-    flags.DEFINE_float("checkpoint_secs", 60, "Seconds between checkpoints of what is in flight.")
-    flags.DEFINE_bool("repair", False, "Compute chunks again whose files are damaged or missing.")
-    flags.DEFINE_integer("num_shards", 1, "Machines that share the run without knowing of each other; see merge.")
-    flags.DEFINE_integer("shard_index", 0, "Which of them this one is.")
-    flags.DEFINE_bool("distributed", False, "This is one of several processes that share the run and its folder.")
-    flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0; found on TPU pods, Slurm and MPI.")
-    flags.DEFINE_integer("num_processes", None, "How many processes there are; found likewise.")
-    flags.DEFINE_integer("process_id", None, "Which of them this one is; found likewise.")
+@dataclasses.dataclass(frozen=True)
+class Engine(Machine):
+    """Flags of every experiment, beside those of its own."""
+
+    root_seed: int = flag(0, "Root of every seed's random key.")
+    keep_curves: int = flag(4, "Keep all curves of this many seeds in every cell.")
+    dry_run: bool = flag(False, "Print what would be run, time a few steps of it, and stop.")
+    checkpoint_secs: float = flag(60.0, "Seconds between checkpoints of what is in flight.")
+    repair: bool = flag(False, "Compute chunks again whose files are damaged or missing.")
+    num_shards: int = flag(1, "Machines that share the run without knowing of each other; see merge.")
+    shard_index: int = flag(0, "Which of them this one is.")
+    distributed: bool = flag(False, "This is one of several processes that share the run and its folder.")
+    coordinator: str | None = flag(None, "HOST:PORT of process 0; found on TPU pods, Slurm and MPI.")
+    num_processes: int | None = flag(None, "How many processes there are; found likewise.")
+    process_id: int | None = flag(None, "Which of them this one is; found likewise.")
 
 
-def run_options() -> RunOptions:
-    """How the flags say that the experiment is run; raises ValueError if one is not allowed."""
+def run_options(engine: Engine) -> RunOptions:
+    """How an experiment is run; raises ArgumentError if a value is not allowed."""
     share = Share(
-        shard=FLAGS.shard_index, shards=FLAGS.num_shards, process=jax.process_index(), processes=jax.process_count()
+        shard=engine.shard_index,
+        shards=engine.num_shards,
+        process=jax.process_index(),
+        processes=jax.process_count(),
     )
-    names = ("root_seed", "keep_curves", "checkpoint_secs", "repair")
-    return RunOptions(share=share, **{name: FLAGS[name].value for name in names})
+    return RunOptions(
+        root_seed=engine.root_seed,
+        keep_curves=engine.keep_curves,
+        checkpoint_secs=engine.checkpoint_secs,
+        repair=engine.repair,
+        share=share,
+    )
 
 
-def run_experiment(config: dict[str, object], cells: Sequence[Cell]) -> RunFolder | None:
-    """Runs an experiment's cells as the flags say.
+@dataclasses.dataclass(frozen=True)
+class Binary:
+    """An experiment as a program: call it with flags as keyword arguments, or `launch` it with what was typed."""
 
-    Args:
-      config: its resolved settings, JSON values.
-      cells: what to run, `(cells,)`.
+    experiment: Experiment
 
-    Returns:
-      The finished run's folder; None if there is nothing to judge: after `--dry_run`, in a shard, and in processes
-      that do not lead.
-    """
-    options = run_options()
-    if FLAGS.dry_run:
-        print(plan(cells))
-        return None
-    folder = open_folder(FLAGS.out, config, cells, options)
-    entries = run_cells(folder, cells, options, command=command())
-    if options.share.shards > 1 and options.share.leads:
-        say(
-            f"Shard {options.share.shard} of {options.share.shards} is finished; join them all: "
-            f"python -m experiments.merge --out=FOLDER {FLAGS.out} ..."
+    def flags(self) -> FlagValues:
+        """The experiment's flags, not yet parsed."""
+        values, name = FlagValues(), self.experiment.name
+        presets = self.experiment.presets
+        absl_flags.DEFINE_string(
+            "out",
+            f"runs/{name}",
+            "Folder of the run; the same command resumes it.",
+            flag_values=values,
+            module_name=SHARED,
         )
-    return folder if entries else None
+        absl_flags.DEFINE_enum(
+            "preset",
+            next(iter(presets)),
+            list(presets),
+            "Settings for all flags that are not given.",
+            flag_values=values,
+            module_name=SHARED,
+        )
+        flags.define(values, Engine, group=SHARED)
+        flags.define(values, self.experiment.sweep_type, group=name, presets=presets)
+        return values
 
+    def sweep(self, values: FlagValues) -> Any:
+        """The preset with the flags that were given in its place."""
+        return self.experiment.resolve(values.preset, flags.given(values, self.experiment.sweep_type))
 
-def numbers(name: str, kind: Callable[[str], float]) -> tuple[float, ...] | None:
-    """The values `(m,)` of a comma-separated flag as numbers, None if it was not given.
+    def __call__(self, **arguments: Any) -> Answer | None:
+        """Runs the experiment; `sys.argv` is not read.
 
-    Raises:
-      ValueError: if an entry is not a number of this kind.
-    """
-    entries = FLAGS[name].value
-    if entries is None:
-        return None
-    require(len(entries) > 0, name, "", "must be a comma-separated list")
-    out = []
-    for entry in entries:
+        Args:
+          **arguments: flags, by name.
+
+        Returns:
+          The `Answer`; None if there is nothing to judge: after `dry_run`, in a shard, and in processes that do not
+          lead.
+
+        Raises:
+          ArgumentError: if there is no such flag, or a value is not allowed.
+          RunError: if the disk, a file or another process fails.
+        """
+        values = self.flags()
+        words = flags.as_arguments(values, arguments)
+        values([self.experiment.name, *words])
+        use_machine(values)
+        return self.run(values, shlex.join(["python", "-m", "jaxmyopia", "run", self.experiment.name, *words]))
+
+    def exit_code(self, argv: Sequence[str]) -> int:
+        """Runs the experiment on flags as they are typed, `argv`, on JAX as it stands, and gives the exit code."""
+        values = self.flags()
         try:
-            out.append(kind(entry))
-        except ValueError:
-            require(False, name, entry, f"must be a comma-separated list of {'whole ' if kind is int else ''}numbers")
-    return tuple(out)
+            parse(values, [self.experiment.name, *argv], about=self.about)
+        except SystemExit as stop:
+            return int(stop.code or 0)
+        return finish(lambda: self.run(values, command(argv)), values)
+
+    def launch(self, argv: Sequence[str] | None = None) -> None:
+        """Runs the experiment on flags as they are typed, by default `sys.argv`, and exits.
+
+        In a notebook's kernel, whose `sys.argv` is not the experiment's, it runs the default preset and returns.
+        """
+        if argv is None and in_kernel():
+            self()
+            return
+        values = self.flags()
+        launch(lambda rest: self.run(values, command()), values, about=self.about, argv=argv)
+
+    @property
+    def about(self) -> str:
+        """What `--help` says above the flags."""
+        return f"{self.experiment.summary}\n\n{self.experiment.notes}".strip()
+
+    def run(self, values: FlagValues, typed: str) -> Answer | None:
+        """Runs the experiment as parsed flags say, judges and reports; `typed` is the command, for the manifest."""
+        experiment, sweep = self.experiment, self.sweep(values)
+        cells, engine = experiment.cells(sweep), read(values, Engine)
+        options = run_options(engine)
+        if engine.dry_run:
+            print(plan(cells), flush=True)
+            print(estimate(cells, options.share))
+            return None
+        config = {"experiment": experiment.name, **dataclasses.asdict(sweep)}
+        answer = execute(cells, options, config=config, out=values.out, command=typed)
+        if options.share.shards > 1 and options.share.leads:
+            say(
+                f"Shard {options.share.shard} of {options.share.shards} is finished; join them all: "
+                f"python -m jaxmyopia merge --out=FOLDER {values.out} ..."
+            )
+        return answer and _judge(experiment, answer, sweep)
 
 
-def command() -> str:
-    """The command that was typed, as it may be typed again."""
-    module = sys.modules["__main__"].__spec__
-    return shlex.join(["python", "-m", module.name if module else sys.argv[0], *sys.argv[1:]])
+def _judge(experiment: Experiment, answer: Answer, sweep: Any) -> Answer:
+    """Judges the claims of a finished run, writes them and the report, prints them."""
+    claims, wheres = experiment.claims(sweep), experiment.apart(sweep)
+    judged = [judge_all(claims, answer.trials.where(**where)) for where in wheres]
+    pairs = list(zip(wheres, judged, strict=True))
+    answer = dataclasses.replace(answer, claims=tuple(judged[0]))
+    answer.folder.write_json("claims.json", [entry for where, each in pairs for entry in claims_json(each, **where)])
+    report = experiment.report(answer, sweep) if experiment.report else answer.report(experiment.summary)
+    write_page(answer.folder, report, answer.claims)
+    for where, each in pairs:
+        print(_heading(where) + claims_text(each))
+    say(f"\nReport: {answer.folder.path / 'report.html'}")
+    return answer
 
 
-def parse(argv: Sequence[str], *, arguments: bool = False) -> list[str]:
-    """Parses flags; what is wrong with them, or `arguments` where there should be none, takes one line."""
-    try:
-        rest = FLAGS(argv)
-        require(arguments or len(rest) == 1, "arguments", " ".join(rest[1:]), "flags start with --; see --helpshort")
-        return rest
-    except (flags.Error, ValueError) as error:
-        say(f"error: {' '.join(str(error).split())}")
-        sys.exit(2)
+def _heading(where: Mapping[str, object]) -> str:
+    return f"\n{', '.join(f'{name} {value}' for name, value in where.items())}\n" if where else ""
 
 
-def finish(main: Callable[[], None]) -> int:
-    """Runs an experiment once its flags are parsed: what is wrong takes one line, a stop a word on how to go on.
+def binary(experiment: Experiment) -> Binary:
+    """An experiment as a program; see `Binary`."""
+    return Binary(experiment)
+
+
+def main(
+    study: Study,
+    *,
+    claims: Sequence[Claim],
+    seeds: int,
+    steps: int,
+    records: int = 200,
+    name: str | None = None,
+    argv: Sequence[str] | None = None,
+    **settings: Any,
+) -> None:
+    """Makes a file that declares a study and its claims a program: flags, progress, resume, page.
+
+    Every plain field of the study, and every setting, is a flag; what is given here are their defaults.
 
     Args:
-      main: the experiment.
-
-    Returns:
-      The exit code: 0, 1 if the disk, a file or another process failed, 2 for a bad argument, 128 and the number of
-      the signal if one stopped it.
+      study: what to run.
+      claims: made with `@jm.claim`.
+      seeds: how many seeds.
+      steps: how many steps.
+      records: about how many records are taken of a run.
+      name: of the program and its folder `runs/NAME`; by default the file's.
+      argv: flags as they are typed, by default `sys.argv`.
+      **settings: a value or several, as for `run`.
     """
-    try:
-        main()
-    except ValueError as error:
-        if "is not allowed" not in str(error):
-            raise
-        say(f"error: {'--' if str(error).partition('=')[0] in FLAGS else ''}{error}")
-        return 2
-    except RunError as error:
-        say(f"error: {error}")
-        return 1
-    except KeyboardInterrupt as stop:
-        what, signum = ("Terminated", stop.signum) if getattr(stop, "signum", 2) != 2 else ("Interrupted", 2)
-        say(f"\n{what}. what is completed is kept in {FLAGS.out}; to resume: {command()}")
-        return 128 + signum
-    return 0
+    defaults = {"seeds": seeds, "steps": steps, "records": records, **settings}
+    for field in dataclasses.fields(study):
+        value = getattr(study, field.name)
+        if isinstance(value, bool | int | float | str):
+            defaults.setdefault(field.name, value)
+    sweep = _sweep_of({key: value for key, value in defaults.items() if _is_flag(value)})
+    fixed = {key: value for key, value in defaults.items() if not _is_flag(value)}
+    program = Experiment(
+        name=name or _program(),
+        summary=inspect.cleandoc(type(study).__doc__ or "").partition("\n")[0],
+        presets={"default": sweep},
+        cells=lambda sweep: study.cells(**fixed, **{key: getattr(sweep, key) for key in dataclasses.asdict(sweep)}),
+        claims=lambda sweep: claims,
+    )
+    Binary(program).launch(argv)
 
 
-def _run(main: Callable[[], None]) -> None:
-    """Makes JAX ready, alone or with other processes, and runs `main`."""
-    if not FLAGS["verbosity"].present:  # absl's app would show jax's notes on absent backends, and orbax's on saves
-        absl_logging.set_verbosity(absl_logging.WARNING)
-        logging.getLogger("jax").setLevel(logging.WARNING)
-
-    def terminate(signum: int, frame: object) -> None:
-        raise Stopped(signum)
-
-    use_cpu_devices(FLAGS.cpu_devices)
-    use_compilation_cache(FLAGS.compilation_cache)
-    if "distributed" in FLAGS and FLAGS.distributed:
-        meet(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
-    signal.signal(signal.SIGTERM, terminate)
-    main()
+_PLAIN = bool | int | float | str
 
 
-def launch(main: Callable[[], None]) -> None:
-    """Parses the flags, makes JAX ready, runs `main` and exits."""
+def _is_flag(value: object) -> bool:
+    several = value if isinstance(value, tuple | list) and value else [value]
+    return all(isinstance(each, _PLAIN) for each in several) and len({type(each) for each in several}) == 1
 
-    def run(argv: Sequence[str]) -> int:
-        del argv
-        code = finish(lambda: _run(main))
-        if code and jax.distributed.is_initialized():
-            os._exit(code)  # an orderly end would wait for processes that may be gone
-        return code
 
-    app.run(run, flags_parser=parse)
+def _sweep_of(defaults: Mapping[str, Any]) -> Any:
+    """An instance of a new dataclass whose fields are flags; what varies takes several values."""
+    fields = []
+    for key, value in defaults.items():
+        several = isinstance(value, tuple | list)
+        kind = type(value[0]) if several else type(value)
+        default = tuple(value) if several else value
+        many = several or key not in ("seeds", "steps", "records")
+        if many and not several:
+            default = (value,)
+        fields.append((key, tuple[kind, ...] if many else kind, flag(default, f"Of the run; {value!r} by default.")))
+    return dataclasses.make_dataclass("Sweep", fields, frozen=True)()
+
+
+def _program() -> str:
+    module = sys.modules["__main__"]
+    spec = getattr(module, "__spec__", None)
+    return spec.name.rpartition(".")[2] if spec else pathlib.Path(getattr(module, "__file__", "run")).stem

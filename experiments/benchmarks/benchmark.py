@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures the engine against other ways to train the same seeds, in one run and interleaved.
 
-python -m experiments.benchmark                                     all sections, about 20 minutes on two cores
-python -m experiments.benchmark --sections=cells --repeats=3
-python -m experiments.benchmark --sections=seeds --peak_tflops=67   on a GPU: share of its arithmetic peak too
+python -m experiments.benchmarks.benchmark                               all sections, 20 minutes on two cores
+python -m experiments.benchmarks.benchmark --sections=cells --repeats=3
+python -m experiments.benchmarks.benchmark --sections=seeds --peak_tflops=67     on a GPU: share of its peak too
 """
 
 import dataclasses
@@ -17,38 +17,45 @@ import time
 from collections.abc import Callable, Iterator
 
 import jax
-from absl import flags
 
 from experiments.benchmarks import rl_baselines as rl_baselines
 from experiments.benchmarks.baselines import Case, Train, baselines, draw_start, jaxmyopia
 from experiments.benchmarks.report import write_figures
 from experiments.benchmarks.timing import in_turn
-from jaxmyopia import cli as launch
+from jaxmyopia import launch
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.provenance import environment
 from jaxmyopia.engine.session import say
+from jaxmyopia.flags import flag, numbers
 from jaxmyopia.studies.lowrank.gradients import Path, choose_path, counted_cost
 from jaxmyopia.studies.lowrank.layouts import SEEDS_FIRST, SEEDS_LAST
 from jaxmyopia.studies.lowrank.losses import LOSSES
 from jaxmyopia.studies.lowrank.study import LowRank
 
-FLAGS = flags.FLAGS
 Row = dict[str, object]
 
-launch.define_basic_flags("benchmark")
-flags.adopt_module_key_flags(launch)
-_ALL = ["cells", "seeds", "sides", "ranks", "paths", "runs", "environment", "training"]
-flags.DEFINE_list("sections", _ALL, "What is measured.")
-flags.DEFINE_list("baselines", list(baselines()), "Who takes part in section cells.")
-flags.DEFINE_integer("repeats", 5, "Measurements of each baseline, taken in turn.")
-flags.DEFINE_float("seconds", 0.3, "About how long each measurement takes.")
-flags.DEFINE_float("peak_tflops", None, "The device's arithmetic peak in float32, to state the share that is reached.")
-flags.DEFINE_list("sizes", ["10x2", "100x1", "100x2", "100x10", "100x100"], "Sides and ranks of section cells.")
-flags.DEFINE_list("batches", ["256", "1024", "4096", "16384", "65536"], "Numbers of seeds of section seeds.")
+_ALL = ("cells", "seeds", "sides", "ranks", "paths", "runs", "environment", "training")
 
-flags.DEFINE_list("agents", ["1", "64", "4096"], "Numbers of agents of section training.")
 
+@dataclasses.dataclass(frozen=True)
+class Benchmark(launch.Machine):
+    """Flags of the benchmark."""
+
+    sections: tuple[str, ...] = flag(_ALL, "What is measured.")
+    baselines: tuple[str, ...] = flag(tuple(baselines()), "Who takes part in section cells.")
+    contestants: tuple[str, ...] | None = flag(None, "Older name of --baselines.")
+    repeats: int = flag(5, "Measurements of each baseline, taken in turn.")
+    seconds: float = flag(0.3, "About how long each measurement takes.")
+    peak_tflops: float | None = flag(
+        None, "The device's arithmetic peak in float32, to state the share that is reached."
+    )
+    sizes: tuple[str, ...] = flag(("10x2", "100x1", "100x2", "100x10", "100x100"), "Sides and ranks of section cells.")
+    batches: tuple[int, ...] = flag((256, 1024, 4096, 16384, 65536), "Numbers of seeds of section seeds.")
+    agents: tuple[int, ...] = flag((1, 64, 4096), "Numbers of agents of section training.")
+
+
+FLAGS = launch.flags_of(Benchmark, name="benchmark", out="runs/benchmark")
 _MOST_BYTES = 2**33  # what jit(vmap) may take for its n^2 matrices on the larger batches
 
 
@@ -97,7 +104,7 @@ def _growth(cases: list[Case]) -> Iterator[Row]:
 
 def seeds() -> Iterator[Row]:
     """How cost grows with the seeds."""
-    batches = launch.numbers("batches", int)
+    batches = numbers(FLAGS, "batches", int)
     cases = [
         Case(loss=loss, optimizer="sgd", n=n, rank=2, seeds=count)
         for loss in LOSSES
@@ -210,7 +217,7 @@ def epoch_env() -> Iterator[Row]:
 
 def training() -> Iterator[Row]:
     """PPO in `EpochEnv`, a row per baseline and number of agents: environment steps and updates a second."""
-    for agents in launch.numbers("agents", int):
+    for agents in numbers(FLAGS, "agents", int):
         entered = {name: prepare(agents) for name, prepare in rl_baselines.TRAINERS.items()}
         a_batch = rl_baselines.SETTINGS.runs_a_batch * rl_baselines.study_of(1)[0].env.steps
         yield from _against_last({"agents": agents, "steps_an_update": a_batch}, entered, agents * a_batch)
@@ -249,7 +256,7 @@ def check_flags() -> None:
         fine = re.fullmatch(r"[1-9]\d*x[1-9]\d*", size) and int(size.split("x")[1]) <= int(size.split("x")[0]) >= 2
         require(fine, "sizes", size, "must be a side and a rank, as in 100x2")
     for name in ("batches", "agents"):
-        for count in launch.numbers(name, int):
+        for count in numbers(FLAGS, name, int):
             require(count >= 1, name, count, "must be at least 1")
     require(FLAGS.repeats >= 1, "repeats", FLAGS.repeats, "must be at least 1")
     for name in ("seconds", "peak_tflops"):
@@ -259,6 +266,9 @@ def check_flags() -> None:
 
 def main() -> None:
     """Measures the sections asked for, all in this one run."""
+    if FLAGS.contestants is not None:
+        say("--contestants is called --baselines now; the older name will work for one more release.")
+        FLAGS.baselines = FLAGS.contestants
     check_flags()
     if "torch" not in baselines():
         say("PyTorch is not installed (pip install -e '.[bench]'): its two baselines are left out.")
@@ -279,4 +289,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    launch.launch(main)
+    launch.launch(lambda _: main(), FLAGS, about=__doc__)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the runner for a long time under what can happen to it, and says whether the bytes of its tables stay the same.
 
-python -m experiments.soak                       everything: half an hour on two cores
-python -m experiments.soak --sections=kills --kills=200
+python -m experiments.benchmarks.soak                       everything: half an hour on two cores
+python -m experiments.benchmarks.soak --sections=kills --kills=200
 """
 
+import dataclasses
 import hashlib
 import os
 import pathlib
@@ -18,18 +19,16 @@ import sys
 import time
 from collections.abc import Iterator
 
-from absl import flags
-
-from jaxmyopia import cli as launch
+from jaxmyopia import launch
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.engine.files import read_manifest
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.provenance import environment
 from jaxmyopia.engine.session import say
+from jaxmyopia.flags import flag
 
-FLAGS = flags.FLAGS
 Row = dict[str, object]
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Two cells in some chunks of a second or two each, and a report of a few seconds.
 JOB = ["-m", "experiments.adam_bumps", "--n=10", "--ranks=2", "--seeds=1024", "--steps=2000", "--checkpoint_secs=0.2"]
 # One cell that steps for a minute or so, for what checkpoints cost.
@@ -38,11 +37,17 @@ LONG = ["-m", "experiments.adam_bumps", "--n=100", "--ranks=2", "--seeds=256", "
 MANY = ["-m", "experiments.plateaus", "--n=10", "--ranks=2", "--losses=square", "--optimizers=sgd", "--steps=1000"]
 MANY += ["--learning_rates=0.01"]
 
-launch.define_basic_flags("soak")
-flags.adopt_module_key_flags(launch)
-flags.DEFINE_list("sections", ["same", "kills", "peers", "checkpoints", "many"], "What to do.")
-flags.DEFINE_integer("kills", 50, "How many runs are killed.")
-flags.DEFINE_integer("root_seed", 0, "Of the moments at which they are.")
+
+@dataclasses.dataclass(frozen=True)
+class Soak(launch.Machine):
+    """Flags of soak."""
+
+    sections: tuple[str, ...] = flag(("same", "kills", "peers", "checkpoints", "many"), "What to do.")
+    kills: int = flag(50, "How many runs are killed.")
+    root_seed: int = flag(0, "Of the moments at which they are.")
+
+
+FLAGS = launch.flags_of(Soak, name="soak", out="runs/soak")
 
 
 def start(out: pathlib.Path, *arguments: str) -> subprocess.Popen:
@@ -274,4 +279,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    launch.launch(main)
+    launch.launch(lambda _: main(), FLAGS, about=__doc__)

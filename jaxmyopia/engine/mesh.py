@@ -11,9 +11,11 @@ from jax.sharding import Mesh, PartitionSpec
 
 from jaxmyopia.checks import require
 
+CACHE = "~/.cache/jaxmyopia"  # of compiled programs
+
 
 def use_cpu_devices(count: int | None = None) -> None:
-    """Makes every CPU core a device of its own, if no backend has started yet.
+    """Makes every CPU core a device of its own, if no backend has started yet and no number was chosen before.
 
     One XLA CPU program does not use several cores well on work this small; one block a core does.
 
@@ -24,17 +26,20 @@ def use_cpu_devices(count: int | None = None) -> None:
       ValueError: if `count` is not allowed.
     """
     require(count is None or count >= 1, "cpu_devices", count, "must be at least 1")
+    if count is None and jax.config.jax_num_cpu_devices > 0:
+        return
     with contextlib.suppress(RuntimeError):  # jax runs already: its devices are what there is
         jax.config.update("jax_num_cpu_devices", count or len(os.sched_getaffinity(0)))
 
 
-def use_compilation_cache(folder: str) -> None:
+def use_compilation_cache(folder: str, *, unless_set: bool = False) -> None:
     """Keeps compiled programs in a folder, so that the next run (and the next cell of the same shape) finds them.
 
     Args:
       folder: where; `~` is the user's home. Empty for no cache.
+      unless_set: leave a folder that was chosen before.
     """
-    if folder:
+    if folder and not (unless_set and jax.config.jax_compilation_cache_dir):
         jax.config.update("jax_compilation_cache_dir", os.path.expanduser(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

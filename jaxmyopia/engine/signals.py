@@ -32,7 +32,7 @@ class StopRequest:
     def _receive(self, signum: int, frame: object) -> None:
         del frame
         if self._signum is not None:
-            sys.stderr.write("\nStopped at once. what is completed is kept; the same command resumes it.\n")
+            sys.stderr.write("\nStopped at once. What is completed is kept; the same command resumes it.\n")
             sys.stderr.flush()
             os._exit(128 + signum)
         self._signum = signum

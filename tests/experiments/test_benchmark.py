@@ -13,6 +13,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 def call(name: str, *arguments: str) -> subprocess.CompletedProcess:
+    name = {"benchmark": "benchmarks.benchmark"}.get(name, name)
     command = [sys.executable, "-m", f"experiments.{name}", "--compilation_cache=", *arguments]
     quickly_compiled = os.environ | {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
     return subprocess.run(command, cwd=ROOT, env=quickly_compiled, capture_output=True, text=True, timeout=600)
@@ -21,8 +22,9 @@ def call(name: str, *arguments: str) -> subprocess.CompletedProcess:
 @pytest.mark.slow
 def test_the_benchmark_races_all_baselines_and_draws_them(tmp_path):
     small = ["--sizes=6x1,7x2", "--batches=8,16", "--repeats=2", "--seconds=0.001", f"--out={tmp_path}"]
-    done = call("benchmark", "--sections=cells,seeds", "--baselines=jaxmyopia,jit(vmap)", *small)
+    done = call("benchmark", "--sections=cells,seeds", "--contestants=jaxmyopia,jit(vmap)", *small)
     assert done.returncode == 0, done.stderr
+    assert "--contestants is called --baselines now" in done.stderr  # the older name
     sections = json.loads((tmp_path / "benchmark.json").read_text())["sections"]
     cases = {(row["loss"], row["optimizer"], row["n"], row["rank"]) for row in sections["cells"]}
     assert len(cases) == 2 * 2 * 2
@@ -52,13 +54,21 @@ def test_the_predictions_on_adams_bumps_are_judged(tmp_path):
     ("name", "flag", "message"),
     (
         ("benchmark", "--sections=cell", "error: --sections='cell' is not allowed: must be one of cells, "),
-        ("benchmark", "--sizes=100", "error: --sizes='100' is not allowed: must be a side and a rank, as in 100x2"),
+        (
+            "benchmarks.benchmark",
+            "--sizes=100",
+            "error: --sizes='100' is not allowed: must be a side and a rank, as in 100x2",
+        ),
         ("benchmark", "--repeats=0", "error: --repeats=0 is not allowed: must be at least 1"),
         ("adam_bumps", "--seeds=0", "error: --seeds=0 is not allowed: must be at least 1"),
         ("adam_bumps", "--ranks=17", "error: --ranks=17 is not allowed: must be between 1 and 16"),
         ("benchmark", "--agents=0", "error: --agents=0 is not allowed: must be at least 1"),
         ("benchmark", "--batches=0", "error: --batches=0 is not allowed: must be at least 1"),
-        ("benchmark", "--sizes=10x20", "error: --sizes='10x20' is not allowed: must be a side and a rank, as in 100x2"),
+        (
+            "benchmarks.benchmark",
+            "--sizes=10x20",
+            "error: --sizes='10x20' is not allowed: must be a side and a rank, as in 100x2",
+        ),
         ("benchmark", "--peak_tflops=-1", "error: --peak_tflops=-1.0 is not allowed: must be positive"),
     ),
 )

@@ -6,28 +6,21 @@ import pathlib
 
 import numpy as np
 import pytest
-from absl import flags
-from absl.testing import flagsaver
 
 from experiments import plateaus
-from jaxmyopia import cli as launch
+from jaxmyopia import launch
+from jaxmyopia.engine import probe
 from jaxmyopia.engine.folder import RunFolder
-from jaxmyopia.studies.lowrank.sweep import PRESETS, Sweep, default_rates, resolve
+from jaxmyopia.studies.lowrank.sweep import PLATEAUS, PRESETS, Sweep, default_rates
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
-FLAGS = flags.FLAGS
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = ["--n=8", "--ranks=2,8", "--seeds=12", "--steps=60", "--learning_rates=0.01,0.05", "--keep_curves=2"]
 
 
 def call(*arguments):
-    """Runs the binary's `main` on command-line flags, in this process; gives the exit code."""
-    with flagsaver.flagsaver():
-        try:
-            launch.parse(["plateaus", *arguments])
-        except SystemExit as stop:
-            return stop.code
-        return launch.finish(plateaus.main)
+    """Runs the binary on command-line flags, in this process; gives the exit code."""
+    return plateaus.main.exit_code(arguments)
 
 
 @pytest.mark.parametrize(
@@ -119,19 +112,20 @@ def read_table(out):
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(probe, "SECONDS", 0)  # no program is timed
     assert call("--dry_run", "--preset=full") == 0
     plan = capsys.readouterr().out.splitlines()
-    assert len(plan) == 21
-    assert plan[-1].startswith("20 cells")
+    assert plan[20].startswith("20 cells")
+    assert "20 of 20 cells" in plan[21] and plan[22].startswith("Memory")
     assert not list(tmp_path.iterdir())
 
 
 def test_flags_override_the_preset_and_flagfiles_work(tmp_path):
     flagfile = tmp_path / "flags"
     flagfile.write_text("--ranks=1,2\n--steps=77\n--bump_delta=0.2\n")
-    with flagsaver.flagsaver():
-        launch.parse(["plateaus", f"--flagfile={flagfile}", "--preset=full", "--seeds=5"])
-        sweep = plateaus.sweep_from_flags()
+    values = plateaus.main.flags()
+    launch.parse(values, ["plateaus", f"--flagfile={flagfile}", "--preset=full", "--seeds=5"])
+    sweep = plateaus.main.sweep(values)
     assert (sweep.ranks, sweep.steps, sweep.thresholds.bump_delta) == ((1, 2), 77, 0.2)
     assert (sweep.seeds, sweep.wide_seeds, sweep.wide_steps) == (5, 5, 77)
     assert sweep.rates == PRESETS["full"].rates
@@ -148,4 +142,4 @@ def test_rates_follow_the_gradients_scale():
         np.multiply(10, default_rates("square", "sgd", 100, 3))
     )
     assert default_rates("cross_entropy", "adam", 10, 3) == default_rates("square", "adam", 100, 3)
-    assert resolve("quick", {}) == Sweep()
+    assert PLATEAUS.resolve("quick", {}) == Sweep()

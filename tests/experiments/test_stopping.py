@@ -13,12 +13,11 @@ import jax
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
-EXPERIMENT = str(pathlib.Path(__file__).with_name("two_cells.py"))
 
 
 def start(out: pathlib.Path, *more: str) -> subprocess.Popen:
     settings = "--checkpoint_secs=0.2", "--cpu_devices=2", f"--compilation_cache={jax.config.jax_compilation_cache_dir}"
-    command = [sys.executable, EXPERIMENT, f"--out={out}", *settings, *more]
+    command = [sys.executable, "-m", "tests.experiments.two_cells", f"--out={out}", *settings, *more]
     return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
@@ -63,7 +62,7 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path, whole, signum):
         assert process.returncode == 128 + signum and status == "interrupted"
         last = said.splitlines()[-1]
         assert last.startswith("Interrupted" if signum == signal.SIGINT else "Terminated")
-        assert "to go on: python " in last
+        assert "to resume: python " in last
     assert not list((out / "seeds").glob("*.parquet"))
     again = start(out)
     end(again)
@@ -82,7 +81,7 @@ def test_a_second_interrupt_stops_at_once_and_the_run_goes_on(tmp_path, whole):
             break
     said = end(process)
     assert process.returncode == 130
-    assert "the same command resumes it" in said or "to go on: " in said
+    assert "the same command resumes it" in said or "to resume: " in said
     again = start(out)
     end(again)
     assert again.returncode == 0 and chunks(out) == whole

@@ -1,20 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """A binary like those of `experiments`, with two cells of a few seconds and no report, to be stopped and killed."""
 
-from jaxmyopia import cli as launch
+import dataclasses
+
+from jaxmyopia import cli
+from jaxmyopia.experiment import Experiment
+from jaxmyopia.flags import flag
 from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.study import Cell
 
-SWEEP = (("learning_rate", (0.001,)), ("init_scale", (1.0,)))
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """What is run."""
+
+    steps: int = flag(150_000, "Steps of both cells.")
+
+    def cells(self) -> list[Cell]:
+        """The two."""
+        sweep = (("learning_rate", (0.001,)), ("init_scale", (1.0,)))
+        studies = [LowRank(n=8, rank=2, optimizer=optimizer) for optimizer in ("sgd", "adam")]
+        return [Cell(study=study, sweep=sweep, seeds=12, steps=self.steps) for study in studies]
 
 
-def main() -> None:
-    """Runs them."""
-    studies = [LowRank(n=8, rank=2, optimizer=optimizer) for optimizer in ("sgd", "adam")]
-    cells = [Cell(study=study, sweep=SWEEP, seeds=12, steps=150_000) for study in studies]
-    launch.run_experiment({"experiment": "two_cells"}, cells)
-
+TWO_CELLS = Experiment(
+    name="two_cells", summary="Two cells, to be stopped.", presets={"quick": Sweep()}, cells=Sweep.cells
+)
+main = cli.binary(TWO_CELLS)
 
 if __name__ == "__main__":
-    launch.define_flags("two_cells", ["quick"])
-    launch.launch(main)
+    main.launch()

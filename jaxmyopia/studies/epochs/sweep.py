@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 
 from jaxmyopia.checks import require, require_one_of
+from jaxmyopia.flags import flag
 from jaxmyopia.studies.epochs.learners import LEARNERS, Settings
 from jaxmyopia.studies.epochs.measures import Thresholds
 from jaxmyopia.studies.epochs.params import code
@@ -23,35 +24,34 @@ _RATES = {
 
 @dataclasses.dataclass(frozen=True)
 class Sweep:
-    """What a run of the myopia experiment is; each field is a flag of the same name.
+    """What is run of the epoch environment; each field is a flag of the same name.
 
-    `epochs`, `epoch_steps`, `cutoff`: E, L, K. `schedules`, `lures`, `credits`, `learners`, `optimizers`: names.
-    `reveals`: how the index is shown. `learning_rates`: for every learner; empty for its own. `updates`: by learner,
-    the budget; `steps`, if not 0, for all of them. `seeds`: in every cell. `populations`, `intervals`: of selection (a
-    population of 0: none); `population_seeds`: the most seeds by population, all for those left out;
-    `selection_steps`, `selection_rate`: the budget and the learning rate. Raises ValueError if a field is not allowed.
+    `updates`: by learner, in the order of `LEARNERS`. `population_seeds`: by population; those left out have all.
+    Raises ArgumentError if a field is not allowed.
     """
 
-    epochs: int = 8
-    epoch_steps: int = 4
-    cutoff: int = 4
-    schedules: tuple[str, ...] = ("negative", "flat")
-    lures: tuple[str, ...] = ("invest", "borrow")
-    credits: tuple[str, ...] = ("epoch", "run")
-    learners: tuple[str, ...] = LEARNERS
-    optimizers: tuple[str, ...] = ("adam",)
-    reveals: tuple[str, ...] = ("one_hot", "masked")
-    learning_rates: tuple[float, ...] = ()
-    discount: float = 1.0
-    updates: tuple[int, ...] = (120, 60, 300)
-    steps: int = 0
-    records: int = 8
-    seeds: int = 256
-    populations: tuple[int, ...] = (10,)
-    intervals: tuple[int, ...] = (10,)
-    population_seeds: tuple[int, ...] = ()
-    selection_steps: int = 200
-    selection_rate: float = 0.1
+    epochs: int = flag(8, "Epochs of a run, E.")
+    epoch_steps: int = flag(4, "Steps of an epoch, L.")
+    cutoff: int = flag(4, "Epoch K from which the schedule holds.")
+    schedules: tuple[str, ...] = flag(
+        ("negative", "flat"), "What a step pays at most from K on: negative, zero, flat (no limit)."
+    )
+    lures: tuple[str, ...] = flag(("invest", "borrow"), "Lures: invest, borrow, none.")
+    credits: tuple[str, ...] = flag(("epoch", "run"), "What an action is answerable for: run, epoch.")
+    learners: tuple[str, ...] = flag(LEARNERS, "Learners: reinforce, ppo, qlearning.")
+    optimizers: tuple[str, ...] = flag(("adam",), "Optimisers: sgd, momentum, adam, adamw, rmsprop, lion.")
+    reveals: tuple[str, ...] = flag(("one_hot", "masked"), "How the epoch index is shown: one_hot, scalar, masked.")
+    learning_rates: tuple[float, ...] = flag((), "Learning rates of every learner, in place of its own.")
+    discount: float = flag(1.0, "Discount of a step.")
+    updates: tuple[int, ...] = flag((120, 60, 300), "Updates of reinforce, ppo and qlearning.")
+    steps: int | None = flag(None, "Updates of every learner, in place of its own budget.")
+    records: int = flag(8, "About how many records are taken of a run.")
+    seeds: int = flag(256, "Seeds in every cell: 0, 1, ...")
+    populations: tuple[int, ...] = flag((10,), "Agents in a population; 0 for no selection.")
+    intervals: tuple[int, ...] = flag((10,), "Updates between selections.")
+    population_seeds: tuple[int, ...] = flag((), "The most seeds of each population.")
+    selection_steps: int = flag(200, "Updates of every population.")
+    selection_rate: float = flag(0.1, "Learning rate of every population.")
     settings: Settings = dataclasses.field(default_factory=lambda: Settings(runs_a_batch=32, passes=2))
     thresholds: Thresholds = dataclasses.field(default_factory=Thresholds)
 
@@ -66,7 +66,10 @@ class Sweep:
         for interval in self.intervals:
             require(interval >= 1, "intervals", interval, "must be at least 1")
         require(self.epochs >= 1, "epochs", self.epochs, "must be at least 1")
-        require(self.steps >= 0, "steps", self.steps, "must be at least 1")
+        require(self.steps is None or self.steps >= 1, "steps", self.steps, "must be at least 1")
+        require(self.seeds >= 1, "seeds", self.seeds, "must be at least 1")
+        each = f"must be {len(LEARNERS)} numbers, those of {', '.join(LEARNERS)}"
+        require(len(self.updates) == len(LEARNERS), "updates", self.updates, each)
         require(0 <= self.cutoff <= self.epochs, "cutoff", self.cutoff, f"must be from 0 to epochs={self.epochs}")
 
     def cells(self) -> list[Cell]:
@@ -149,27 +152,3 @@ PRESETS: dict[str, Sweep] = {
         population_seeds=(2048, 64, 24),
     ),
 }
-
-
-def resolve(preset: str, given: dict[str, object]) -> Sweep:
-    """A preset with what was given put in its place.
-
-    Args:
-      preset: a name of `PRESETS`.
-      given: fields of `Sweep`, of `Settings` and of `Thresholds`, scalars or tuples.
-
-    Returns:
-      The `Sweep`.
-
-    Raises:
-      ValueError: if the preset is unknown or a value is not allowed.
-    """
-    require_one_of("preset", preset, PRESETS)
-    base, given = PRESETS[preset], dict(given)
-    require(given.get("steps") != 0, "steps", 0, "must be at least 1")
-    require(given.get("seeds") != 0, "seeds", 0, "must be at least 1")
-    for name in ("settings", "thresholds"):
-        part = getattr(base, name)
-        own = {field.name for field in dataclasses.fields(part)} & given.keys()
-        given[name] = dataclasses.replace(part, **{field: given.pop(field) for field in own})
-    return dataclasses.replace(base, **given)

@@ -6,7 +6,7 @@
                              (A (B^T B) - U (V^T B), B (A^T A) - V (U^T A)): 4 n r (r + R) multiply-adds
 
 Counts decide between dense and factored; the layout is seeds-last where the count is small (BUILD_NOTES.md has the
-measurements, `python -m experiments.benchmark` makes them).
+measurements, `python -m experiments.benchmarks.benchmark` makes them).
 """
 
 import dataclasses

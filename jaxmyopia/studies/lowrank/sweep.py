@@ -3,9 +3,16 @@
 
 import dataclasses
 import itertools
+from collections.abc import Mapping
+from typing import Any
 
-from jaxmyopia.checks import require, require_one_of
+from jaxmyopia.checks import require
+from jaxmyopia.experiment import Experiment
+from jaxmyopia.flags import flag
+from jaxmyopia.studies.lowrank.claims import make_claims
+from jaxmyopia.studies.lowrank.finished import FinishedRun
 from jaxmyopia.studies.lowrank.measures import ALIGNMENT_RANK, Thresholds
+from jaxmyopia.studies.lowrank.report import make_report
 from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.study import Cell
 
@@ -40,25 +47,23 @@ def default_rates(loss: str, optimizer: str, n: int, count: int) -> tuple[float,
 class Sweep:
     """What a run of the plateaus experiment is; each field is a flag of the same name.
 
-    `learning_rates`: for every cell; empty for `rates` default ones a cell. `seeds`: seeds 0, 1, ... in every cell;
-    `steps`: the budget of every seed; above rank 16, where both cost more, `wide_seeds` and `wide_steps`. Raises
-    ValueError if a field is not allowed.
+    Raises ArgumentError if a field is not allowed.
     """
 
-    n: int = 100
-    ranks: tuple[int, ...] = (1, 2, 4, 10, 100)
-    losses: tuple[str, ...] = ("square", "cross_entropy")
-    targets: tuple[str, ...] = ("gaussian",)
-    optimizers: tuple[str, ...] = ("sgd", "adam")
-    learning_rates: tuple[float, ...] = ()
-    rates: int = 3
-    spectrum: tuple[float, ...] = ()
-    init_scale: float = 1.0
-    steps: int = 1000
-    records: int = 200
-    seeds: int = 64
-    wide_seeds: int = 32
-    wide_steps: int = 1000
+    n: int = flag(100, "Side of the matrices.")
+    ranks: tuple[int, ...] = flag((1, 2, 4, 10, 100), "Ranks of target and learned factors.")
+    losses: tuple[str, ...] = flag(("square", "cross_entropy"), "Losses: square, cross_entropy.")
+    targets: tuple[str, ...] = flag(("gaussian",), "Targets: gaussian, orthogonal, spectrum.")
+    optimizers: tuple[str, ...] = flag(("sgd", "adam"), "Optimisers: momentum, or optax's by name.")
+    learning_rates: tuple[float, ...] = flag((), "Rates of every cell, in place of each optimiser's own grid.")
+    rates: int = flag(3, "How many rates each optimiser's own grid has: 3 or 5.")
+    spectrum: tuple[float, ...] = flag((), "Singular values of the target `spectrum`.")
+    init_scale: float = flag(1.0, "Standard deviation of the learned factors' start.")
+    steps: int = flag(1000, "Optimisation steps.")
+    records: int = flag(200, "About how many records are taken of a run.")
+    seeds: int = flag(64, "Seeds in every cell: 0, 1, ...")
+    wide_seeds: int = flag(32, "Seeds in cells of rank above 16, which cost more.")
+    wide_steps: int = flag(1000, "Optimisation steps in cells of rank above 16.")
     thresholds: Thresholds = dataclasses.field(default_factory=Thresholds)
 
     def __post_init__(self):
@@ -71,6 +76,7 @@ class Sweep:
             self.learning_rates,
             "must be a list without repeats",
         )
+        require(self.rates in (3, 5), "rates", self.rates, "must be 3 or 5")
         for name in ("wide_seeds", "wide_steps"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
 
@@ -101,26 +107,20 @@ PRESETS: dict[str, Sweep] = {
 }
 
 
-def resolve(preset: str, given: dict[str, object]) -> Sweep:
-    """A preset with what was given put in its place.
+def wide_bounds(base: Sweep, given: Mapping[str, Any]) -> dict[str, int]:
+    """`seeds` and `steps` that are given alone also bound `wide_seeds` and `wide_steps` of the preset `base`."""
+    most = {"seeds": base.wide_seeds, "steps": base.wide_steps}
+    return {f"wide_{name}": max(min(given[name], most[name]), 1) for name in most if name in given}
 
-    Args:
-      preset: a name of `PRESETS`.
-      given: fields of `Sweep` and of `Thresholds`, scalars or tuples. `seeds` and `steps` alone
-        also bound `wide_seeds` and `wide_steps`.
 
-    Returns:
-      The `Sweep`.
-
-    Raises:
-      ValueError: if the preset is unknown or a value is not allowed.
-    """
-    require_one_of("preset", preset, PRESETS)
-    base = PRESETS[preset]
-    fields = {field.name for field in dataclasses.fields(Thresholds)}
-    thresholds = Thresholds(**{name: value for name, value in given.items() if name in fields})
-    settings = {name: value for name, value in given.items() if name not in fields}
-    for name in ("seeds", "steps"):
-        if name in settings:
-            settings.setdefault(f"wide_{name}", max(min(settings[name], getattr(base, f"wide_{name}")), 1))
-    return dataclasses.replace(base, thresholds=thresholds, **settings)
+PLATEAUS = Experiment(
+    name="plateaus",
+    summary="Judges six claims about the S-curves of low-rank learning under SGD and Adam.",
+    notes="A minute on two cores; with --preset=full an hour or two.",
+    presets=PRESETS,
+    cells=Sweep.cells,
+    claims=lambda sweep: make_claims(sweep.thresholds, sweep.ranks),
+    report=lambda run, sweep: make_report(FinishedRun(run.folder, run.studies, sweep.thresholds)),
+    apart=lambda sweep: [{"target": target} for target in sweep.targets],
+    implied=wide_bounds,
+)

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""python -m jaxmyopia: lists the experiments; run NAME, merge, curves."""
+
+import sys
+from collections.abc import Sequence
+
+from jaxmyopia import cli
+from jaxmyopia.checks import ArgumentError, require_one_of
+from jaxmyopia.commands import COMMANDS
+from jaxmyopia.engine.session import say
+from jaxmyopia.studies.registry import EXPERIMENTS
+
+PROGRAM = "python -m jaxmyopia"
+
+
+def listing() -> str:
+    """The experiments and the other subcommands, one line each."""
+    lines = ["Experiments (python -m jaxmyopia run NAME; --help lists its flags):"]
+    lines += [f"  {name:<12}{make().summary}" for name, make in EXPERIMENTS.items()]
+    lines += ["Subcommands:"]
+    lines += [f"  {name:<12}{command.summary}" for name, command in COMMANDS.items()]
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Does what was typed.
+
+    Args:
+      argv: without the program.
+
+    Raises:
+      ArgumentError: if there is no such subcommand or experiment.
+    """
+    if not argv or argv[0] in ("list", "help", "-h", "--help", "--helpshort", "--helpfull"):
+        print(listing())
+        return
+    name, *rest = argv
+    require_one_of("subcommand", name, ("list", "run", *COMMANDS))
+    if name != "run":
+        COMMANDS[name].launch([f"{PROGRAM} {name}", *rest])
+    if not rest or rest[0] in ("--help", "--helpshort", "--helpfull"):
+        print(listing())
+        return
+    require_one_of("experiment", rest[0], EXPERIMENTS)
+    cli.binary(EXPERIMENTS[rest[0]]()).launch([f"{PROGRAM} run {rest[0]}", *rest[1:]])
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except ArgumentError as error:
+        say(f"error: {error}")
+        sys.exit(2)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The subcommands that run no experiment: merge, curves."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from jaxmyopia import launch
+from jaxmyopia.checks import require
+from jaxmyopia.engine.merge import merge
+from jaxmyopia.engine.session import say
+from jaxmyopia.flags import flag
+from jaxmyopia.measures.elsewhere import count, read_curves
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """A subcommand: `main(settings, arguments)` on a dataclass `settings` made from flags, and what is no flag."""
+
+    name: str
+    summary: str
+    usage: str
+    settings: type
+    main: Callable[[Any, list[str]], None]
+
+    def launch(self, argv: Sequence[str] | None = None) -> None:
+        """Runs it on what was typed, the program and its words, by default `sys.argv`, and exits."""
+        values = launch.flags_of(self.settings, name=self.name)
+        about = f"{self.summary}\n\n{self.usage}"
+        main = lambda rest: self.main(launch.read(values, self.settings), rest)
+        launch.launch(main, values, about=about, argv=argv, arguments=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Merge:
+    """Flags of merge."""
+
+    out: str | None = flag(None, "Folder of the whole run, which is made.")
+
+
+def _merge(settings: Merge, folders: list[str]) -> None:
+    """Checks, copies, and says how to judge."""
+    require(settings.out is not None, "out", settings.out, "must be the folder of the whole run, which is made")
+    folder, command = merge(folders, str(settings.out))
+    print(command)
+    say(f"{len(folder.completed())} chunks are joined in {settings.out}; the command above judges them.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Curves:
+    """Flags of curves; the definitions are in `jaxmyopia.measures.descents`."""
+
+    ratio: float = flag(0.5, "A plateau: the loss falls at most this many times as fast as beside it.")
+    fall: float = flag(0.02, "A descent: the loss falls by at least this share of the first loss.")
+    uptick: float = flag(1.05, "An uptick: the loss rises by at least this factor.")
+
+    def __post_init__(self) -> None:
+        for name in ("ratio", "fall"):
+            value = getattr(self, name)
+            require(0 < value < 1, name, value, "must be between 0 and 1, both excluded")
+        require(1 < self.uptick < float("inf"), "uptick", self.uptick, "must be above 1")
+
+
+def _curves(settings: Curves, files: list[str]) -> None:
+    """Prints plateaus, descents and upticks of every curve, or why it cannot be counted."""
+    require(len(files) == 1, "file", " ".join(files), "must be one file: .csv, .npy or .npz")
+    steps, losses = read_curves(pathlib.Path(files[0]))
+    rows = count(steps, losses, ratio=settings.ratio, fall=settings.fall, rise=settings.uptick)
+    lines: Iterable[Sequence[object]] = [(row.name, *row.counts, row.reason or "yes") for row in rows]
+    for line in [("curve", "plateaus", "descents", "upticks", "counted"), *lines]:
+        print("{:<24}{:>9}{:>10}{:>9}   {}".format(*line))
+
+
+MERGE = Command(
+    name="merge",
+    summary="Joins the folders of shards, made with --num_shards and --shard_index on machines that do not know of "
+    "each other.",
+    usage="python -m jaxmyopia merge --out=FOLDER SHARD...",
+    settings=Merge,
+    main=_merge,
+)
+CURVES = Command(
+    name="curves",
+    summary="Counts plateaus, descents and upticks of loss curves from elsewhere.",
+    usage="python -m jaxmyopia curves FILE    columns: the step, then one loss a run (.csv, .npy; .npz: step and loss)",
+    settings=Curves,
+    main=_curves,
+)
+COMMANDS = {command.name: command for command in (MERGE, CURVES)}

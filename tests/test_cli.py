@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: flags are fields, those that there were are there, and what is wrong takes one line."""
+
+import dataclasses
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from experiments import adam_bumps, myopia, plateaus
+from experiments.benchmarks import benchmark, soak
+from jaxmyopia import __main__ as program
+from jaxmyopia import cli, flags, launch
+from jaxmyopia.checks import ArgumentError
+from jaxmyopia.engine import probe
+from jaxmyopia.engine.processes import Share
+from jaxmyopia.engine.session import RunOptions
+from jaxmyopia.experiment import Experiment
+from jaxmyopia.studies.lowrank.study import LowRank
+from jaxmyopia.studies.lowrank.sweep import Sweep
+from jaxmyopia.studies.registry import EXPERIMENTS
+from jaxmyopia.study import Cell
+
+ROOT = pathlib.Path(__file__).parents[1]
+BINARIES = {"plateaus": plateaus.main, "adam_bumps": adam_bumps.main, "myopia": myopia.main}
+# The flags of revision b7cc00e, upon which users' scripts may rely.
+ENGINE = """out cpu_devices compilation_cache preset seeds root_seed keep_curves dry_run checkpoint_secs repair
+    num_shards shard_index distributed coordinator num_processes process_id"""
+OWN = {
+    "plateaus": """n wide_seeds steps wide_steps ranks losses targets spectrum optimizers learning_rates init_scale
+        bump_delta plateau_ratio descent_fall uptick zero_loss""",
+    "adam_bumps": "n steps ranks bump_delta",
+    "myopia": """sections epochs epoch_steps cutoff schedules lures credits learners optimizers reveals learning_rates
+        discount steps populations intervals selection_steps exploration decay clip entropy runs_a_batch sure lowered
+        dilemma_steps epsilons meta_episodes""",
+}
+
+
+@pytest.mark.parametrize("name", BINARIES)
+def test_the_flags_that_there_were_are_there_with_the_same_defaults(name):
+    values = BINARIES[name].flags()
+    values([name])
+    assert {*ENGINE.split(), *OWN[name].split()} <= set(values)
+    assert (values.out, values.preset, values.root_seed, values.keep_curves) == (f"runs/{name}", "quick", 0, 4)
+    assert (values.checkpoint_secs, values.num_shards, values.shard_index) == (60, 1, 0)
+    assert all(values[flag].value is None for flag in OWN[name].split())  # not given: the preset's value holds
+
+
+def test_the_flags_of_the_benchmark_and_of_soak_are_there():
+    wanted = "sections contestants baselines repeats seconds peak_tflops sizes batches agents out cpu_devices"
+    assert set(wanted.split()) <= set(benchmark.FLAGS)
+    assert {"sections", "kills", "root_seed", "out", "cpu_devices", "compilation_cache"} <= set(soak.FLAGS)
+
+
+@pytest.mark.parametrize("name", BINARIES)
+def test_every_field_of_a_sweep_is_a_flag_and_presets_stay_as_they_are(name):
+    experiment = BINARIES[name].experiment
+    names = [spec.name for spec in flags.specs(experiment.sweep_type)]
+    for field in dataclasses.fields(experiment.sweep_type):
+        assert field.name in names or dataclasses.is_dataclass(getattr(experiment.presets["quick"], field.name))
+    for preset, sweep in experiment.presets.items():
+        assert experiment.resolve(preset, {}) == sweep
+
+
+def test_one_flag_sets_the_seeds_of_both_and_nested_fields_are_reached():
+    sweep = myopia.main.experiment.resolve("full", {"seeds": 9, "clip": 0.3, "sure": 0.8, "dilemma_steps": 40})
+    assert (sweep.seeds, sweep.companions.seeds, sweep.companions.dilemma_steps) == (9, 9, 40)
+    assert (sweep.settings.clip, sweep.thresholds.sure) == (0.3, 0.8)
+    assert sweep.settings.runs_a_batch == myopia.main.experiment.presets["full"].settings.runs_a_batch
+
+
+def test_two_fields_of_one_name_are_refused():
+    inner = dataclasses.make_dataclass("Inner", [("n", int, flags.flag(1, ""))], frozen=True)
+    outer = dataclasses.make_dataclass(
+        "Outer", [("n", int, flags.flag(1, "")), ("inner", inner, dataclasses.field(default_factory=inner))]
+    )
+    with pytest.raises(ArgumentError, match=r"n.* is not allowed: must be one flag of Outer"):
+        flags.specs(outer)
+
+
+@dataclasses.dataclass(frozen=True)
+class Tiny:
+    """A sweep of a moment."""
+
+    n: int = flags.flag(4, "Side.")
+    seeds: int = flags.flag(6, "Seeds.")
+    rates: tuple[float, ...] = flags.flag((0.01,), "Rates.")
+
+    def cells(self):
+        sweep = (("learning_rate", self.rates), ("init_scale", (1.0,)))
+        return [Cell(study=LowRank(n=self.n, rank=1), sweep=sweep, seeds=self.seeds, steps=20, records=8)]
+
+
+TINY = cli.binary(Experiment(name="tiny", summary="A tiny one.", presets={"quick": Tiny()}, cells=Tiny.cells))
+
+
+def test_a_binary_is_called_with_arguments_under_a_kernels_command_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["ipykernel_launcher.py", "-f", str(tmp_path / "kernel.json")])
+    arguments = {
+        "out": tmp_path / "run",
+        "seeds": np.int64(3),
+        "rates": np.array([0.01, 0.02]),
+        "compilation_cache": "",
+    }
+    folder = TINY(preset="quick", repair=False, coordinator=None, **arguments)
+    assert len(folder.table()) == 6
+    assert folder.manifest["command"].startswith("python -m jaxmyopia run tiny --preset=quick --norepair --out=")
+    assert launch.in_kernel()
+    with pytest.raises(ArgumentError) as refused:
+        TINY(**{**arguments, "seeds": 4})
+    assert refused.value.name == "out" and "seeds: 3, now 4" in refused.value.allowed
+
+
+def test_two_binaries_are_called_in_one_process(tmp_path, capsys):
+    small = {"n": 6, "ranks": (1,), "seeds": 6, "steps": 12, "compilation_cache": ""}
+    first = plateaus.main(out=tmp_path / "a", losses=["square"], optimizers=["sgd"], learning_rates=0.01, **small)
+    assert TINY(out=tmp_path / "b", compilation_cache="").manifest["status"] == "complete"
+    assert first.manifest["config"]["ranks"] == [1] and (tmp_path / "a" / "report.html").is_file()
+    assert "adam-rank1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"frobnicate": 1}, "argument='frobnicate' is not allowed: must be one of "),
+        ({"seeds": "many"}, "seeds='many' is not allowed: invalid literal"),
+        ({"preset": "huge"}, "preset='huge' is not allowed: value should be one of <quick|full>"),
+        ({"ranks": (1, 1)}, r"ranks=(1, 1) is not allowed: must be a list without repeats"),
+        ({"seeds": 0}, "seeds=0 is not allowed: must be at least 1"),
+    ],
+)
+def test_a_bad_argument_of_a_call_is_named(arguments, message, tmp_path):
+    with pytest.raises(ArgumentError) as refused:
+        plateaus.main(out=tmp_path / "run", compilation_cache="", **arguments)
+    assert str(refused.value).startswith(message)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_error_that_is_no_refused_argument_keeps_its_traceback():
+    def fail():
+        raise ValueError("n=3 is not allowed: but this is no ArgumentError")
+
+    with pytest.raises(ValueError, match="no ArgumentError"):
+        launch.finish(fail, TINY.flags())
+
+
+@pytest.mark.parametrize("flag", ["--help", "--helpshort", "--helpfull", "-?"])
+def test_help_is_printed_and_is_no_failure(flag, capsys):
+    assert plateaus.main.exit_code([flag]) == 0
+    printed = capsys.readouterr().out
+    assert "Judges six claims" in printed
+    assert "--bump_delta: A bump" in printed and "--checkpoint_secs" in printed
+    assert "[quick: 64; full: 1024]" in printed
+    assert ("--verbosity" in printed) == (flag == "--helpfull")
+
+
+def test_a_dry_run_says_how_long_and_how_much_memory():
+    cells = Tiny().cells()
+    found = probe.estimate(cells, Share())
+    assert found.startswith("About ") and "MiB of states" in found
+    cost = probe.measure(cells[0])
+    assert 0 <= cost.step < 1 and cost.records > 0
+    assert cost.seconds(cells[0], 1) == pytest.approx(cells[0].steps * cost.step + cost.records)
+
+
+def test_the_program_lists_experiments_and_subcommands(capsys):
+    program.main([])
+    lines = capsys.readouterr().out.splitlines()
+    for name in (*EXPERIMENTS, "merge", "curves"):
+        assert sum(line.split()[0] == name for line in lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["frob"], "subcommand='frob' is not allowed: must be one of curves, list, merge, run"),
+        (["run", "frob"], "experiment='frob' is not allowed: must be one of adam_bumps, myopia, plateaus"),
+    ],
+)
+def test_unknown_names_are_told_what_there_is(argv, message):
+    with pytest.raises(ArgumentError) as refused:
+        program.main(argv)
+    assert str(refused.value) == message
+
+
+def call(*arguments):
+    command = [sys.executable, "-m", "jaxmyopia", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+def test_the_program_as_a_process(tmp_path):
+    done = call("run", "plateaus", "--seeds=0", f"--out={tmp_path / 'out'}")
+    assert (done.returncode, done.stderr) == (2, "error: --seeds=0 is not allowed: must be at least 1\n")
+    step, slow = np.arange(60), np.exp(-np.arange(60) / 9)
+    stairs = np.where(step < 30, 1 + slow, 0.5 + np.exp(-(step - 30.0).clip(0) / 3))
+    np.save(tmp_path / "curves.npy", np.stack([step, slow, stairs, np.where(step > 9, np.nan, 1.0)], axis=1))
+    done = call("curves", str(tmp_path / "curves.npy"), "--fall=0.1")
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert rows[1] == ["run", "0", "0", "1", "0", "yes"]
+    assert rows[2][3] == "2" and int(rows[2][2]) >= 1
+    assert done.stdout.splitlines()[3].endswith("no: it is not finite at record 10")
+
+
+@pytest.mark.parametrize(
+    ("text", "allowed"),
+    [
+        ("", "it is empty"),
+        ("step,a\n0,1\n", "at least 3 records"),
+        ("step,a\n0,1\n2,1\n1,1\n", "increasing steps"),
+        ("step\n0\n1\n2\n", "its shape is (3, 1)"),
+        ("step,a\n0,1\n1\n2,1\n", "lines differ in length"),
+        ("step,a\n0,1\n1,x\n2,1\n", "could not convert"),
+    ],
+)
+def test_files_that_hold_no_curves_are_refused_in_one_line(tmp_path, text, allowed):
+    from jaxmyopia.measures.elsewhere import read_curves
+
+    path = tmp_path / "curves.csv"
+    path.write_text(text)
+    with pytest.raises(ArgumentError) as refused:
+        read_curves(path)
+    assert allowed in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_curves_are_read_from_all_formats_alike(tmp_path):
+    from jaxmyopia.measures.elsewhere import read_curves
+
+    step, loss = np.arange(4.0), np.array([[1.0, 2], [0.5, 1], [0.2, 1], [0.1, 0.5]])
+    np.savez(tmp_path / "a.npz", step=step, loss=loss)
+    np.save(tmp_path / "a.npy", np.column_stack([step, loss]))
+    rows = "".join(f"{s},{a},{b}\n" for s, (a, b) in zip(step, loss, strict=True))
+    (tmp_path / "a.csv").write_text("step,x,y\n" + rows)
+    for name, names in (("a.npz", ["loss 0", "loss 1"]), ("a.npy", ["run 0", "run 1"]), ("a.csv", ["x", "y"])):
+        steps, losses = read_curves(tmp_path / name)
+        assert list(losses) == names
+        np.testing.assert_array_equal(steps, step)
+        np.testing.assert_array_equal(np.stack(list(losses.values()), axis=1), loss)
+
+
+def test_defaults_of_the_engine_are_the_runners():
+    values = plateaus.main.flags()
+    values(["plateaus"])
+    assert cli.run_options(launch.read(values, cli.Engine)) == RunOptions()
+    assert plateaus.main.sweep(values) == Sweep()
