@@ -39,6 +39,12 @@ def pytest_configure(config):
     jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
 
 
+@pytest.fixture(autouse=True)
+def one_folder_of_compiled_programs(monkeypatch):
+    """A binary that is run within a test would turn to the user's folder, for the tests after it too."""
+    monkeypatch.setattr("jaxmyopia.launch.use_compilation_cache", lambda folder: None)
+
+
 @pytest.fixture(scope="module")
 def quickly_compiled():
     """Programs of the engine compile in half the time, unoptimised: for tests of what is done with their numbers."""
