@@ -7,7 +7,7 @@ Fields of nested dataclasses are flags too. A flag that is not given leaves the 
 import dataclasses
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from absl import flags as absl_flags
@@ -18,7 +18,7 @@ FlagValues = absl_flags.FlagValues
 Settings = TypeVar("Settings")
 
 _HELP, _ROLE = "jaxmyopia.help", "jaxmyopia.role"
-_DEFINERS = {
+_DEFINERS: dict[type, Callable[..., object]] = {
     int: absl_flags.DEFINE_integer,
     float: absl_flags.DEFINE_float,
     str: absl_flags.DEFINE_string,
@@ -89,7 +89,7 @@ def _walk(settings: type) -> Iterator[Spec]:
     hints = typing.get_type_hints(settings)
     for field in dataclasses.fields(settings):
         hint, role = hints[field.name], field.metadata.get(_ROLE)
-        if role is None and dataclasses.is_dataclass(hint):
+        if role is None and isinstance(hint, type) and dataclasses.is_dataclass(hint):
             yield from _walk(hint)
         elif role is None:
             kind, many = _kind(settings, field.name, hint)
@@ -118,7 +118,7 @@ def define(values: FlagValues, settings: type, *, group: str, presets: Mapping[s
         a flag's default is the field's.
     """
     for spec in specs(settings):
-        definer = absl_flags.DEFINE_list if spec.many else _DEFINERS[spec.kind]
+        definer: Callable[..., object] = absl_flags.DEFINE_list if spec.many else _DEFINERS[spec.kind]
         if presets is None:
             default, text = spec.default, spec.help
             default = list(map(str, default)) if spec.many and isinstance(default, tuple) else default

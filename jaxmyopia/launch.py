@@ -75,7 +75,7 @@ class _Help(absl_flags.BooleanFlag):
         self._show = show
 
     def parse(self, argument: str | bool | None) -> None:
-        if self._parse(argument):
+        if self._parse(True if argument is None else argument):
             print(self._show())
             sys.exit(0)
 
@@ -95,7 +95,7 @@ def _complete(values: FlagValues, about: str) -> None:
     app.define_help_flags()
     for name in absl_flags.FLAGS:
         shared = absl_flags.FLAGS[name]
-        if shared.name not in values and shared.short_name not in values:
+        if not {shared.name, shared.short_name} & set(values):
             values[shared.name] = shared
 
 

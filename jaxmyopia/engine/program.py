@@ -13,8 +13,9 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jaxmyopia.curves import Curves
 from jaxmyopia.engine.mesh import per_device
-from jaxmyopia.study import Curves, Study
+from jaxmyopia.study import Study
 
 # XLA's CPU compiler prefers vectors of 256 bits also where there are 512; machines without take what they have.
 COMPILER_OPTIONS = {"cpu": {"xla_cpu_prefer_vector_width": 512}}

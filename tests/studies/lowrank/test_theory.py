@@ -16,7 +16,7 @@ from jaxmyopia.studies.lowrank import theory
 from jaxmyopia.studies.lowrank.gradients import Path
 from jaxmyopia.studies.lowrank.layouts import SEEDS_FIRST, SEEDS_LAST, Layout
 from jaxmyopia.studies.lowrank.losses import LOSSES
-from jaxmyopia.studies.lowrank.measures import Thresholds, count_column
+from jaxmyopia.studies.lowrank.measures import Thresholds
 from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.study import Cell
 
@@ -153,10 +153,11 @@ def test_a_tiny_start_steps_down_through_the_saddles(x64):
 
     # Falls of 75, 19, 4.7 and 1.2 % of the first loss: 2 % leaves out the last, 5 % makes one of it and the third.
     counts = {0.01: 4, 0.02: 3, 0.05: 3}
-    for ratio, fall in study.thresholds.plateau_grid():
-        assert theory.expected_descents(spectrum, fall) == counts[fall]
-        for kind in ("descents", "plateaus"):
-            np.testing.assert_array_equal(part.rows[count_column(kind, ratio, fall)], counts[fall])
+    for choice in study.thresholds.plateaus.choices:
+        expected = counts[choice["fall"]]
+        assert theory.expected_descents(spectrum, choice["fall"]) == expected
+        for measure in (study.thresholds.descents, study.thresholds.plateaus):
+            np.testing.assert_array_equal(part.rows[measure.column(choice)], expected)
 
     # The least speed before the first and between two descents lies on a saddle, in the order of the singular values.
     steps, loss = cell.record_steps(), part.kept["loss"]
