@@ -142,6 +142,7 @@ def test_one_mode_of_three_factors_follows_its_differential_equation(x64):
     assert errors[0] / errors[1] == pytest.approx(2, rel=0.01)
 
 
+@pytest.mark.slow
 def test_a_tiny_start_steps_down_through_the_saddles(x64):
     spectrum = np.array([8.0, 4.0, 2.0, 1.0])
     study = LowRank(n=16, rank=4, target="spectrum", spectrum=tuple(spectrum), thresholds=Thresholds(descent_fall=0.02))
