@@ -108,8 +108,7 @@ def benchmark_table(measured: dict[str, Any], manifest: dict[str, Any]) -> str:
     Returns:
       Markdown text.
     """
-    # Answers of before 2026-11-26 say contestant.
-    rows = [{"baseline": row.get("contestant"), **row} for row in measured["sections"]["cells"]]
+    rows = [{"baseline": row.get("contestant"), **row} for row in measured["sections"]["cells"]]  # its name before 0.2
     table = speed_table(rows)
     head, *lines = (f"| {' | '.join(line)} |" for line in table)
     foot = f"{_made(manifest)}, medians of {len(rows[0]['speeds'])}:"

@@ -100,7 +100,7 @@ def log_steps(axes: Axes, steps: np.ndarray) -> None:
 
 def draw_intervals(
     axes: Axes,
-    x: Sequence[float],
+    x: Sequence[float] | np.ndarray,
     intervals: Sequence[Interval],
     colour: str,
     *,

@@ -5,7 +5,7 @@
   factored, either layout    square loss alone, where G = A B^T - U V^T need not be formed:
                              (A (B^T B) - U (V^T B), B (A^T A) - V (U^T A)): 4 n r (r + R) multiply-adds
 
-Counts decide between dense and factored; the layout is seeds-last where the count is small (BUILD_NOTES.md has the
+Counts decide between dense and factored; the layout is seeds-last where the count is small (docs/speed.md has the
 measurements, `python -m experiments.benchmarks.benchmark` makes them).
 """
 
