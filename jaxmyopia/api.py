@@ -47,6 +47,9 @@ class Curves(Mapping[str, np.ndarray]):
         require(len(shapes) == 1, "curve", name, f"{allowed}, of {list(holding)}")
         return np.concatenate(pieces, axis=1)
 
+    def __contains__(self, name: object) -> bool:
+        return name in list(self)
+
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys(name for cell in self._cells for name in self._folder.names(cell, ".npy")))
 
@@ -218,10 +221,7 @@ def run(
       ArgumentError: if an argument is not allowed.
       RunError: if the folder cannot be used.
     """
-    studies = study if isinstance(study, list | tuple) else [study]
-    require(len(studies) > 0, "study", study, "must be a study, or several")
-    for each in studies:
-        require(isinstance(each, Study), "study", each, "must be an instance of a class made from Training or Study")
+    studies = _studies(study)
     options = RunOptions(root_seed=root_seed, keep_curves=keep_curves, progress=progress)
     use_cpu_devices()
     use_compilation_cache(CACHE, unless_set=True)
@@ -230,6 +230,14 @@ def run(
     found = execute(cells, options, config={"experiment": "jaxmyopia.run"}, out=path, command="jaxmyopia.run")
     assert found is not None  # one process, one shard
     return found
+
+
+def _studies(study: Study | Sequence[Study]) -> list[Study]:
+    studies = list(study) if isinstance(study, list | tuple) else [study]
+    require(len(studies) > 0, "study", study, "must be a study, or several")
+    for each in studies:
+        require(isinstance(each, Study), "study", each, "must be an instance of a class made from Training or Study")
+    return studies
 
 
 def settle(study: Study | Sequence[Study], claims: Sequence[Claim], **arguments: Any) -> Answer:

@@ -14,14 +14,13 @@ files, stands; the records end up in the manifest.
 """
 
 import contextlib
-import dataclasses
 import functools
 import json
 import os
 import pathlib
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,32 +30,13 @@ import pyarrow.parquet as pq
 from jaxmyopia.checks import ArgumentError, RunError, require
 from jaxmyopia.engine.chunk import Chunk
 from jaxmyopia.engine.files import atomic, checksum_of, differences, json_value, read_manifest, save_array, to_numpy
+from jaxmyopia.engine.planned import PlannedCell
 from jaxmyopia.stats.sketch import Sketch
 from jaxmyopia.stats.table import Columns, Trials
-from jaxmyopia.study import Grid
 
 FORMAT = 3  # of a run's folder; 2 is version 0.1's
 _STEM = re.compile(r"chunk-(\d+)-(\d+)")
 _ENTRIES = {"manifest.json", "seeds", "curves", "checkpoints", "claims.json", "figures", "report.html"}
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class PlannedCell(Grid):
-    """A cell as its folder tells it: its `name`, and the `settings` that are the same for all its trials."""
-
-    name: str
-    settings: dict[str, object]
-
-    def labels(self) -> list[str]:
-        """A few words for each combination: the settings that have several values."""
-        several = [i for i, (_, values) in enumerate(self.sweep) if len(values) > 1]
-        names = [name.replace("_", " ") for name, _ in self.sweep]
-        return [", ".join(f"{names[i]} {values[i]:g}" for i in several) for values in self.combinations]
-
-    def title(self, others: Sequence["PlannedCell"]) -> str:
-        """A few words that tell it from the other cells: the settings in which they differ; else its name."""
-        differing = [name for name in self.settings if len({str(each.settings.get(name)) for each in others}) > 1]
-        return ", ".join(str(self.settings[name]) for name in differing) or self.name
 
 
 class RunFolder:

@@ -19,6 +19,11 @@ from jaxmyopia.stats.intervals import Interval
 _WIDTH = 100  # columns of the table of claims in a terminal
 
 
+def _wrap(text: str, width: int = _WIDTH, **indent: str) -> list[str]:
+    """Lines of text; names with hyphens stay whole, so that they can be searched for."""
+    return textwrap.wrap(text, width, break_on_hyphens=False, **indent)
+
+
 @dataclasses.dataclass(frozen=True)
 class Report:
     """What a page shows besides the claims: its `title`; `figures`, each with what to see in it; `rows` of the last
@@ -72,9 +77,9 @@ def claims_text(judgements: Sequence[Judgement]) -> str:
     """
     lines = []
     for each in judgements:
-        lines += textwrap.wrap(f"{each.verdict.upper()}  {each.text} ({each.id})", _WIDTH, subsequent_indent="    ")
+        lines += _wrap(f"{each.verdict.upper()}  {each.text} ({each.id})", subsequent_indent="    ")
         lines += [f"    {line}" for piece in each.evidence for line in _piece_text(piece)]
-        lines += [] if each.evidence else textwrap.wrap(each.reason, _WIDTH, initial_indent="    ")
+        lines += [] if each.evidence else _wrap(each.reason, initial_indent="    ", subsequent_indent="    ")
     return "\n".join(lines)
 
 
@@ -82,7 +87,7 @@ def _piece_text(piece: Evidence) -> list[str]:
     lost = f", {piece.diverged} diverged" if piece.diverged else ""
     grid = f", grid {piece.holds:.0%}" if piece.grid else ""
     text = f"{piece.interval} {piece.reference}, n = {piece.interval.n}{grid}{lost}"
-    return textwrap.wrap(f"{piece.verdict:<13} {piece.name}: {text}", _WIDTH - 4, subsequent_indent=" " * 14)
+    return _wrap(f"{piece.verdict:<13} {piece.name}: {text}", _WIDTH - 4, subsequent_indent=" " * 14)
 
 
 def claims_html(judgements: Sequence[Judgement], figure: str = "") -> str:

@@ -64,7 +64,7 @@ def test_claims_survive_json():
 
 def test_a_notebook_shows_claims_and_figure_with_what_they_print_escaped():
     html = claims_html(CLAIMS, "<svg></svg>")
-    assert "There are &lt;more&gt; bumps." in html and "<svg></svg>" in html and "never" in html
+    assert "There are &lt;more&gt; bumps." in html and "<svg></svg>" in html and "Nobody ran this." in html
 
 
 def test_the_evidence_is_drawn_where_it_lies():
