@@ -1,10 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
 """jaxmyopia: claims about toy models of learning, settled over thousands of seeds."""
 
-from jaxmyopia.api import Results, run
+from jaxmyopia import measures
+from jaxmyopia.api import Answer, load, run, settle
+from jaxmyopia.checks import ArgumentError, RunError
+from jaxmyopia.claims import Claim, Evidence, Judgement, claim, mean, paired, same, share
+from jaxmyopia.cli import main
+from jaxmyopia.measures import Derived, Measure
 from jaxmyopia.stats.sketch import Sketch
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank.measures import Thresholds
 from jaxmyopia.studies.lowrank.study import LowRank
+from jaxmyopia.study import Cell, Study
+from jaxmyopia.training import Training
 
-__all__ = ["LowRank", "Results", "Sketch", "Thresholds", "Trials", "run"]
+__version__ = "0.2.0"
+
+__all__ = [
+    "Answer",
+    "ArgumentError",
+    "Cell",
+    "Claim",
+    "Derived",
+    "Evidence",
+    "Judgement",
+    "LowRank",
+    "Measure",
+    "RunError",
+    "Sketch",
+    "Study",
+    "Thresholds",
+    "Training",
+    "Trials",
+    "claim",
+    "load",
+    "main",
+    "mean",
+    "measures",
+    "paired",
+    "run",
+    "same",
+    "settle",
+    "share",
+]

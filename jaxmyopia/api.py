@@ -1,105 +1,274 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One study from a notebook: its table, its curves and the quantiles of all seeds, without a file unless asked for."""
+"""From Python and notebooks: `run` a study, `settle` claims, `load` what was run; all of them give an `Answer`."""
 
+import contextlib
 import dataclasses
+import functools
 import os
-from collections.abc import Sequence
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from jaxmyopia.engine.chunk import Chunk, run_chunks
+from jaxmyopia.checks import RunError, require
+from jaxmyopia.claims import Claim, Judgement, judge_all
 from jaxmyopia.engine.experiment import open_folder, run_cells
-from jaxmyopia.engine.folder import RunFolder
-from jaxmyopia.engine.progress import Progress
+from jaxmyopia.engine.files import read_json
+from jaxmyopia.engine.folder import PlannedCell, RunFolder
+from jaxmyopia.engine.mesh import CACHE, use_compilation_cache, use_cpu_devices
 from jaxmyopia.engine.session import RunOptions
+from jaxmyopia.report import claim_figures, curve_figures
+from jaxmyopia.report.figures import svg
+from jaxmyopia.report.page import Report, claims_from_json, claims_html, claims_json, claims_text, write_page
 from jaxmyopia.stats.sketch import Sketch
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.study import Cell, Study
 
 
-@dataclasses.dataclass(frozen=True)
-class Results:
-    """What a study gave.
+class Curves(Mapping[str, np.ndarray]):
+    """The kept curves of a run by name, `(T, trials kept, ...)`: of all cells side by side, in the table's order."""
 
-    `table`: one row a seed and combination of settings. `steps`: `(T,)` the recorded steps. `curves`: observables of
-    the kept seeds, `(T, trials kept, ...)`. `quantiles`: sketches of all seeds, a group a record and combination
-    `(T, C)`, by the name of the study's quantile. `combinations`: the settings of those C, in order.
-    `folder`: of the run, if any.
+    def __init__(self, folder: RunFolder):
+        self._folder, self._cells = folder, range(len(folder.cells()))
+
+    def of_cell(self, cell: int) -> dict[str, np.ndarray]:
+        """Those of one cell, by its number."""
+        return {name: self._folder.curves(cell, name) for name in self._folder.names(cell, ".npy")}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        require(name in self, "curve", name, f"must be one of {', '.join(self) or 'none: keep_curves is 0'}")
+        holding = [cell for cell in self._cells if name in self._folder.names(cell, ".npy")]
+        pieces = [self._folder.curves(cell, name) for cell in holding]
+        shapes = {(piece.shape[0], *piece.shape[2:]) for piece in pieces}
+        allowed = "must have one shape in all cells; ask one cell by curves.of_cell(number)"
+        require(len(shapes) == 1, "curve", name, f"{allowed}, of {list(holding)}")
+        return np.concatenate(pieces, axis=1)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(name for cell in self._cells for name in self._folder.names(cell, ".npy")))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """A finished run, with its claims judged.
+
+    `folder`: of the run; it goes with the answer unless one was asked for. `claims`: judged, in order. `studies`: the
+    cells as they were run; none for a run that was read back.
     """
 
-    table: Trials
-    steps: np.ndarray
-    curves: dict[str, np.ndarray]
-    quantiles: dict[str, Sketch]
-    combinations: list[dict[str, float]]
-    folder: RunFolder | None = None
+    folder: RunFolder
+    claims: tuple[Judgement, ...] = ()
+    studies: tuple[Cell, ...] = ()
+    temporary: tempfile.TemporaryDirectory | None = dataclasses.field(default=None, repr=False)
+
+    @functools.cached_property
+    def trials(self) -> Trials:
+        """The table: one row a trial."""
+        return self.folder.table()
+
+    @functools.cached_property
+    def cells(self) -> list[PlannedCell]:
+        """What was run."""
+        return self.folder.cells()
+
+    @property
+    def curves(self) -> Curves:
+        """The kept curves by name, `(T, trials kept, ...)`."""
+        return Curves(self.folder)
+
+    @functools.cached_property
+    def kept(self) -> Trials:
+        """The trials whose curves are kept, in the order of the curves."""
+        return self.trials.keep(self.trials["seed"] < self.folder.config["keep_curves"])
+
+    @property
+    def steps(self) -> np.ndarray:
+        """The recorded steps `(T,)`; refused where cells differ in them: see `cells[number].record_steps()`."""
+        every = [cell.record_steps() for cell in self.cells]
+        same = all(np.array_equal(each, every[0]) for each in every)
+        require(same, "steps", f"{len(every)} cells", "must be the same in all cells; ask cells[number].record_steps()")
+        return every[0]
+
+    def quantiles(self, name: str = "loss", *, cell: int = 0) -> Sketch:
+        """The distribution over all seeds of a curve of a cell, a group a record and combination `(T, C)`."""
+        known = self.folder.names(cell, ".parquet")
+        require(name in known, "quantiles", name, f"must be one of {', '.join(known)}")
+        return self.folder.sketch(cell, name)
+
+    def judged(self, claims: Sequence[Claim]) -> "Answer":
+        """The same run, with these claims judged."""
+        return dataclasses.replace(self, claims=tuple(judge_all(claims, self.trials)))
+
+    def __str__(self) -> str:
+        head = f"{len(self.trials)} trials in {len(self.cells)} cells"
+        return f"{claims_text(self.claims)}\n{head}" if self.claims else head
+
+    def _repr_html_(self) -> str:
+        shown = [each for each in self.claims if each.evidence]
+        return claims_html(self.claims, svg(claim_figures.forest(self.claims)) if shown else "")
+
+    def report(self, title: str = "jaxmyopia") -> Report:
+        """What a page shows of any run: the evidence, and the curves that every study keeps."""
+        figures = {claim_figures.CAPTION: claim_figures.forest(self.claims)} if self.claims else {}
+        curves = {
+            curve_figures.caption(name): curve_figures.quantile_curves(self.folder, name)
+            for name in curve_figures.names(self.folder)
+        }
+        return Report(title, figures | curves)
+
+    def write(self, report: Report | None = None, **where: object) -> None:
+        """Writes claims.json, the figures and the page into the run's folder; `where`: see `claims_json`."""
+        self.folder.write_json("claims.json", claims_json(self.claims, **where))
+        write_page(self.folder, report or self.report(str(self.folder.config.get("experiment", ""))), self.claims)
+
+    def save(self, path: str | os.PathLike) -> "Answer":
+        """Copies the run's folder, with claims and page; the answer that lies there.
+
+        Raises:
+          ArgumentError: if there is something at the path.
+          RunError: if it cannot be written.
+        """
+        target = pathlib.Path(path).expanduser()
+        empty = not target.exists() or (target.is_dir() and not any(target.iterdir()))
+        require(empty, "folder", str(path), "must be new, or empty")
+        self.write()
+        try:
+            shutil.copytree(self.folder.path, target, dirs_exist_ok=True)
+        except (OSError, shutil.Error) as error:
+            raise RunError(f"{target} could not be written ({error})") from None
+        return load(target)
+
+    def page(self, path: str | os.PathLike) -> pathlib.Path:
+        """Writes the page alone, one offline file, and gives its path."""
+        self.write()
+        target = pathlib.Path(path).expanduser()
+        with contextlib.suppress(FileExistsError):
+            target.parent.mkdir(parents=True)
+        shutil.copyfile(self.folder.path / "report.html", target)
+        return target
 
 
-def _in_memory(cell: Cell, options: RunOptions) -> dict[str, object]:
-    found: list[Chunk] = []
-    wanted = {"root_seed": options.root_seed, "keep_curves": options.keep_curves}
-    with Progress(cell.trials * cell.steps, cell.trials, show=options.progress) as bar:
-        for chunk in run_chunks(cell, tick=bar.tick, **wanted):
-            found.append(chunk)
-            bar.finish(len(chunk.rows["seed"]), str(cell.study))
-    kept = [chunk.kept for chunk in found if chunk.kept]
-    return {
-        "table": Trials({name: np.concatenate([chunk.rows[name] for chunk in found]) for name in found[0].rows}),
-        "curves": {name: np.concatenate([each[name] for each in kept], axis=1) for name in (kept[0] if kept else ())},
-        "quantiles": {name: Sketch.merged([chunk.sketches[name] for chunk in found]) for name in found[0].sketches},
-    }
+def execute(
+    cells: Sequence[Cell], options: RunOptions, *, config: dict[str, object], out: str | None, command: str
+) -> Answer | None:
+    """Runs cells into a folder, on what JAX has: the one way of binaries, notebooks and libraries.
 
+    Args:
+      cells: what to run.
+      options: how.
+      config: the resolved settings, JSON values.
+      out: the folder; None for a temporary one.
+      command: what the user typed, for the manifest.
 
-def _in_folder(cell: Cell, options: RunOptions, out: str) -> dict[str, object]:
-    folder = open_folder(out, {"experiment": "jaxmyopia.run"}, [cell], options)
-    run_cells(folder, [cell], options, command="jaxmyopia.run")
-    return {
-        "table": folder.table(),
-        "curves": {name: folder.curves(0, name) for name in folder.names(0, ".npy")},
-        "quantiles": {name: folder.sketch(0, name) for name in folder.names(0, ".parquet")},
-        "folder": folder,
-    }
+    Returns:
+      The `Answer`, without claims; None where there is nothing to judge: in a shard, and in processes that do not lead.
+
+    Raises:
+      ArgumentError: if the folder holds something else or cannot be written.
+      RunError: if the disk, a file or another process fails.
+    """
+    temporary = tempfile.TemporaryDirectory(prefix="jaxmyopia-") if out is None else None
+    folder = open_folder(temporary.name if temporary else str(out), config, cells, options)
+    entries = run_cells(folder, cells, options, command=command)
+    return Answer(folder, studies=tuple(cells), temporary=temporary) if entries else None
 
 
 def run(
-    study: Study,
+    study: Study | Sequence[Study],
     *,
     seeds: int,
     steps: int,
+    records: int = 200,
     root_seed: int = 0,
     keep_curves: int = 4,
     out: str | os.PathLike | None = None,
     progress: bool = True,
-    **sweep: float | Sequence[float],
-) -> Results:
-    """Runs one study.
+    **settings: Any,
+) -> Answer:
+    """Runs a study, or several into one table.
 
-    >>> from jaxmyopia import LowRank, run
-    >>> found = run(LowRank(n=10, rank=1), seeds=8, steps=300, progress=False, learning_rate=0.03, init_scale=1e-3)
-    >>> len(found.table), bool((found.table["loss_ratio"] < 1e-6).all()), found.curves["loss"].shape[1]
+    >>> import jaxmyopia as jm
+    >>> study = jm.LowRank(n=4, rank=1)
+    >>> found = jm.run(study, seeds=8, steps=100, records=20, progress=False, learning_rate=0.1, init_scale=1e-2)
+    >>> len(found.trials), bool((found.trials["loss_ratio"] < 1e-3).all()), found.curves["loss"].shape[1]
     (8, True, 4)
 
     Args:
       study: what to run.
       seeds: how many seeds S.
       steps: how many steps T.
+      records: about how many records are taken of a run.
       root_seed: the root of every seed's key.
       keep_curves: how many seeds' whole curves are kept.
-      out: a folder to run in, which can be stopped and resumed; by default nothing touches the disk.
+      out: a folder to run in, which can be stopped and resumed; by default a temporary one, which goes with the answer.
       progress: whether to show a bar.
-      **sweep: the study's dynamic settings, each a number or a sequence; every combination is run.
+      **settings: a value or several. A field of the study (such as `optimizer`) makes a cell for each; any other name
+        is a setting (such as `learning_rate`), whose values are trials of one program.
 
     Returns:
-      The `Results`.
+      The `Answer`.
 
     Raises:
-      ValueError: if an argument is not allowed.
+      ArgumentError: if an argument is not allowed.
       RunError: if the folder cannot be used.
     """
-    values = {name: tuple(np.atleast_1d(value).tolist()) for name, value in sweep.items()}
-    cell = Cell(study=study, sweep=tuple(values.items()), seeds=seeds, steps=steps)
+    studies = study if isinstance(study, list | tuple) else [study]
+    require(len(studies) > 0, "study", study, "must be a study, or several")
+    for each in studies:
+        require(isinstance(each, Study), "study", each, "must be an instance of a class made from Training or Study")
     options = RunOptions(root_seed=root_seed, keep_curves=keep_curves, progress=progress)
-    results = _in_memory(cell, options) if out is None else _in_folder(cell, options, str(out))
-    names = [name for name, _ in cell.sweep]
-    combinations = [dict(zip(names, values, strict=True)) for values in cell.combinations]
-    return Results(steps=cell.record_steps(), combinations=combinations, **results)
+    use_cpu_devices()
+    use_compilation_cache(CACHE, unless_set=True)
+    cells = [cell for each in studies for cell in each.cells(seeds=seeds, steps=steps, records=records, **settings)]
+    path = None if out is None else os.fspath(out)
+    found = execute(cells, options, config={"experiment": "jaxmyopia.run"}, out=path, command="jaxmyopia.run")
+    assert found is not None  # one process, one shard
+    return found
+
+
+def settle(study: Study | Sequence[Study], claims: Sequence[Claim], **arguments: Any) -> Answer:
+    """Runs a study and judges claims on it.
+
+    Args:
+      study: what to run.
+      claims: made with `@jm.claim`.
+      **arguments: as for `run`.
+
+    Returns:
+      The `Answer`: it prints its claims, and shows them in a notebook.
+
+    Raises:
+      ArgumentError: if an argument is not allowed.
+      RunError: if the folder cannot be used.
+    """
+    require(isinstance(claims, list | tuple), "claims", claims, "must be a list of claims, made with @jm.claim")
+    for each in claims:
+        require(isinstance(each, Claim), "claims", each, "must be claims, made with @jm.claim")
+    found = run(study, **arguments).judged(claims)
+    if arguments.get("out") is not None:
+        found.write()
+    return found
+
+
+def load(folder: str | os.PathLike) -> Answer:
+    """Reads a run's folder back.
+
+    Args:
+      folder: of a run that this version wrote.
+
+    Returns:
+      The `Answer`, with the claims that were judged.
+
+    Raises:
+      ArgumentError: if it is no run's folder, or another version's.
+      RunError: if a file is damaged.
+    """
+    opened = RunFolder.existing(pathlib.Path(folder).expanduser())
+    entries = read_json(opened.path / "claims.json") or []
+    return Answer(opened, claims=tuple(claims_from_json(entries)))

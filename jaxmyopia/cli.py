@@ -5,7 +5,10 @@ Flags live in one `FlagValues` a call, so that any number of binaries can be imp
 """
 
 import dataclasses
+import inspect
+import pathlib
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,15 +16,17 @@ import jax
 from absl import flags as absl_flags
 
 from jaxmyopia import flags
-from jaxmyopia.engine.experiment import open_folder, plan, run_cells
-from jaxmyopia.engine.folder import RunFolder
+from jaxmyopia.api import Answer, execute
+from jaxmyopia.claims import Claim, judge_all
+from jaxmyopia.engine.experiment import plan
 from jaxmyopia.engine.probe import estimate
 from jaxmyopia.engine.processes import Share
 from jaxmyopia.engine.session import RunOptions, say
 from jaxmyopia.experiment import Experiment
 from jaxmyopia.flags import FlagValues, flag
 from jaxmyopia.launch import Machine, command, finish, in_kernel, launch, parse, read, use_machine
-from jaxmyopia.report.page import claims_json, claims_text
+from jaxmyopia.report.page import claims_json, claims_text, write_page
+from jaxmyopia.study import Study
 
 SHARED = "what every experiment has"  # heading of the shared flags
 
@@ -93,15 +98,15 @@ class Binary:
         """The preset with the flags that were given in its place."""
         return self.experiment.resolve(values.preset, flags.given(values, self.experiment.sweep_type))
 
-    def __call__(self, **arguments: Any) -> RunFolder | None:
+    def __call__(self, **arguments: Any) -> Answer | None:
         """Runs the experiment; `sys.argv` is not read.
 
         Args:
           **arguments: flags, by name.
 
         Returns:
-          The finished run's folder; None if there is nothing to judge: after `dry_run`, in a shard, and in processes
-          that do not lead.
+          The `Answer`; None if there is nothing to judge: after `dry_run`, in a shard, and in processes that do not
+          lead.
 
         Raises:
           ArgumentError: if there is no such flag, or a value is not allowed.
@@ -138,7 +143,7 @@ class Binary:
         """What `--help` says above the flags."""
         return f"{self.experiment.summary}\n\n{self.experiment.notes}".strip()
 
-    def run(self, values: FlagValues, typed: str) -> RunFolder | None:
+    def run(self, values: FlagValues, typed: str) -> Answer | None:
         """Runs the experiment as parsed flags say, judges and reports; `typed` is the command, for the manifest."""
         experiment, sweep = self.experiment, self.sweep(values)
         cells, engine = experiment.cells(sweep), read(values, Engine)
@@ -148,33 +153,28 @@ class Binary:
             print(estimate(cells, options.share))
             return None
         config = {"experiment": experiment.name, **dataclasses.asdict(sweep)}
-        folder = open_folder(values.out, config, cells, options)
-        entries = run_cells(folder, cells, options, command=typed)
+        answer = execute(cells, options, config=config, out=values.out, command=typed)
         if options.share.shards > 1 and options.share.leads:
             say(
                 f"Shard {options.share.shard} of {options.share.shards} is finished; join them all: "
                 f"python -m jaxmyopia merge --out=FOLDER {values.out} ..."
             )
-        if not entries:
-            return None
-        if experiment.judge:
-            _judge(experiment, folder, cells, sweep)
-        return folder
+        return answer and _judge(experiment, answer, sweep)
 
 
-def _judge(experiment: Experiment, folder: RunFolder, cells: Sequence[Any], sweep: Any) -> None:
+def _judge(experiment: Experiment, answer: Answer, sweep: Any) -> Answer:
     """Judges the claims of a finished run, writes them and the report, prints them."""
-    assert experiment.judge is not None
-    table, wheres = folder.table(), experiment.apart(sweep)
-    judged = [experiment.judge(table.where(**where), sweep) for where in wheres]
+    claims, wheres = experiment.claims(sweep), experiment.apart(sweep)
+    judged = [judge_all(claims, answer.trials.where(**where)) for where in wheres]
     pairs = list(zip(wheres, judged, strict=True))
-    folder.write_json("claims.json", [entry for where, claims in pairs for entry in claims_json(claims, **where)])
-    if experiment.report:
-        experiment.report(folder, cells, sweep, judged[0])
-    for where, claims in pairs:
-        print(_heading(where) + claims_text(claims))
-    if experiment.report:
-        say(f"\nReport: {folder.path / 'report.html'}")
+    answer = dataclasses.replace(answer, claims=tuple(judged[0]))
+    answer.folder.write_json("claims.json", [entry for where, each in pairs for entry in claims_json(each, **where)])
+    report = experiment.report(answer, sweep) if experiment.report else answer.report(experiment.summary)
+    write_page(answer.folder, report, answer.claims)
+    for where, each in pairs:
+        print(_heading(where) + claims_text(each))
+    say(f"\nReport: {answer.folder.path / 'report.html'}")
+    return answer
 
 
 def _heading(where: Mapping[str, object]) -> str:
@@ -184,3 +184,73 @@ def _heading(where: Mapping[str, object]) -> str:
 def binary(experiment: Experiment) -> Binary:
     """An experiment as a program; see `Binary`."""
     return Binary(experiment)
+
+
+def main(
+    study: Study,
+    *,
+    claims: Sequence[Claim],
+    seeds: int,
+    steps: int,
+    records: int = 200,
+    name: str | None = None,
+    argv: Sequence[str] | None = None,
+    **settings: Any,
+) -> None:
+    """Makes a file that declares a study and its claims a program: flags, progress, resume, page.
+
+    Every plain field of the study, and every setting, is a flag; what is given here are their defaults.
+
+    Args:
+      study: what to run.
+      claims: made with `@jm.claim`.
+      seeds: how many seeds.
+      steps: how many steps.
+      records: about how many records are taken of a run.
+      name: of the program and its folder `runs/NAME`; by default the file's.
+      argv: flags as they are typed, by default `sys.argv`.
+      **settings: a value or several, as for `run`.
+    """
+    defaults = {"seeds": seeds, "steps": steps, "records": records, **settings}
+    for field in dataclasses.fields(study):
+        value = getattr(study, field.name)
+        if isinstance(value, bool | int | float | str):
+            defaults.setdefault(field.name, value)
+    sweep = _sweep_of({key: value for key, value in defaults.items() if _is_flag(value)})
+    fixed = {key: value for key, value in defaults.items() if not _is_flag(value)}
+    program = Experiment(
+        name=name or _program(),
+        summary=inspect.cleandoc(type(study).__doc__ or "").partition("\n")[0],
+        presets={"default": sweep},
+        cells=lambda sweep: study.cells(**fixed, **{key: getattr(sweep, key) for key in dataclasses.asdict(sweep)}),
+        claims=lambda sweep: claims,
+    )
+    Binary(program).launch(argv)
+
+
+_PLAIN = bool | int | float | str
+
+
+def _is_flag(value: object) -> bool:
+    several = value if isinstance(value, tuple | list) and value else [value]
+    return all(isinstance(each, _PLAIN) for each in several) and len({type(each) for each in several}) == 1
+
+
+def _sweep_of(defaults: Mapping[str, Any]) -> Any:
+    """An instance of a new dataclass whose fields are flags; what varies takes several values."""
+    fields = []
+    for key, value in defaults.items():
+        several = isinstance(value, tuple | list)
+        kind = type(value[0]) if several else type(value)
+        default = tuple(value) if several else value
+        many = several or key not in ("seeds", "steps", "records")
+        if many and not several:
+            default = (value,)
+        fields.append((key, tuple[kind, ...] if many else kind, flag(default, f"Of the run; {value!r} by default.")))
+    return dataclasses.make_dataclass("Sweep", fields, frozen=True)()
+
+
+def _program() -> str:
+    module = sys.modules["__main__"]
+    spec = getattr(module, "__spec__", None)
+    return spec.name.rpartition(".")[2] if spec else pathlib.Path(getattr(module, "__file__", "run")).stem

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An experiment: a question with its presets, the cells that are run for it, and how they are judged and shown."""
+"""An experiment: a question with its presets, the cells that are run for it, its claims, and how it is shown."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jaxmyopia import flags
 from jaxmyopia.checks import require_one_of
-from jaxmyopia.claims.verdicts import Claim
-from jaxmyopia.engine.folder import RunFolder
-from jaxmyopia.stats.table import Trials
+from jaxmyopia.claims import Claim
+from jaxmyopia.report.page import Report
 from jaxmyopia.study import Cell
+
+if TYPE_CHECKING:
+    from jaxmyopia.api import Answer
+
+__all__ = ["Experiment", "Report"]
 
 
 def _nothing(base: Any, given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -29,17 +33,17 @@ class Experiment:
 
     `name`, `summary`: of the question, in a word and in one line; `notes`: more for `--help`. `presets`: sweeps by
     name, the first is the default; a sweep is a frozen dataclass whose fields are the flags. `cells`: what a sweep
-    runs. `judge`: the claims from a table and the sweep, and `report`, which draws and writes the page; without them
-    the run's folder is all there is. `apart`: the settings apart from each other of which claims are judged, main ones
-    first. `implied`: fields that follow from a preset and those given.
+    runs. `claims`: what is claimed of it. `report`: what the page shows besides; by default the curves. `apart`: the
+    settings apart from each other of which claims are judged, main ones first. `implied`: fields that follow from a
+    preset and those given.
     """
 
     name: str
     summary: str
     presets: Mapping[str, Any]
-    cells: Callable[[Any], list[Cell]]
-    judge: Callable[[Trials, Any], list[Claim]] | None = None
-    report: Callable[[RunFolder, Sequence[Cell], Any, Sequence[Claim]], None] | None = None
+    cells: Callable[[Any], Sequence[Cell]]
+    claims: Callable[[Any], Sequence[Claim]]
+    report: "Callable[[Answer, Any], Report] | None" = None
     apart: Callable[[Any], Sequence[dict[str, object]]] = _together
     implied: Callable[[Any, Mapping[str, Any]], Mapping[str, Any]] = _nothing
     notes: str = ""

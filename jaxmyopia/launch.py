@@ -17,7 +17,7 @@ from absl import logging as absl_logging
 
 from jaxmyopia import flags
 from jaxmyopia.checks import ArgumentError, RunError, require
-from jaxmyopia.engine.mesh import use_compilation_cache, use_cpu_devices
+from jaxmyopia.engine.mesh import CACHE, use_compilation_cache, use_cpu_devices
 from jaxmyopia.engine.processes import meet
 from jaxmyopia.engine.session import say
 from jaxmyopia.engine.signals import Stopped
@@ -29,7 +29,7 @@ class Machine:
     """Flags of everything that computes."""
 
     cpu_devices: int | None = flag(None, "Devices that the CPU is taken for; by default its cores.")
-    compilation_cache: str = flag("~/.cache/jaxmyopia", "Folder of compiled programs; empty for none.")
+    compilation_cache: str = flag(CACHE, "Folder of compiled programs; empty for none.")
 
 
 def flags_of(settings: type, *, name: str, out: str | None = None) -> FlagValues:

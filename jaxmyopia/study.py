@@ -1,64 +1,295 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The protocol between studies and the runner: a study is a few pure functions over S seeds."""
+"""What a study is: a few pure functions over S seeds, with a base class that supplies the rest; and a cell of it."""
 
 import dataclasses
+import functools
+import inspect
 import itertools
-from typing import Protocol, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Protocol
 
 import chex
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from jaxmyopia.checks import require
+from jaxmyopia import contract
+from jaxmyopia.checks import ArgumentError, require
+from jaxmyopia.measures import Measure, summarise
 
-State = TypeVar("State")
-Params = TypeVar("Params")
-Record = TypeVar("Record")
+Scalar = bool | int | float | str | None
 
 
-class Study(Protocol[State, Params, Record]):
-    """A frozen, hashable dataclass whose fields are what changes the traced program.
+@jax.tree_util.register_pytree_with_keys_class
+class Curves(Mapping[str, jax.Array]):
+    """A record or its curves by name, `curves["loss"]` or `curves.loss`, whatever kind of record a study keeps.
+
+    >>> curves = Curves({"step": jnp.arange(3), "loss": jnp.ones((3, 8))})
+    >>> curves.loss.shape, curves["step"].shape, sorted(curves)
+    ((3, 8), (3,), ['loss', 'step'])
+    """
+
+    def __init__(self, columns: Mapping[str, jax.Array]):
+        self._columns = dict(columns)
+
+    @classmethod
+    def of(cls, record: object) -> "Curves":
+        """The curves of a record: a dict, a dataclass or a named tuple of arrays.
+
+        Raises:
+          TypeError: if it is another thing.
+        """
+        if isinstance(record, Curves):
+            return record
+        if isinstance(record, Mapping):
+            return cls(record)
+        if dataclasses.is_dataclass(record) and not isinstance(record, type):
+            return cls({field.name: getattr(record, field.name) for field in dataclasses.fields(record)})
+        if isinstance(record, tuple) and hasattr(record, "_fields"):
+            return cls(dict(zip(record._fields, record, strict=True)))
+        raise TypeError(f"a record is a dict or a dataclass of arrays, not a {type(record).__name__}")
+
+    def __getitem__(self, name: str) -> jax.Array:
+        if name not in self._columns:
+            raise KeyError(f"there is no curve {name!r}; there are {', '.join(sorted(self._columns))}")
+        return self._columns[name]
+
+    def __getattr__(self, name: str) -> jax.Array:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        try:
+            return self[name]
+        except KeyError as error:
+            raise AttributeError(error.args[0]) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def __repr__(self) -> str:
+        return f"Curves({self._columns!r})"
+
+    def tree_flatten_with_keys(self) -> tuple[list[tuple[object, jax.Array]], tuple[str, ...]]:
+        """The arrays with their names, sorted as those of a dict are."""
+        names = tuple(sorted(self._columns))
+        return [(jax.tree_util.DictKey(name), self._columns[name]) for name in names], names
+
+    @classmethod
+    def tree_unflatten(cls, names: tuple[str, ...], columns: Sequence[jax.Array]) -> "Curves":
+        """The curves of arrays in the order of their names."""
+        return cls(dict(zip(names, columns, strict=True)))
+
+
+class Batched(Protocol):
+    """What the engine runs: three pure functions of S seeds."""
+
+    def init(self, keys: jax.Array, params: Any) -> Any:
+        """States at step 0 from keys `(S,)`, one a seed."""
+
+    def step(self, state: Any, params: Any) -> Any:
+        """One step of all S seeds."""
+
+    def observe(self, state: Any, params: Any) -> Any:
+        """What one record point keeps: leaves `(S, ...)`, or scalars that all seeds share."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """What is trained: a frozen, hashable dataclass whose fields are what changes the traced program.
+
+    A subclass supplies three pure functions over S seeds:
+
+      init(keys, params) -> state     states at step 0 from keys `(S,)`, one a seed; any pytree
+      step(state, params) -> state    one step of all seeds; structure, shapes and dtypes stay
+      observe(state, params)          what one record point keeps, a dict or a dataclass of arrays `(S, ...)`; `step`, a
+                                      whole number of shape `()`, among them, and `loss` `(S,)` unless `summarise` and
+                                      `quantiles` are its own. What has shape `()` all seeds share.
 
     What may differ by seed (rates, scales, cutoffs) goes into the params, whose leaves are `(S,)`. No seed may see
-    another: what it gives depends on its key and its params alone. `str(study)` names it in a few words.
+    another: what it gives depends on its key and its params alone. `jaxmyopia.testing.check_study` tries all that out.
+
+    `measures`: what is counted on every seed's curves.
     """
+
+    measures: Sequence[Measure] = dataclasses.field(default=(), kw_only=True)
+    members: ClassVar[tuple[str, ...]] = ("init", "step", "observe", "settings", "params", "summarise", "quantiles")
+
+    def __post_init__(self):
+        if isinstance(self.measures, list):
+            object.__setattr__(self, "measures", tuple(self.measures))
+
+    def __str__(self) -> str:
+        columns = self.settings()
+        named = [f"{name} {value}" for name, value in columns.items() if name != "study"]
+        return ", ".join([type(self).__name__, *named])
+
+    @contract.to_supply("init(self, keys, params) -> the state of S seeds")
+    def init(self, *args: Any, **kwargs: Any) -> Any:
+        """States at step 0; see the class."""
+        raise NotImplementedError
+
+    @contract.to_supply("step(self, state, params) -> the state after one step")
+    def step(self, *args: Any, **kwargs: Any) -> Any:
+        """One step; see the class."""
+        raise NotImplementedError
+
+    @contract.to_supply("observe(self, state, params) -> a dict or a dataclass of arrays")
+    def observe(self, *args: Any, **kwargs: Any) -> Any:
+        """What one record point keeps; see the class."""
+        raise NotImplementedError
+
+    @property
+    def batched(self) -> Batched:
+        """The three functions over S seeds: the study itself, unless it is written for one seed."""
+        return self
+
+    @property
+    def standard(self) -> Sequence[Measure]:
+        """The measures that the system itself takes, before those asked for."""
+        return ()
 
     @property
     def block(self) -> int:
         """Seeds in one block: the fixed padded size S at which the study is traced."""
+        return 128
 
-    def settings(self) -> dict[str, object]:
-        """The static columns of the study's rows in the table."""
+    def settings(self) -> dict[str, Scalar]:
+        """The static columns of the study's rows in the table: its name, and its fields that have a plain value."""
+        columns: dict[str, Scalar] = {"study": type(self).__name__}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            name = getattr(value, "__name__", None)
+            if value is None or isinstance(value, bool | int | float | str):
+                columns[field.name] = value
+            elif isinstance(name, str):
+                columns[field.name] = name
+        return columns
 
-    def params(self, **settings: np.ndarray) -> Params:
-        """Params of S seeds from columns `(S,)`; raises ValueError if a value is not allowed."""
+    def known_settings(self) -> dict[str, bool] | None:
+        """The settings that may differ by trial and whether each must be given; None if any name will do."""
+        parameters = inspect.signature(self.params).parameters.values()
+        if any(p.kind is p.VAR_KEYWORD for p in parameters):
+            return None
+        return {p.name: p.default is p.empty for p in parameters}
 
-    def init(self, keys: jax.Array, params: Params) -> State:
-        """States at step 0 from keys `(S,)`, one a seed."""
+    def params(self, **columns: np.ndarray) -> Any:
+        """Params of S seeds.
 
-    def step(self, state: State, params: Params) -> State:
-        """One step of all S seeds."""
+        Args:
+          **columns: the settings, `(S,)` each, finite.
 
-    def observe(self, state: State, params: Params) -> Record:
-        """What one record point keeps, a dataclass: leaves `(S, ...)`, or scalars that all seeds share."""
+        Returns:
+          A dict of float arrays `(S,)`.
 
-    def summarise(self, curves: Record) -> dict[str, chex.Array]:
-        """One number a seed `(S,)` from curves `(T, S, ...)`; `diverged` among them."""
+        Raises:
+          ArgumentError: if a value is not allowed.
+        """
+        for name, values in columns.items():
+            for value in np.unique(values):
+                require(bool(np.isfinite(value)), name, float(value), "must be finite")
+        dtype = jnp.zeros(()).dtype
+        return {name: jnp.asarray(values, dtype) for name, values in columns.items()}
 
-    def quantiles(self, curves: Record) -> dict[str, chex.Array]:
+    def summarise(self, curves: Any) -> dict[str, chex.Array]:
+        """One number a seed.
+
+        Args:
+          curves: what was observed, `(T, S, ...)` each, as `Curves`.
+
+        Returns:
+          Columns `(S,)`: those of the measures, and `diverged`: the loss left the finite numbers or ends above its
+          start.
+        """
+        loss = Curves.of(curves)["loss"]
+        return self.measured(curves) | {"diverged": ~(jnp.isfinite(loss).all(axis=0) & (loss[-1] <= loss[0]))}
+
+    def measured(self, curves: Any) -> dict[str, chex.Array]:
+        """The columns `(S,)` of the study's measures, from curves `(T, S, ...)`."""
+        return summarise((*self.standard, *self.measures), Curves.of(curves))
+
+    def quantiles(self, curves: Any) -> dict[str, chex.Array]:
         """Curves `(T, S)` whose distribution over all seeds is kept at every record, from curves `(T, S, ...)`."""
+        loss = Curves.of(curves)["loss"]
+        return {"loss": jnp.where(jnp.isfinite(loss), loss, jnp.inf)}
+
+    def check_one_seed(self, settings: Mapping[str, float]) -> None:
+        """Refuses wrong functions of one seed; a study that is written for S seeds has none."""
+
+    def cells(self, *, seeds: int, steps: int, records: int = 200, **settings: Any) -> "list[Cell]":
+        """The cells of a sweep: every combination of the values given.
+
+        Args:
+          seeds: how many seeds each combination gets.
+          steps: the budget T.
+          records: about how many record points.
+          **settings: a value, or several in a list, tuple or array. A field of the study makes a cell for each value;
+            any other name is a setting, which makes trials, in the cells that know it.
+
+        Returns:
+          One `Cell` for each combination of the fields' values.
+
+        Raises:
+          ArgumentError: if a name is neither, or a value is not allowed.
+        """
+        names = [field.name for field in dataclasses.fields(self)]
+        static = {name: _values_of_field(getattr(self, name), settings[name]) for name in settings if name in names}
+        dynamic = {name: _numbers(name, value) for name, value in settings.items() if name not in names}
+        studies = [
+            dataclasses.replace(self, **dict(zip(static, values, strict=True)))
+            for values in itertools.product(*static.values())
+        ]
+        for study in studies:
+            contract.check_members(study)
+        known = [contract.known_settings(study) for study in studies]
+        for name, values in dynamic.items():
+            if all(each is not None and name not in each for each in known):
+                raise ArgumentError(name, _shown(values), contract.known_names(self, known[0] or {}))
+        return [
+            Cell(
+                study=study,
+                sweep=tuple((name, values) for name, values in dynamic.items() if each is None or name in each),
+                seeds=seeds,
+                steps=steps,
+                records=records,
+            )
+            for study, each in zip(studies, known, strict=True)
+        ]
 
 
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """One compiled program and all that runs through it.
+def _shown(values: tuple[float, ...]) -> object:
+    return values[0] if len(values) == 1 else values
 
-    `study`: what is traced. `sweep`: the dynamic settings and their values; every combination is run. `seeds`: how
-    many seeds each combination gets, with identities 0, 1, ... `steps`: the budget T. `records`: about how many
-    record points.
+
+def _several(value: object) -> bool:
+    return isinstance(value, list | tuple | range | np.ndarray) and not hasattr(value, "_fields")  # optax's are objects
+
+
+def _values_of_field(now: object, given: object) -> tuple[object, ...]:
+    """What a field is set to, one a cell; a field that holds several things takes them as one value."""
+    if not _several(given):
+        return (given,)
+    if _several(now) and not any(_several(value) for value in given):
+        return (tuple(given),)
+    return tuple(tuple(value) if _several(value) else value for value in given)
+
+
+def _numbers(name: str, given: object) -> tuple[float, ...]:
+    values = np.asarray(given)
+    fine = values.ndim <= 1 and (values.dtype.kind in "biuf")
+    require(fine, name, given, "must be a number or several: what is no number is a field of the study")
+    return tuple(np.atleast_1d(values).tolist())
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Grid:
+    """The trials of a cell, whatever is run in them.
+
+    `sweep`: the settings and their values; every combination is run. `seeds`: how many seeds each combination gets,
+    with identities 0, 1, ... `steps`: the budget T. `records`: about how many record points.
     """
 
-    study: Study
     sweep: tuple[tuple[str, tuple[float, ...]], ...]
     seeds: int
     steps: int
@@ -70,11 +301,14 @@ class Cell:
         require(self.records >= 4, "records", self.records, "must be at least 4")
         for name, values in self.sweep:
             require(0 < len(set(values)) == len(values), name, values, "must be values without repeats, at least one")
-        self.study.params(**self.columns(np.arange(len(self.combinations))))  # refuses what is not allowed
+
+    @functools.cached_property
+    def _values(self) -> np.ndarray:
+        return np.asarray(self.combinations, float)
 
     @property
     def combinations(self) -> list[tuple[float, ...]]:
-        """The values of the dynamic settings, one tuple a combination."""
+        """The values of the settings, one tuple a combination."""
         return list(itertools.product(*(values for _, values in self.sweep)))
 
     @property
@@ -82,18 +316,13 @@ class Cell:
         """Seeds times combinations."""
         return self.seeds * len(self.combinations)
 
-    @property
-    def blocks(self) -> int:
-        """The number of blocks that the trials fill; the last may be padded."""
-        return -(-self.trials // self.study.block)
-
     def seed_of(self, trials: np.ndarray) -> np.ndarray:
         """The seed of each trial `(S,)`: the combinations of a seed lie side by side."""
         return trials // len(self.combinations)
 
     def columns(self, trials: np.ndarray) -> dict[str, np.ndarray]:
-        """The dynamic settings of trials `(S,)`: columns `(S,)`."""
-        values = np.asarray(self.combinations, float)[trials % len(self.combinations)]
+        """The settings of trials `(S,)`: columns `(S,)`."""
+        values = self._values[trials % len(self.combinations)]
         return {name: values[:, i] for i, (name, _) in enumerate(self.sweep)}
 
     def record_steps(self) -> np.ndarray:
@@ -104,3 +333,19 @@ class Cell:
         half = self.records // 2
         early, even = np.geomspace(1, self.steps, half), np.linspace(0, self.steps, half)
         return np.unique(np.round(np.concatenate([early, even])).astype(np.int32))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cell(Grid):
+    """One compiled program and all that runs through it: a grid of trials of a `study`."""
+
+    study: Study
+
+    def __post_init__(self):
+        super().__post_init__()
+        contract.check(self.study, self.columns(np.arange(len(self.combinations))))
+
+    @property
+    def blocks(self) -> int:
+        """The number of blocks that the trials fill; the last may be padded."""
+        return -(-self.trials // self.study.block)

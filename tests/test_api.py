@@ -39,5 +39,5 @@ def test_bad_arguments_are_refused():
         jaxmyopia.run(STUDY, **WANTED | {"keep_curves": -1})
     with pytest.raises(ValueError, match="seeds=0 is not allowed"):
         jaxmyopia.run(STUDY, **WANTED | {"seeds": 0})
-    with pytest.raises(TypeError, match="momentum"):
+    with pytest.raises(ValueError, match=r"momentum=0\.9 is not allowed: must be one of what LowRank has"):
         jaxmyopia.run(STUDY, momentum=0.9, **WANTED)

@@ -64,7 +64,7 @@ class Evidence:
 
 
 @dataclasses.dataclass(frozen=True)
-class Claim:
+class Judgement:
     """A claim with its verdict. `text`: what was claimed; `reason`: why the verdict is what it is."""
 
     id: str

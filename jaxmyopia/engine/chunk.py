@@ -11,18 +11,18 @@ for several.)
 
 import dataclasses
 import functools
-import math
 import time
 from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
 
+from jaxmyopia import contract
 from jaxmyopia.engine.checkpoints import InFlight, from_host, to_host
 from jaxmyopia.engine.mesh import seed_mesh
 from jaxmyopia.engine.program import Compiled, Program
 from jaxmyopia.stats.sketch import Sketch
-from jaxmyopia.study import Cell
+from jaxmyopia.study import Cell, Curves
 
 _STRETCH_SECONDS = 1.0  # how often the Python loop gets a word in
 # Bytes of states and curves in a chunk: all that a run holds, however many seeds it has.
@@ -45,27 +45,19 @@ class Chunk:
     sketches: dict[str, Sketch]
 
 
-def _params_of_a_block(cell: Cell):
-    return cell.study.params(**cell.columns(np.zeros(cell.study.block, int)))
+def _shapes(cell: Cell) -> contract.Shapes:
+    return contract.shapes(cell.study, cell.columns(np.zeros(1, int)))
 
 
-@functools.lru_cache(maxsize=1024)
-def bytes_of_a_block(cell: Cell, seeds: int) -> int:
-    """Bytes of the state and the curves of a block of so many seeds."""
-
-    def begin(params):
-        state = cell.study.init(jax.random.split(jax.random.key(0), seeds), params)
-        return state, cell.study.observe(state, params)
-
-    size = lambda tree: sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(tree))
-    state, record = jax.eval_shape(begin, _params_of_a_block(cell))
-    return size(state) + len(cell.record_steps()) * size(record)
+def bytes_of_a_block(cell: Cell) -> int:
+    """Bytes of the state and the curves of a block."""
+    return _shapes(cell).bytes(len(cell.record_steps()))
 
 
 def blocks_a_chunk(cell: Cell) -> int:
     """How many blocks `(S,)` of the cell are run, and kept in memory, at a time: the same on any number of devices."""
     limit = _CHUNK_BYTES.get(jax.default_backend(), _CHUNK_BYTES_ELSEWHERE)
-    return max(limit // bytes_of_a_block(cell, cell.study.block), _FEWEST_BLOCKS)
+    return max(limit // bytes_of_a_block(cell), _FEWEST_BLOCKS)
 
 
 def trials_of_chunk(cell: Cell, index: int) -> np.ndarray:
@@ -99,7 +91,7 @@ def compile_cell(cell: Cell) -> Compiled:
     mesh = seed_mesh()
     slots = -(-blocks_a_chunk(cell) // mesh.size)
     program = Program(study=cell.study, mesh=mesh, points=len(cell.record_steps()), slots=slots)
-    shapes, tree = jax.tree.flatten(jax.eval_shape(lambda: _params_of_a_block(cell)))
+    shapes, tree = jax.tree.flatten(_shapes(cell).params)
     return _compile(program, tree, tuple(shapes))
 
 
@@ -205,8 +197,8 @@ class ChunkRun:
         rows = {"seed": cell.seed_of(real)} | cell.columns(real)
         rows |= {name: trials(column, 0) for name, column in summary.items()}
         kept = rows["seed"] < self.keep
-        leaves = {field.name: getattr(curves, field.name) for field in dataclasses.fields(curves)}
-        by_seed = {name: leaf for name, leaf in leaves.items() if leaf.ndim > 3}  # others all seeds share
+        leaves = Curves.of(curves)
+        by_seed = {name: leaves[name] for name in _shapes(cell).by_seed()}
         columns = len(cell.combinations)
         return Chunk(
             index=self.index,

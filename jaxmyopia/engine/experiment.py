@@ -38,11 +38,19 @@ def open_folder(out: str, config: dict[str, object], cells: Sequence[Cell], opti
         "backend": jax.default_backend(),
         **({"num_shards": share.shards, "shard_index": share.shard} if share.shards > 1 else {}),
     }
-    plans = [
-        {"seeds": cell.seeds, "chunks": chunks(cell), **cell.study.settings(), "sweep": dict(cell.sweep)}
-        for cell in cells
-    ]
-    return RunFolder(out, {**config, **identity, "cells": plans})
+    return RunFolder(out, {**config, **identity, "cells": [_plan_of(cell) for cell in cells]})
+
+
+def _plan_of(cell: Cell) -> dict[str, object]:
+    study = cell.study
+    return {
+        "name": str(study),
+        "settings": study.settings(),
+        "sweep": dict(cell.sweep),
+        "measures": [measure.describe() for measure in (*study.standard, *study.measures)],
+        **{name: getattr(cell, name) for name in ("seeds", "steps", "records")},
+        "chunks": chunks(cell),
+    }
 
 
 def plan(cells: Sequence[Cell]) -> str:

@@ -8,6 +8,7 @@ import os
 import pathlib
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -86,3 +87,17 @@ def read_manifest(path: str | os.PathLike) -> dict[str, object]:
         return {}
     except ValueError:
         raise RunError(f"{path}/manifest.json is damaged: it is not JSON; choose another folder") from None
+
+
+def read_json(path: pathlib.Path) -> Any:
+    """The contents of a JSON file; None if there is none.
+
+    Raises:
+      RunError: if it is damaged.
+    """
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        raise RunError(f"{path} is damaged: it is not JSON") from None

@@ -14,13 +14,14 @@ files, stands; the records end up in the manifest.
 """
 
 import contextlib
+import dataclasses
 import functools
 import json
 import os
 import pathlib
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -31,10 +32,30 @@ from jaxmyopia.engine.chunk import Chunk
 from jaxmyopia.engine.files import atomic, checksum_of, differences, json_value, read_manifest, save_array, to_numpy
 from jaxmyopia.stats.sketch import Sketch
 from jaxmyopia.stats.table import Columns, Trials
+from jaxmyopia.study import Grid
 
-FORMAT = 2  # of a run's folder
+FORMAT = 3  # of a run's folder; 2 is version 0.1's
 _STEM = re.compile(r"chunk-(\d+)-(\d+)")
 _ENTRIES = {"manifest.json", "seeds", "curves", "checkpoints", "claims.json", "figures", "report.html"}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PlannedCell(Grid):
+    """A cell as its folder tells it: its `name`, and the `settings` that are the same for all its trials."""
+
+    name: str
+    settings: dict[str, object]
+
+    def labels(self) -> list[str]:
+        """A few words for each combination: the settings that have several values."""
+        several = [i for i, (_, values) in enumerate(self.sweep) if len(values) > 1]
+        names = [name.replace("_", " ") for name, _ in self.sweep]
+        return [", ".join(f"{names[i]} {values[i]:g}" for i in several) for values in self.combinations]
+
+    def title(self, others: Sequence["PlannedCell"]) -> str:
+        """A few words that tell it from the other cells: the settings in which they differ; else its name."""
+        differing = [name for name in self.settings if len({str(each.settings.get(name)) for each in others}) > 1]
+        return ", ".join(str(self.settings[name]) for name in differing) or self.name
 
 
 class RunFolder:
@@ -73,6 +94,41 @@ class RunFolder:
         with atomic(self.path / ".probe"):
             pass
         (self.path / ".probe").unlink(missing_ok=True)
+
+    @classmethod
+    def existing(cls, path: str | os.PathLike) -> "RunFolder":
+        """Opens the folder of a run as it stands.
+
+        Raises:
+          ArgumentError: if it is none, or another version's.
+        """
+        manifest = read_manifest(path)
+        require(bool(manifest), "folder", str(path), "must be the folder of a run, with a manifest.json")
+        config = manifest.get("config", {})
+        written, version = config.get("format", 1), manifest.get("versions", {}).get("jaxmyopia", "an earlier version")
+        allowed = f"was written by jaxmyopia {version} (format {written}); this version reads format {FORMAT}"
+        require(written == FORMAT, "folder", str(path), allowed)
+        folder = cls.__new__(cls)  # nothing is written, so that it may lie where nothing can be
+        folder.path, folder.config = pathlib.Path(path), config
+        return folder
+
+    def cells(self) -> list[PlannedCell]:
+        """The cells of the run."""
+        plain = ("name", "settings", "seeds", "steps", "records")
+        return [
+            PlannedCell(
+                sweep=tuple((name, tuple(values)) for name, values in cell["sweep"].items()),
+                **{name: cell[name] for name in plain},
+            )
+            for cell in self.config.get("cells", ())
+        ]
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The columns of the table that say what a trial was given."""
+        cells = self.cells()
+        names = [name for cell in cells for name in (*cell.settings, *(each for each, _ in cell.sweep))]
+        return tuple(dict.fromkeys(names))
 
     @property
     def manifest(self) -> dict[str, object]:
@@ -211,7 +267,7 @@ class RunFolder:
             pieces = [pq.read_table(path, columns=[name] if name in schema.names else []) for path, schema in chunks]
             return to_numpy(pa.concat_tables(pieces, promote_options="default")[name])
 
-        return Trials(Columns(names, read))
+        return Trials(Columns(names, read), self.settings)
 
     def names(self, cell: int, ending: str) -> list[str]:
         """The names `(m,)` of a cell's curves (ending `.npy`) or sketches (`.parquet`)."""

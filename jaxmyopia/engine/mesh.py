@@ -11,6 +11,8 @@ from jax.sharding import Mesh, PartitionSpec
 
 from jaxmyopia.checks import require
 
+CACHE = "~/.cache/jaxmyopia"  # of compiled programs
+
 
 def use_cpu_devices(count: int | None = None) -> None:
     """Makes every CPU core a device of its own, if no backend has started yet and no number was chosen before.
@@ -30,13 +32,14 @@ def use_cpu_devices(count: int | None = None) -> None:
         jax.config.update("jax_num_cpu_devices", count or len(os.sched_getaffinity(0)))
 
 
-def use_compilation_cache(folder: str) -> None:
+def use_compilation_cache(folder: str, *, unless_set: bool = False) -> None:
     """Keeps compiled programs in a folder, so that the next run (and the next cell of the same shape) finds them.
 
     Args:
       folder: where; `~` is the user's home. Empty for no cache.
+      unless_set: leave a folder that was chosen before.
     """
-    if folder:
+    if folder and not (unless_set and jax.config.jax_compilation_cache_dir):
         jax.config.update("jax_compilation_cache_dir", os.path.expanduser(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

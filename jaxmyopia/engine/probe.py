@@ -87,7 +87,7 @@ def estimate(cells: Sequence[Cell], share: Share) -> str:
     seconds /= share.shards * share.processes
     compiling = sum(cost.compile for cost in costs.values())
     device, several = jax.local_devices()[0].device_kind, f"{devices} device{'s' if devices > 1 else ''}"
-    at_once = max(bytes_of_a_block(cell, cell.study.block) * min(blocks_a_chunk(cell), cell.blocks) for cell in cells)
+    at_once = max(bytes_of_a_block(cell) * min(blocks_a_chunk(cell), cell.blocks) for cell in cells)
     lines = []
     if len(untimed) < len(cells):
         lines.append(

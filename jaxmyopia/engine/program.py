@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxmyopia.engine.mesh import per_device
-from jaxmyopia.study import Study
+from jaxmyopia.study import Curves, Study
 
 # XLA's CPU compiler prefers vectors of 256 bits also where there are 512; machines without take what they have.
 COMPILER_OPTIONS = {"cpu": {"xla_cpu_prefer_vector_width": 512}}
@@ -62,11 +62,11 @@ class Program:
         """States at step 0, from `root`, the key of all seeds, and curves without records."""
 
         def block(seeds, params):
-            return self.study.init(jax.vmap(lambda seed: jax.random.fold_in(root, seed))(seeds), params)
+            return self.study.batched.init(jax.vmap(lambda seed: jax.random.fold_in(root, seed))(seeds), params)
 
         def begin(seeds, params, count):
             state = _in_turn(block, count, self.slots, seeds, params)
-            record = jax.eval_shape(self.study.observe, _take(state, 0), _take(params, 0))
+            record = jax.eval_shape(self.study.batched.observe, _take(state, 0), _take(params, 0))
             return state, _blank(record, self.slots, self.points)
 
         return per_device(begin, self.mesh)(seeds, params, count)
@@ -77,8 +77,8 @@ class Program:
         def block(state, curves, params):
             def to_record(i, carry):
                 state, curves = carry
-                state = jax.lax.fori_loop(0, waits[i], lambda _, s: self.study.step(s, params), state)
-                return state, _put(curves, self.study.observe(state, params), i)
+                state = jax.lax.fori_loop(0, waits[i], lambda _, s: self.study.batched.step(s, params), state)
+                return state, _put(curves, self.study.batched.observe(state, params), i)
 
             return jax.lax.fori_loop(span[0], span[1], to_record, (state, curves))
 
@@ -94,6 +94,7 @@ class Program:
         """The study's columns, `(D, slots, S)` each, and its quantiles, `(D, slots, points, S)` each."""
 
         def block(curves):
+            curves = Curves.of(curves)
             return self.study.summarise(curves), self.study.quantiles(curves)
 
         def summarise(curves, count):

@@ -150,7 +150,7 @@ def descents(
     return found
 
 
-def count_upticks(loss: jax.Array, *, rise: float = 1.05, floor: float = 1e-6) -> jax.Array:
+def count_upticks(loss: jax.Array, *, rise: float | jax.Array = 1.05, floor: float = 1e-6) -> jax.Array:
     """Counts the rises of the loss by at least the factor `rise`.
 
     Args:
@@ -161,4 +161,5 @@ def count_upticks(loss: jax.Array, *, rise: float = 1.05, floor: float = 1e-6) -
     Returns:
       `(...)` int32 counts, 0 for a curve that is not finite throughout.
     """
-    return count_rises(jnp.log(jnp.maximum(loss, floor * loss[:1])), math.log(rise))
+    least = math.log(rise) if isinstance(rise, int | float) else jnp.log(rise)
+    return count_rises(jnp.log(jnp.maximum(loss, floor * loss[:1])), least)

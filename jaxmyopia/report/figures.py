@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all figures share: the style, the colours, and how they are saved."""
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+import io
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -47,33 +46,44 @@ class Caption:
     text: str
 
 
-def panels(
-    rows: int, columns: int, *, width: float = 7.2, height: float = 1.9, **options: object
-) -> tuple[Figure, object]:
+@contextlib.contextmanager
+def house_style() -> Iterator[None]:
+    """The house style, while it lasts: a notebook's own settings and backend stay as they are."""
+    with matplotlib.rc_context(_STYLE):
+        yield
+
+
+def panels(rows: int, columns: int, *, width: float = 7.2, height: float = 1.9, **options: Any) -> tuple[Figure, Any]:
     """A figure of `(rows, columns)` axes in the house style.
 
     Args:
       rows, columns: of axes; the returned array has this shape.
       width: of the figure, inches.
       height: of one row, inches.
-      **options: for `plt.subplots`.
+      **options: for `Figure.subplots`.
 
     Returns:
-      The figure and its axes.
+      The figure, which no backend keeps, and its axes.
     """
-    plt.rcParams.update(_STYLE)
-    return plt.subplots(
-        rows, columns, figsize=(width, height * rows + 0.35), squeeze=False, layout="constrained", **options
-    )
+    with house_style():
+        figure = Figure(figsize=(width, height * rows + 0.35), layout="constrained")
+        return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def svg(figure: Figure) -> str:
+    """A figure as SVG text."""
+    with house_style(), io.StringIO() as text:
+        figure.savefig(text, format="svg", metadata={"Date": None})
+        return text.getvalue()
 
 
 def save(folder: RunFolder, name: str, figure: Figure) -> None:
-    """Saves a figure of any shape as `figures/NAME.svg` (for the page) and `.png`, and closes it."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # laid out once, not again for every format
-    folder.write_with(f"figures/{name}.svg", lambda path: figure.savefig(path, format="svg", metadata={"Date": None}))
-    folder.write_with(f"figures/{name}.png", lambda path: figure.savefig(path, format="png"))
-    plt.close(figure)
+    """Saves a figure as `figures/NAME.svg` (for the page) and `.png`."""
+    with house_style():
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # laid out once, not again for every format
+        folder.write_text(f"figures/{name}.svg", svg(figure))
+        folder.write_with(f"figures/{name}.png", lambda path: figure.savefig(path, format="png"))
 
 
 def log_steps(axes: Axes, steps: np.ndarray) -> None:
@@ -88,7 +98,15 @@ def log_steps(axes: Axes, steps: np.ndarray) -> None:
     axes.set_xticks([0, *(10**k for k in range(int(np.log10(steps[-1])) + 1))])
 
 
-def draw_intervals(axes: Axes, x: Sequence[float], intervals: Sequence[Interval], colour: str, **style: object) -> None:
+def draw_intervals(
+    axes: Axes,
+    x: Sequence[float],
+    intervals: Sequence[Interval],
+    colour: str,
+    *,
+    sideways: bool = False,
+    **style: Any,
+) -> None:
     """Draws points with their intervals.
 
     Args:
@@ -96,6 +114,7 @@ def draw_intervals(axes: Axes, x: Sequence[float], intervals: Sequence[Interval]
       x: `(m,)` places.
       intervals: `(m,)` estimates with their intervals.
       colour: of points and bars.
+      sideways: whether places lie on the upright axis.
       **style: for `errorbar`.
     """
     if not len(x):
@@ -104,4 +123,8 @@ def draw_intervals(axes: Axes, x: Sequence[float], intervals: Sequence[Interval]
     below = estimates - [interval.low for interval in intervals]
     above = [interval.high for interval in intervals] - estimates
     errors = np.maximum([below, above], 0)
-    axes.errorbar(x, estimates, errors, color=colour, ms=3, lw=0.9, capsize=1.5, **{"ls": "none", **style})
+    look = {"color": colour, "ms": 3, "lw": 0.9, "capsize": 1.5, "ls": "none", **style}
+    if sideways:
+        axes.errorbar(estimates, x, xerr=errors, **look)
+    else:
+        axes.errorbar(x, estimates, errors, **look)

@@ -1,87 +1,112 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page of a run: one offline file, claims first; and the claims as text and JSON."""
+"""The page of a run: one offline file, claims first; and the claims as text, HTML and JSON."""
 
 import base64
 import dataclasses
-from collections.abc import Sequence
+import functools
+import textwrap
+from collections.abc import Mapping, Sequence
 from importlib import resources
 
 import jinja2
+from matplotlib.figure import Figure
 
-from jaxmyopia.claims.verdicts import Claim
+from jaxmyopia.claims.verdicts import Evidence, GridPoint, Judgement
 from jaxmyopia.engine.folder import RunFolder
-from jaxmyopia.report.figures import Caption
+from jaxmyopia.report.figures import Caption, save
+from jaxmyopia.stats.intervals import Interval
 
-_ENVIRONMENT = jinja2.Environment(
-    autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-)
+_WIDTH = 100  # columns of the table of claims in a terminal
 
 
-def claims_json(claims: Sequence[Claim], **where: object) -> list[dict[str, object]]:
-    """Claims as JSON values.
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What a page shows besides the claims: its `title`; `figures`, each with what to see in it; `rows` of the last
+    table, of one cell each, by default what the run's folder says; and `notes`, paragraphs above the claims."""
+
+    title: str
+    figures: Mapping[Caption, Figure] = dataclasses.field(default_factory=dict)
+    rows: Sequence[dict[str, object]] = ()
+    notes: Sequence[str] = ()
+
+
+@functools.cache
+def _template(name: str) -> jinja2.Template:
+    text = resources.files("jaxmyopia.report").joinpath(f"templates/{name}").read_text(encoding="utf-8")
+    made = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    return made.from_string(text)
+
+
+def claims_json(judgements: Sequence[Judgement], **where: object) -> list[dict[str, object]]:
+    """Judged claims as JSON values, one dict each; `where`: what they were judged on, put into each."""
+    return [{"id": each.id, **where, **dataclasses.asdict(each)} for each in judgements]
+
+
+def claims_from_json(entries: Sequence[dict]) -> list[Judgement]:
+    """Judged claims from the entries of claims.json."""
+    nan = float("nan")
+
+    def interval(value: dict) -> Interval:
+        return Interval(**{name: nan if inner is None else inner for name, inner in value.items()})
+
+    def point(value: dict) -> GridPoint:
+        numbers = {name: nan if value[name] is None else value[name] for name in ("estimate", "low", "high")}
+        return GridPoint(thresholds=value["thresholds"], **numbers)
+
+    def piece(value: dict) -> Evidence:
+        return Evidence(**value | {"interval": interval(value["interval"]), "grid": tuple(map(point, value["grid"]))})
+
+    names = [field.name for field in dataclasses.fields(Judgement)]
+    made = [{name: entry[name] for name in names} for entry in entries]
+    return [Judgement(**each | {"evidence": tuple(map(piece, each["evidence"]))}) for each in made]
+
+
+def claims_text(judgements: Sequence[Judgement]) -> str:
+    """Judged claims as text: the verdict and the claim, then one line a piece of evidence.
 
     Args:
-      claims: `(m,)`.
-      **where: what they were judged on (say, the target), put into each.
+      judgements: the claims.
 
     Returns:
-      One dict a claim.
+      The table, at most 100 columns wide but for names that are longer.
     """
-    return [{"id": claim.id, **where, **dataclasses.asdict(claim)} for claim in claims]
-
-
-def claims_text(claims: Sequence[Claim]) -> str:
-    """Claims as a table of text, one line a piece of evidence: verdict, estimate, interval, seeds.
-
-    Args:
-      claims: `(m,)`.
-
-    Returns:
-      The table.
-    """
-    lines = [f"{'claim':<24}{'verdict':<14}{'evidence'}"]
-    for claim in claims:
-        lines.append(f"{claim.id:<24}{claim.verdict:<14}{claim.text}")
-        lines += [
-            f"{'':<24}{piece.verdict:<14}{piece.name}: {piece.interval} {piece.reference}, "
-            f"n = {piece.interval.n}, grid {piece.holds:.0%}"
-            + (f", {piece.diverged} diverged" if piece.diverged else "")
-            for piece in claim.evidence
-        ]
+    lines = []
+    for each in judgements:
+        lines += textwrap.wrap(f"{each.verdict.upper()}  {each.text} ({each.id})", _WIDTH, subsequent_indent="    ")
+        lines += [f"    {line}" for piece in each.evidence for line in _piece_text(piece)]
+        lines += [] if each.evidence else textwrap.wrap(each.reason, _WIDTH, initial_indent="    ")
     return "\n".join(lines)
 
 
-def write_page(
-    folder: RunFolder,
-    *,
-    title: str,
-    claims: Sequence[Claim],
-    captions: Sequence[Caption],
-    rows: Sequence[dict[str, object]],
-    notes: Sequence[str],
-) -> None:
-    """Writes `report.html`: claims, figures, what was run.
+def _piece_text(piece: Evidence) -> list[str]:
+    lost = f", {piece.diverged} diverged" if piece.diverged else ""
+    grid = f", grid {piece.holds:.0%}" if piece.grid else ""
+    text = f"{piece.interval} {piece.reference}, n = {piece.interval.n}{grid}{lost}"
+    return textwrap.wrap(f"{piece.verdict:<13} {piece.name}: {text}", _WIDTH - 4, subsequent_indent=" " * 14)
+
+
+def claims_html(judgements: Sequence[Judgement], figure: str = "") -> str:
+    """Judged claims as HTML for a notebook, with an SVG `figure` below."""
+    return _template("claims.html").render(claims=judgements, figure=figure)
+
+
+def write_page(folder: RunFolder, report: Report, judgements: Sequence[Judgement]) -> None:
+    """Saves the figures and writes `report.html`: claims, figures, what was run.
 
     Args:
-      folder: the run's folder, with its figures and manifest.
-      title: of the page.
-      claims: judged claims, `(m,)`.
-      captions: of the figures, `(figures,)`.
-      rows: the cells as rows of the last table, `(cells,)`; each with the same keys.
-      notes: paragraphs above the claims, `(notes,)`.
+      folder: the run's folder, with its manifest.
+      report: what to show besides the claims.
+      judgements: judged claims.
     """
-    template = resources.files("jaxmyopia.report").joinpath("templates/page.html").read_text(encoding="utf-8")
+    for caption, figure in report.figures.items():
+        save(folder, caption.name, figure)
     pictures = {
         caption.name: base64.b64encode((folder.path / "figures" / f"{caption.name}.svg").read_bytes()).decode()
-        for caption in captions
+        for caption in report.figures
     }
-    html = _ENVIRONMENT.from_string(template).render(
-        title=title,
-        claims=claims,
-        captions=captions,
-        pictures=pictures,
-        rows=rows,
-        notes=notes,
-        manifest=folder.manifest,
-    )
+    rows = report.rows or [{"cell": each.name, "seeds": each.seeds, "steps": each.steps} for each in folder.cells()]
+    html = _template("page.html").render(
+        title=report.title, claims=judgements, captions=list(report.figures), pictures=pictures, rows=rows,
+        notes=report.notes, manifest=folder.manifest,
+    )  # fmt: skip
     folder.write_text("report.html", html)

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A table with one row per seed and cell, and the pairing of its rows by seed."""
+"""The table of a run: one row a trial, which is one seed under one combination of settings; and how its rows pair."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
+
+from jaxmyopia.checks import ArgumentError, require
 
 
 class Columns(Mapping[str, np.ndarray]):
     """Columns `(rows,)` that are made when they are asked for, and then kept: of a wide table few are needed."""
 
     def __init__(self, names: Iterable[str], make: Callable[[str], np.ndarray]):
-        self._names, self._make, self._made = dict.fromkeys(names), make, {}
+        self._names, self._make = dict.fromkeys(names), make
+        self._made: dict[str, np.ndarray] = {}
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self._names:
@@ -27,53 +31,204 @@ class Columns(Mapping[str, np.ndarray]):
         return len(self._names)
 
 
+class Measured(Protocol):
+    """What a table is asked by: a measure."""
+
+    def of(self, trials: "Trials", choice: Mapping[str, Any] | None = None) -> np.ndarray:
+        """Its numbers `(rows,)`, in the order of seeds."""
+
+
+class NoTrials(ArgumentError):
+    """A table was asked for trials that the run does not hold."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Trials:
-    """Columns `(rows,)` of equal length, a column `seed` among them. A column that a row lacks holds NaN there."""
+    """Columns `(rows,)` of equal length, a column `seed` among them. A column that a row lacks holds NaN there.
+
+    `settings`: the columns that say what a trial was given; the others were measured.
+    """
 
     columns: Mapping[str, np.ndarray]
+    settings: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.columns["seed"])
 
-    def __getitem__(self, name: str) -> np.ndarray:
-        return self.columns[name]
+    def __getitem__(self, what: "str | Measured") -> np.ndarray:
+        if not isinstance(what, str):
+            back = np.argsort(self._by_seed, kind="stable")
+            return what.of(self)[back]
+        self._require(what)
+        return self.columns[what]
+
+    def _require(self, name: str) -> None:
+        near = [known for known in self.columns if known[:3] == name[:3]] or list(self.settings) or list(self.columns)
+        require(name in self.columns, "column", name, f"must be a column of the table, such as {', '.join(near[:6])}")
 
     def where(self, **equals: object) -> "Trials":
-        """The rows whose columns equal the values given; floats within float32's precision."""
+        """The trials whose columns equal the values given; floats within float32's precision.
+
+        Raises:
+          ArgumentError: if a name is no column.
+          NoTrials: if no trial matches; the message lists the values that there are.
+        """
+        found = self
+        for name, value in equals.items():
+            self._require(name)
+            found = found.matching(**{name: value})
+            if not len(found):
+                shown = list(dict.fromkeys(self.columns[name].tolist()))
+                raise NoTrials(name, value, f"must be among this run's values: {', '.join(map(str, shown[:8]))}")
+        return found
+
+    def matching(self, **equals: object) -> "Trials":
+        """As `where`, but none where none match."""
         keep = np.ones(len(self), bool)
         for name, value in equals.items():
             column = self.columns[name]
-            keep &= np.isclose(column, value, rtol=1e-5, atol=0) if isinstance(value, float) else column == value
+            close = isinstance(value, float) and column.dtype.kind in "fiu"
+            keep &= np.isclose(column, value, rtol=1e-5, atol=0) if close else column == value
         return self.keep(keep)
 
     def keep(self, mask: np.ndarray) -> "Trials":
         """The rows where `mask`, `(rows,)`, is True."""
         if mask.all():  # a million rows are not copied for nothing
             return self
-        return Trials(Columns(self.columns, lambda name: self.columns[name][mask]))
+        return Trials(Columns(self.columns, lambda name: self.columns[name][mask]), self.settings)
+
+    def joined(self, *others: "Trials") -> "Trials":
+        """These trials and those of others, which have the same columns."""
+        every = (self, *others)
+        make = lambda name: np.concatenate([each.columns[name] for each in every])
+        return Trials(Columns(self.columns, make), self.settings)
 
     def unique(self, name: str) -> list:
         """The sorted distinct values of a column."""
-        return np.unique(self.columns[name]).tolist()
+        return np.unique(self[name]).tolist()
 
-    def values(self, name: str) -> np.ndarray:
-        """A column in the order of its seeds, as floats `(rows,)`; NaN for a diverged seed."""
-        order = np.argsort(self.columns["seed"], kind="stable")
-        return np.where(self.columns["diverged"], np.nan, self.columns[name].astype(float))[order]
+    @property
+    def _by_seed(self) -> np.ndarray:
+        return np.argsort(self.columns["seed"], kind="stable")
+
+    def values(self, what: "str | Measured", choice: Mapping[str, Any] | None = None) -> np.ndarray:
+        """A column or a measure in the order of seeds, as floats `(rows,)`; NaN for a diverged trial.
+
+        Args:
+          what: a measure, or a column's name.
+          choice: of the measure's thresholds, by default the main one.
+
+        Returns:
+          `(rows,)`, of trials in the order of their seeds.
+
+        Raises:
+          ArgumentError: if there is no such column, or the measure's grid lacks the choice.
+        """
+        if not isinstance(what, str):
+            return what.of(self, choice)
+        column = self[what].astype(float)
+        return np.where(self.columns["diverged"], np.nan, column)[self._by_seed]
+
+    def to_pandas(self) -> Any:
+        """The table as a pandas DataFrame; pandas is asked for here alone."""
+        import pandas  # an extra, not a requirement
+
+        return pandas.DataFrame({name: self.columns[name] for name in self.columns})
 
 
-def paired(a: Trials, b: Trials, name: str) -> tuple[np.ndarray, np.ndarray, int]:
-    """Pairs a column of two cells by seed.
+@dataclasses.dataclass(frozen=True)
+class Pairs:
+    """Trials of two sides that belong together: places `a`, `b` `(pairs,)` in the order of each side's seeds, and the
+    `seed` `(pairs,)` they share."""
+
+    seed: np.ndarray
+    a: np.ndarray
+    b: np.ndarray
+
+
+def pair(a: Trials, b: Trials, *, apart: Sequence[str] = (), over: Sequence[str] = ()) -> Pairs:
+    """Pairs the trials of two sides that agree in seed and in every setting that does not tell the sides apart.
+
+    A setting tells them apart if its values on the two sides are not the same set, or if it is named in `apart`.
 
     Args:
-      a, b: tables with one row a seed, `(rows,)` each.
-      name: the column.
+      a, b: the sides.
+      apart: settings by which trials that belong together may differ.
+      over: settings by which one side may hold several trials for one of the other; each makes a pair.
 
     Returns:
-      Two arrays `(S,)` in the same order of seeds, and the number of pairs left out because a partner diverged.
+      The `Pairs`, in the order of seeds.
+
+    Raises:
+      ArgumentError: if both sides hold several trials for one pair, or there is no pair.
     """
-    common = np.intersect1d(a["seed"], b["seed"])
-    x, y = (table.values(name)[np.isin(np.sort(table["seed"]), common)] for table in (a, b))
-    whole = np.isfinite(x) & np.isfinite(y)
-    return x[whole], y[whole], int((~whole).sum())
+    names = [name for name in dict.fromkeys((*a.settings, *b.settings)) if name in a.columns and name in b.columns]
+    shared = [name for name in names if name not in (*apart, *over) and _same_values(a, b, name)]
+    keys = _keys(a, b, ["seed", *shared])
+    sides = [_Side(key, table) for key, table in zip(keys, (a, b), strict=True)]
+    for side, name in zip(sides, ("first", "second"), strict=True):
+        differing = [each for each in names if each not in (*shared, *over) and len(_distinct(side.table, each)) > 1]
+        allowed = (
+            f"must hold one trial a pair, but the {name} side has several; they differ in {differing or 'nothing'}"
+        )
+        require(bool(over) or not side.repeated, "paired", f"{len(side.table)} trials", allowed)
+    one, other = sides if not sides[1].repeated else sides[::-1]
+    require(not other.repeated, "over", tuple(over), "must leave one trial a pair on one side")
+    place = np.minimum(np.searchsorted(other.sorted, one.key), len(other.sorted) - 1)
+    found = other.sorted[place] == one.key if len(other.sorted) else np.zeros(len(one.key), bool)
+    mine, its = np.flatnonzero(found), other.order[place[found]]
+    sides_agree = f"must be sides that agree in {', '.join(['seed', *shared])} somewhere"
+    require(len(mine) > 0, "paired", f"{len(a)} and {len(b)} trials", sides_agree)
+    first, second = (mine, its) if one is sides[0] else (its, mine)
+    return Pairs(seed=np.sort(one.table.columns["seed"], kind="stable")[mine], a=first, b=second)
+
+
+class _Side:
+    """One side's keys, in the order of its seeds, and sorted."""
+
+    def __init__(self, key: np.ndarray, table: Trials):
+        self.table, self.key = table, key
+        self.order = np.argsort(key, kind="stable")
+        self.sorted = key[self.order]
+        self.repeated = bool(len(key)) and bool((self.sorted[1:] == self.sorted[:-1]).any())
+
+
+def _distinct(trials: Trials, name: str) -> set[str]:
+    column = trials.columns[name]
+    return set(map(str, column if column.dtype == object else np.unique(column)))
+
+
+def _same_values(a: Trials, b: Trials, name: str) -> bool:
+    return _distinct(a, name) == _distinct(b, name)
+
+
+def _keys(a: Trials, b: Trials, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """One number a trial of either side, in the order of seeds, equal where all the columns named are."""
+    key = np.zeros(len(a) + len(b), np.int64)
+    for name in names:
+        if name != "seed" and len(_distinct(a, name)) == 1:
+            continue  # the same for all: it tells none apart
+        both = np.concatenate([side.columns[name][side._by_seed] for side in (a, b)])
+        _, code = np.unique(both if both.dtype != object else both.astype(str), return_inverse=True)
+        _, key = np.unique(key * (int(code.max(initial=0)) + 1) + code, return_inverse=True)
+    return key[: len(a)], key[len(a) :]
+
+
+def over_seeds(seed: np.ndarray, values: np.ndarray, combine: Callable[..., np.ndarray] = np.mean) -> np.ndarray:
+    """One number a seed from one a trial.
+
+    Args:
+      seed: `(rows,)`, sorted.
+      values: `(rows,)`; a seed of which one is not finite is left out, as is one that has fewer than the others.
+      combine: the mean, or another reduction that takes `axis`.
+
+    Returns:
+      `(S,)`, in the order of seeds.
+    """
+    _, starts, counts = np.unique(seed, return_index=True, return_counts=True)
+    if not counts.size:
+        return np.zeros(0)
+    whole = counts == counts.max()
+    rows = starts[whole][:, None] + np.arange(counts.max())
+    grouped = values[rows]
+    return combine(grouped[np.isfinite(grouped).all(axis=1)], axis=1)

@@ -2,22 +2,27 @@
 """The myopia experiment: the epoch environment, and its two companions, the dilemma and the neutrality study."""
 
 import dataclasses
-from collections.abc import Sequence
+import itertools
 
+from jaxmyopia.api import Answer
 from jaxmyopia.checks import require_one_of
-from jaxmyopia.claims.verdicts import Claim
-from jaxmyopia.engine.folder import RunFolder
-from jaxmyopia.experiment import Experiment
+from jaxmyopia.claims import Claim
+from jaxmyopia.experiment import Experiment, Report
 from jaxmyopia.flags import flag
-from jaxmyopia.stats.table import Trials
-from jaxmyopia.studies.dilemma import sweep as dilemma
-from jaxmyopia.studies.dilemma.claims import judge_companions
+from jaxmyopia.studies.dilemma import claims as dilemma_claims
+from jaxmyopia.studies.dilemma import figures as dilemma_figures
+from jaxmyopia.studies.dilemma import sweep as dilemma_sweep
+from jaxmyopia.studies.epochs import claims as epochs_claims
+from jaxmyopia.studies.epochs import report as epochs_report
 from jaxmyopia.studies.epochs import sweep as epochs
-from jaxmyopia.studies.epochs.claims import judge_claims
-from jaxmyopia.studies.epochs.report import FinishedMyopia, write_report
+from jaxmyopia.studies.epochs.figures import FinishedMyopia
+from jaxmyopia.studies.neutrality import claims as neutrality_claims
+from jaxmyopia.studies.neutrality import figures as neutrality_figures
+from jaxmyopia.studies.neutrality import sweep as neutrality_sweep
 from jaxmyopia.study import Cell
 
 SECTIONS = ("epochs", "dilemma", "neutrality")
+_COMPANIONS = "The dilemma and the gridworld are companions, with predictions of their own."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +30,8 @@ class Sweep(epochs.Sweep):
     """What a run of the myopia experiment is; each field is a flag. Raises ArgumentError if one is not allowed."""
 
     sections: tuple[str, ...] = flag(SECTIONS, "What is run: epochs, dilemma, neutrality.")
-    companions: dilemma.Companions = dataclasses.field(default_factory=dilemma.Companions)
+    dilemma: dilemma_sweep.Sweep = dataclasses.field(default_factory=dilemma_sweep.Sweep)
+    neutrality: neutrality_sweep.Sweep = dataclasses.field(default_factory=neutrality_sweep.Sweep)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -33,31 +39,28 @@ class Sweep(epochs.Sweep):
             require_one_of("sections", name, SECTIONS)
 
     def cells(self) -> list[Cell]:
-        """The cells of the sections asked for, in their order, `(cells,)`."""
-        made = {
-            "epochs": super().cells,
-            "dilemma": self.companions.dilemma_cells,
-            "neutrality": self.companions.neutrality_cells,
-        }
-        return [cell for name in self.sections for cell in made[name]()]
+        """The cells of the sections asked for, in their order."""
+        made = {"epochs": super().cells, "dilemma": self.dilemma.cells, "neutrality": self.neutrality.cells}
+        return list(itertools.chain.from_iterable(made[name]() for name in self.sections))
+
+    def claims(self) -> list[Claim]:
+        """Those of the epoch environment, then those of its companions."""
+        return [*epochs_claims.make_claims(self.thresholds), *dilemma_claims.CLAIMS, *neutrality_claims.CLAIMS]
 
 
-def _with(sweep: epochs.Sweep, companions: dilemma.Companions) -> Sweep:
-    own = {field.name: getattr(sweep, field.name) for field in dataclasses.fields(sweep)}
-    return Sweep(**own, companions=companions)
+def _preset(name: str) -> Sweep:
+    base = epochs.PRESETS[name]
+    own = {field.name: getattr(base, field.name) for field in dataclasses.fields(base)}
+    return Sweep(**own, dilemma=dilemma_sweep.PRESETS[name], neutrality=neutrality_sweep.PRESETS[name])
 
 
-PRESETS = {name: _with(sweep, dilemma.PRESETS[name]) for name, sweep in epochs.PRESETS.items()}
-
-
-def judge(trials: Trials, sweep: Sweep) -> list[Claim]:
-    """Judges the claims of the epoch environment, then those of its companions."""
-    return judge_claims(trials, sweep.thresholds) + judge_companions(trials)
-
-
-def report(folder: RunFolder, cells: Sequence[Cell], sweep: Sweep, claims: Sequence[Claim]) -> None:
-    """Draws the figures and writes the page."""
-    write_report(FinishedMyopia(folder=folder, cells=cells, sweep=sweep), claims)
+def report(answer: Answer, sweep: Sweep) -> Report:
+    """What the page shows besides the claims."""
+    run = FinishedMyopia(folder=answer.folder, cells=answer.studies, sweep=sweep)
+    figures = epochs_report.draw(run) | dilemma_figures.draw(answer.folder, answer.studies)
+    figures |= neutrality_figures.draw(answer.trials, answer.studies)
+    notes = [f"{epochs_report.note(sweep)} {_COMPANIONS}"]
+    return Report("Myopia by epoch and shutdown", figures, epochs_report.rows_of(run), notes)
 
 
 MYOPIA = Experiment(
@@ -65,8 +68,8 @@ MYOPIA = Experiment(
     summary="Judges claims about myopia by epoch and shutdown: does the recipe make agents that run a few epochs and "
     "stop?",
     notes="Two minutes on two cores; with --preset=full half an hour or more.",
-    presets=PRESETS,
+    presets={name: _preset(name) for name in epochs.PRESETS},
     cells=Sweep.cells,
-    judge=judge,
+    claims=Sweep.claims,
     report=report,
 )

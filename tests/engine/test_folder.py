@@ -37,7 +37,7 @@ def test_a_run_reads_back_as_its_parts(tmp_path):
     assert len(table) == sum(cell.trials for cell in cells)
     for index, cell in enumerate(cells):
         chunks = list(run_chunks(cell, root_seed=3, keep_curves=2))
-        rows = table.where(cell=index)
+        rows = table.matching(cell=index)
         np.testing.assert_array_equal(rows["loss_ratio"], np.concatenate([b.rows["loss_ratio"] for b in chunks]))
         kept = [b.kept["loss"] for b in chunks if b.kept]
         np.testing.assert_array_equal(folder.curves(index, "loss"), np.concatenate(kept, axis=1))

@@ -27,34 +27,34 @@ RUNS = Trials(
 
 def test_rows_are_chosen_by_all_the_values_given():
     assert len(RUNS.where()) == 5
-    assert RUNS.where(optimizer="adam")["bumps"].tolist() == [4, 7, 5]
-    assert RUNS.where(optimizer="adam", rank=2)["bumps"].tolist() == [4]
-    assert RUNS.where(rank=2, optimizer="adam")["bumps"].tolist() == [4]
-    assert RUNS.where(optimizer="adam").where(rank=4)["seed"].tolist() == [1, 2]
-    assert RUNS.where(diverged=True)["bumps"].tolist() == [7]
-    none = RUNS.where(optimizer="lion")
+    assert RUNS.matching(optimizer="adam")["bumps"].tolist() == [4, 7, 5]
+    assert RUNS.matching(optimizer="adam", rank=2)["bumps"].tolist() == [4]
+    assert RUNS.matching(rank=2, optimizer="adam")["bumps"].tolist() == [4]
+    assert RUNS.matching(optimizer="adam").matching(rank=4)["seed"].tolist() == [1, 2]
+    assert RUNS.matching(diverged=True)["bumps"].tolist() == [7]
+    none = RUNS.matching(optimizer="lion")
     assert len(none) == 0 and set(none.columns) == set(RUNS.columns)
 
 
 def test_a_rate_matches_its_float32_and_no_other():
     assert RATES[0] != 0.1
-    assert RUNS.where(learning_rate=0.1)["bumps"].tolist() == [3, 1, 5]
-    assert len(RUNS.where(learning_rate=0.1001)) == 0
-    assert len(table(seed=[0, 1], learning_rate=[1e-9, 0.0]).where(learning_rate=0.0)) == 1
+    assert RUNS.matching(learning_rate=0.1)["bumps"].tolist() == [3, 1, 5]
+    assert len(RUNS.matching(learning_rate=0.1001)) == 0
+    assert len(table(seed=[0, 1], learning_rate=[1e-9, 0.0]).matching(learning_rate=0.0)) == 1
 
 
 def test_distinct_values_are_sorted_and_plain():
     assert RUNS.unique("optimizer") == ["adam", "sgd"]
     assert RUNS.unique("rank") == [2, 4]
     (low, high) = RUNS.unique("learning_rate")
-    assert len(RUNS.where(learning_rate=low)) == 2 and len(RUNS.where(learning_rate=high)) == 3
+    assert len(RUNS.matching(learning_rate=low)) == 2 and len(RUNS.matching(learning_rate=high)) == 3
 
 
 def test_values_come_in_the_order_of_seeds_with_nan_for_the_diverged():
-    values = RUNS.where(optimizer="adam").values("bumps")
+    values = RUNS.matching(optimizer="adam").values("bumps")
     assert values.dtype == float
     np.testing.assert_array_equal(values, [4, np.nan, 5])
-    np.testing.assert_array_equal(RUNS.where(optimizer="sgd").values("bumps"), [1, 3])
+    np.testing.assert_array_equal(RUNS.matching(optimizer="sgd").values("bumps"), [1, 3])
     assert RUNS["bumps"].tolist() == [3, 1, 4, 7, 5]  # the table itself is left as it was
 
 

@@ -32,17 +32,13 @@ import numpy as np
 from flax import struct
 
 from jaxmyopia.checks import require, require_one_of
+from jaxmyopia.measures import Measure
 from jaxmyopia.studies.dilemma.learners import LEARNERS, Memory
+from jaxmyopia.studies.dilemma.measures import cooperative, last_steps
+from jaxmyopia.study import Study
 
-COOPERATIVE = 0.5  # share of C among the last steps from which on a run is cooperative
-COOPERATIVE_GRID = (0.3, 0.4, 0.5, 0.6, 0.7)
 _BLOCK = {"cpu": 256}
 _BLOCK_ELSEWHERE = 4096
-
-
-def cooperative_column(share: float, *, late: bool = False) -> str:
-    """The table's column of the share of agents that are cooperative at threshold `share`, a scalar of shape `()`."""
-    return f"cooperative_{'late_' if late else ''}c{share:g}"
 
 
 @struct.dataclass
@@ -94,7 +90,7 @@ class Record:
 
 
 @dataclasses.dataclass(frozen=True)
-class SelfDilemma:
+class SelfDilemma(Study):
     """The study. `learner`: a name of `LEARNERS`. `population`: agents a seed. `window`: over how many last steps
     cooperation is counted. `judged`: the step at which.
 
@@ -107,6 +103,7 @@ class SelfDilemma:
     judged: int = 5000
 
     def __post_init__(self):
+        super().__post_init__()
         require_one_of("learner", self.learner, LEARNERS)
         for name in ("population", "window", "judged"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
@@ -115,13 +112,23 @@ class SelfDilemma:
         return f"dilemma, {self.learner}, {self.population} agent{'s' * (self.population > 1)}"
 
     @property
+    def standard(self) -> tuple[Measure, ...]:
+        """Whether agents are cooperative, at the step judged and at the end."""
+        return tuple(cooperative(late=late, window=self.window, judged=self.judged) for late in (False, True))
+
+    @property
     def block(self) -> int:
         """Seeds a block."""
         return _BLOCK.get(jax.default_backend(), _BLOCK_ELSEWHERE)
 
     def settings(self) -> dict[str, object]:
         """The columns by which the table tells this study from others."""
-        return {"study": "dilemma", **dataclasses.asdict(self)}
+        names = ("learner", "population", "window", "judged")
+        return {"study": "dilemma"} | {name: getattr(self, name) for name in names}
+
+    def known_settings(self) -> dict[str, bool]:
+        """The fields of `Params`."""
+        return dict.fromkeys((field.name for field in dataclasses.fields(Params)), True)
 
     def params(self, **settings: np.ndarray) -> Params:
         """Makes the parameters of S seeds.
@@ -248,20 +255,13 @@ class SelfDilemma:
           agents with at least so much C there; 0 or 1 for one agent); `policy` (probability of C at the end),
           `reward` (a step, of the last `window`), `diverged`.
         """
-        out, counted = {}, jnp.minimum(curves.step[-1], self.window)
-        counts = {False: (curves.judged[-1], jnp.minimum(counted, self.judged)), True: (curves.recent[-1], counted)}
-        for late, (count, steps) in counts.items():
-            steps = steps.astype(curves.loss.dtype)
+        out = {}
+        for late in (False, True):
+            count, steps = last_steps(curves, late=late, window=self.window, judged=self.judged)
             total = count.sum(axis=1).astype(steps.dtype)
             out["cooperation_late" if late else "cooperation"] = total / (steps * self.population)
-            for share in COOPERATIVE_GRID:
-                agents = (count.astype(steps.dtype) / steps >= share).sum(axis=1).astype(steps.dtype)
-                out[cooperative_column(share, late=late)] = agents / self.population
-        return out | {
-            "policy": curves.policy[-1],
-            "reward": -curves.loss[-1],
-            "diverged": ~jnp.isfinite(curves.loss).all(axis=0),
-        }
+        ended = {"policy": curves.policy[-1], "reward": -curves.loss[-1]}
+        return out | ended | self.measured(curves) | {"diverged": ~jnp.isfinite(curves.loss).all(axis=0)}
 
     def quantiles(self, curves: Record) -> dict[str, jax.Array]:
         """The share of C in the last `window` steps (all of them early on), over all agents, `(T, S)`."""

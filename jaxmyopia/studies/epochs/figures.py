@@ -64,7 +64,7 @@ class FinishedMyopia:
 
     def kept(self, cell: int, name: str) -> tuple[np.ndarray, Trials]:
         """An observable of the kept seeds of a cell at the last record, `(trials, ...)`, and their rows `(trials,)`."""
-        rows = self.table.where(cell=cell)
+        rows = self.table.matching(cell=cell)
         keep = rows["seed"] < self.folder.config["keep_curves"]
         return self.folder.curves(cell, name)[-1], rows.keep(keep)
 
@@ -251,10 +251,10 @@ def selection(run: FinishedMyopia) -> Figure:
     sizes = table.unique("population")
     figure, grid = panels(1, len(sizes), width=2.6 * max(len(sizes), 1) + 0.8, height=2.2, sharey=True)
     for axes, size in zip(grid[0], sizes, strict=True):
-        mine = table.where(population=size)
+        mine = table.matching(population=size)
         intervals = sorted(mine.unique("interval"), key=lambda interval: (interval == 0, interval))
         for swap, colour, marker in ((0.0, COLOURS[1], "o"), (1.0, COLOURS[0], "s")):
-            trials = [mine.where(interval=interval, swap=swap) for interval in intervals]
+            trials = [mine.matching(interval=interval, swap=swap) for interval in intervals]
             rates = [lure_rate(trial, 0, max(cutoff_of(mine) - 1, 1)) for trial in trials]
             found = [bca_mean(rate[np.isfinite(rate)], rng=np.random.default_rng(0), resamples=999) for rate in rates]
             places = np.arange(len(intervals)) + (0.08 if swap else -0.08)

@@ -6,7 +6,6 @@ through the factors on what follows (`planner.discounts`) and nowhere else.
 """
 
 import dataclasses
-from collections.abc import Callable
 
 import chex
 import jax
@@ -16,6 +15,7 @@ from flax import linen as nn
 from flax import struct
 from jax.flatten_util import ravel_pytree
 
+from jaxmyopia import optimizers
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.flags import flag
 from jaxmyopia.studies.epochs.model import ACTIONS, EnvParams, EpochEnv
@@ -30,15 +30,8 @@ from jaxmyopia.studies.epochs.rollouts import (
     without_each,
 )
 
-OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
-    "sgd": optax.sgd,
-    "momentum": lambda learning_rate: optax.sgd(learning_rate, momentum=0.9),
-    "adam": optax.adam,
-    "adamw": optax.adamw,
-    "rmsprop": optax.rmsprop,
-    "lion": optax.lion,
-}
 _A = len(ACTIONS)
+_NOISE = 2**31  # folded into the key of an agent whose optimiser draws noise
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +120,7 @@ class Learner:
     """A learning rule with its policy: two pure functions of one agent, and a third that reads its policy off.
 
     `name`: of `LEARNERS`. `env`: what it trains in. `policy`: a module with `outputs_of(name)` outputs. `optimizer`: a
-    name of `OPTIMIZERS`.
+    name, see `optimizers.make`.
     """
 
     name: str
@@ -138,11 +131,14 @@ class Learner:
 
     def init(self, key: jax.Array, params: EnvParams) -> Agent:
         """A new agent; `key` is consumed, `params` are scalars."""
-        return self.start(self.policy.init(key, self.env, params))
+        return self.start(self.policy.init(key, self.env, params), jax.random.fold_in(key, _NOISE))
 
-    def start(self, variables: chex.ArrayTree) -> Agent:
-        """An agent with given variables, of any shapes, that has not learned yet."""
-        return Agent(variables=variables, state=OPTIMIZERS[self.optimizer](0.0).init(ravel_pytree(variables)[0]))
+    def start(self, variables: chex.ArrayTree, key: jax.Array) -> Agent:
+        """An agent with given variables that has not learned yet; `key` is for optimisers that draw noise."""
+        flat = ravel_pytree(variables)[0]
+        with jax.numpy_dtype_promotion("standard"):
+            state = optimizers.make(self.optimizer)(0.0).init(flat)
+        return Agent(variables=variables, state=optimizers.with_key(state, key))
 
     def update(self, agent: Agent, key: jax.Array, params: EnvParams, factors: jax.Array, rate: jax.Array) -> Agent:
         """One batch of runs and what is learned from it.
@@ -185,7 +181,7 @@ class Learner:
         # promotion (a user's setting) refuses.
         flat, whole = ravel_pytree(agent.variables)
         with jax.numpy_dtype_promotion("standard"):
-            updates, state = OPTIMIZERS[self.optimizer](rate).update(ravel_pytree(gradients)[0], agent.state, flat)
+            updates, state = optimizers.make(self.optimizer)(rate).update(ravel_pytree(gradients)[0], agent.state, flat)
         return Agent(variables=whole(optax.apply_updates(flat, updates)), state=state)
 
 
@@ -303,4 +299,4 @@ def outputs_of(name: str) -> int:
 def check_learner(name: str, optimizer: str) -> None:
     """Raises ValueError if a learner's or an optimiser's name is unknown; one of each, shape `()`."""
     require_one_of("learners", name, LEARNERS)
-    require_one_of("optimizers", optimizer, OPTIMIZERS)
+    optimizers.check(optimizer, "optimizers")

@@ -7,6 +7,7 @@ import numpy as np
 
 from jaxmyopia.checks import require
 from jaxmyopia.flags import flag
+from jaxmyopia.measures import Derived
 from jaxmyopia.stats.table import Trials
 
 GOOD = 0.95  # of the planner's value: what counts as having learned the task
@@ -28,14 +29,24 @@ class Thresholds:
         require(0.5 < self.sure < 1, "sure", self.sure, "must be between 0.5 and 1, both excluded")
         require(0 < self.lowered < 1, "lowered", self.lowered, "must be between 0 and 1, both excluded")
 
-    def sure_grid(self) -> list[float]:
-        """The choices of `sure` that a verdict is recomputed for, the main one among them."""
+    def _grid(self) -> tuple[float, ...]:
         doubt = 1 - self.sure
-        return [round(1 - doubt * factor, 6) for factor in (0.1, 0.5, 1.0, 2.0, 3.0) if doubt * factor < 0.5]
+        return (self.sure, *(round(1 - doubt * x, 6) for x in (0.1, 0.5, 2.0, 3.0) if doubt * x < 0.5))
 
-    def lowered_grid(self) -> list[float]:
-        """Likewise the choices of `lowered`."""
-        return [round(self.lowered * factor, 6) for factor in (0.2, 0.5, 1.0, 2.0) if self.lowered * factor < 1]
+    @property
+    def least(self) -> tuple[float, ...]:
+        """The choices of `lowered` that a verdict is recomputed for, the main one first."""
+        return (self.lowered, *(round(self.lowered * x, 6) for x in (0.2, 0.5, 2.0) if self.lowered * x < 1))
+
+    @property
+    def runs_then_stops(self) -> Derived:
+        """Whether a trial runs through all epochs before the cutoff and stops within it."""
+        return Derived("runs_then_stops", runs_then_stops, sure=self._grid())
+
+    @property
+    def stops_where_unseen(self) -> Derived:
+        """Whether a trial stops within the first epoch where that one shows an index that training never reached."""
+        return Derived("stops_where_unseen", lambda rows, sure: stops_where_unseen(rows) >= sure, sure=self._grid())
 
 
 def by_epoch(rows: Trials, name: str) -> np.ndarray:
@@ -104,6 +115,13 @@ def best_rate(rows: Trials) -> float:
     """The learning rate at which most seeds reach `GOOD` of the planner's value, shape `()`; the least of equals."""
 
     def reached(rate: float) -> float:
-        return float((rows.where(learning_rate=rate).values("value_share") >= GOOD).mean())
+        return float((rows.matching(learning_rate=rate).values("value_share") >= GOOD).mean())
 
     return max(sorted(rows.unique("learning_rate")), key=reached)
+
+
+def _lures_before(rows: Trials) -> np.ndarray:
+    return lure_rate(rows, 0, max(cutoff_of(rows) - 1, 1))
+
+
+LURES_BEFORE = Derived("lures_before", _lures_before)  # the lure rate over the epochs before K - 1

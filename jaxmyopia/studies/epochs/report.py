@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report of the myopia experiment: which figures, what to see in them, and the page."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from matplotlib.figure import Figure
 
-from jaxmyopia.claims.verdicts import Claim
-from jaxmyopia.report.figures import Caption, save
-from jaxmyopia.report.page import write_page
-from jaxmyopia.studies.dilemma.figures import draw_companions
-from jaxmyopia.studies.epochs import environment_figures
-from jaxmyopia.studies.epochs import figures as myopia_figures
+from jaxmyopia.report.figures import Caption
+from jaxmyopia.studies.epochs import environment_figures, figures
 from jaxmyopia.studies.epochs.figures import FinishedMyopia
+from jaxmyopia.studies.epochs.sweep import Sweep
 
 _CAPTIONS = {
     caption.name: caption
@@ -72,54 +69,53 @@ _CAPTIONS = {
 }
 
 
-def draw(run: FinishedMyopia) -> list[Caption]:
-    """Draws every figure that the run's cells allow into its folder.
+def draw(run: FinishedMyopia) -> dict[Caption, Figure]:
+    """Every figure that the run's cells allow.
 
     Args:
-      run: the finished run; its table has `(rows,)` columns.
+      run: the finished run.
 
     Returns:
-      The captions, in the order of the page.
+      The figures by their captions, in the order of the page.
     """
-    figures: dict[str, Callable[[], Figure]] = {}
+    makers: dict[str, Callable[[FinishedMyopia], Figure]] = {}
     trained = "one_hot" in run.sweep.reveals and bool(run.rows.trained)
     if run.rows.trained or len(run.rows.populations):
-        figures["environment"] = lambda: environment_figures.environment(run.sweep)
+        makers["environment"] = lambda run: environment_figures.environment(run.sweep)
     if trained:
-        for name in ("survival", "lure_rates", "usefulness", "transfer"):
-            figures[name] = lambda name=name: getattr(myopia_figures, name)(run)
+        makers |= {
+            "survival": figures.survival,
+            "lure_rates": figures.lure_rates,
+            "usefulness": figures.usefulness,
+            "transfer": figures.transfer,
+        }
     if len(run.rows.populations):
-        figures["selection"] = lambda: myopia_figures.selection(run)
+        makers["selection"] = figures.selection
+    if trained and run.folder.config["keep_curves"]:
+        makers["replay"] = environment_figures.replay
     if trained:
-        if run.folder.config["keep_curves"]:
-            figures["replay"] = lambda: environment_figures.replay(run)
-        figures["learning"] = lambda: myopia_figures.learning(run)
-    for name, make in figures.items():
-        save(run.folder, name, make())
-    return [_CAPTIONS[name] for name in figures] + draw_companions(run.folder, run.cells)
+        makers["learning"] = figures.learning
+    return {_CAPTIONS[name]: make(run) for name, make in makers.items()}
 
 
-def write_report(run: FinishedMyopia, claims: Sequence[Claim]) -> None:
-    """Draws the figures and writes the page.
-
-    Args:
-      run: the finished run; its table has `(rows,)` columns.
-      claims: the judged claims, `(m,)`.
-    """
-    sweep, rows = run.sweep, []
+def rows_of(run: FinishedMyopia) -> list[dict[str, object]]:
+    """What was run, a row a cell."""
+    rows = []
     for index, cell in enumerate(run.cells):
-        mine, settings = run.table.where(cell=index), cell.study.settings()
+        mine, settings = run.table.matching(cell=index), cell.study.settings()
         named = ("study", "learner", "population", "policy", "optimizer", "reveal_epoch")
         shown = {name: settings.get(name, "") for name in named}
         shown |= {"rates": ", ".join(f"{rate:g}" for rate in mine.unique("learning_rate"))}
         trials = {"combinations": len(cell.combinations), "seeds": cell.seeds, "updates": cell.steps}
         rows.append(shown | trials | {"diverged": f"{int(mine['diverged'].sum())} of {len(mine)}"})
-    note = (
+    return rows
+
+
+def note(sweep: Sweep) -> str:
+    """What a reader of the page should know first."""
+    return (
         f"A run has E = {sweep.epochs} epochs of L = {sweep.epoch_steps} steps; the schedule holds from epoch K = "
         f"{sweep.cutoff} on. Seeds are paired: seed i starts from the same parameters under every schedule, lure and "
         "credit. What an agent does is computed exactly from its policy, not sampled. In a population one seed is one "
-        "population. The dilemma and the gridworld are companions, with predictions of their own."
-    )
-    write_page(
-        run.folder, title="Myopia by epoch and shutdown", claims=claims, captions=draw(run), rows=rows, notes=[note]
+        "population."
     )

@@ -6,8 +6,8 @@ import dataclasses
 import numpy as np
 
 from jaxmyopia.stats.table import Trials
-from jaxmyopia.studies.epochs.measures import best_rate, cutoff_of
-from jaxmyopia.studies.epochs.params import NAMES, code
+from jaxmyopia.studies.epochs.measures import best_rate
+from jaxmyopia.studies.epochs.params import code
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,23 +36,23 @@ def arrange(table: Trials) -> Rows:
     Returns:
       The `Rows`.
     """
-    table = table.where(study="epochs")
+    table = table.matching(study="epochs")
     if not len(table):
         return Rows(trained={}, populations=table)
     of_learners = table["learner"] != "selection"
     rows, trained = table.keep(of_learners), {}
     pairs = dict.fromkeys(zip(rows["learner"].tolist(), rows["optimizer"].tolist(), strict=True))
     for learner, optimizer in pairs:
-        mine = rows.where(learner=learner, optimizer=optimizer)
+        mine = rows.matching(learner=learner, optimizer=optimizer)
         if "one_hot" in mine["reveal_epoch"]:
-            mine = mine.where(learning_rate=best_rate(mine.where(reveal_epoch="one_hot")))
+            mine = mine.matching(learning_rate=best_rate(mine.matching(reveal_epoch="one_hot")))
         several = sum(learner == other for other, _ in pairs) > 1
         trained[f"{learner}, {optimizer}" if several else learner] = mine
     return Rows(trained=trained, populations=table.keep(~of_learners))
 
 
 def pick(rows: Trials, *, reveal: str = "one_hot", went_flat: bool = False, **names: str) -> Trials:
-    """One trial of a learner's rows, one row a seed.
+    """A learner's trials under some settings; one a seed if all of schedule, lure and credit are named.
 
     Args:
       rows: of the learner, `(rows,)`.
@@ -61,21 +61,13 @@ def pick(rows: Trials, *, reveal: str = "one_hot", went_flat: bool = False, **na
       **names: of schedule, lure and credit.
 
     Returns:
-      The rows, `(S,)`; none if it was not run.
+      The trials; none if they were not run.
     """
     mine = rows.keep(np.isfinite(_column(rows, "flat_from")) == went_flat)
-    return mine.where(reveal_epoch=reveal, **{setting: code(setting, name) for setting, name in names.items()})
+    return mine.matching(reveal_epoch=reveal, **{setting: code(setting, name) for setting, name in names.items()})
 
 
-def names_in(rows: Trials, setting: str) -> list[str]:
-    """The names of a setting's values in rows of any shape `(rows,)`."""
-    return [NAMES[setting][int(value)] for value in rows.unique(setting)]
-
-
-def recipe_trials(rows: Trials, credit: str, *, reveal: str = "one_hot", went_flat: bool = False) -> dict[str, Trials]:
-    """By lure, the rows `(S,)` of the recipe under a credit; only those that were run and have epochs past K."""
-    found = {
-        lure: pick(rows, reveal=reveal, went_flat=went_flat, schedule="negative", lure=lure, credit=credit)
-        for lure in names_in(rows, "lure")
-    }
-    return {lure: trial for lure, trial in found.items() if len(trial) and cutoff_of(trial) < trial["epochs"][0]}
+def recipe(rows: Trials, credit: str, *, reveal: str = "one_hot", went_flat: bool = False) -> Trials:
+    """The trials of the recipe under a credit and every lure; only those that have epochs past K, which may be none."""
+    found = pick(rows, reveal=reveal, went_flat=went_flat, schedule="negative", credit=credit)
+    return found.keep(found["cutoff"] < found["epochs"])

@@ -28,6 +28,7 @@ from jaxmyopia.studies.epochs.params import world
 from jaxmyopia.studies.epochs.policies import make_policy
 from jaxmyopia.studies.epochs.rollouts import Experience, act, begin, bounds_of
 from jaxmyopia.studies.epochs.study import Myopia
+from jaxmyopia.study import Study
 
 _TRIALS = 256  # agents in a block, about
 
@@ -113,7 +114,7 @@ def shared_rollout(
 
 
 @dataclasses.dataclass(frozen=True)
-class Selection:
+class Selection(Study):
     """Populations in `EpochEnv`; a step is one batch of runs, what the agents learn from it, and perhaps a selection.
 
     `population`: N, at least 2. `replaced`: the share that selection replaces, in (0, 1/2]. `spread`: standard
@@ -129,6 +130,7 @@ class Selection:
     settings_of_learner: Settings = dataclasses.field(default_factory=lambda: Settings(runs_a_batch=4, minibatches=1))
 
     def __post_init__(self):
+        super().__post_init__()
         check_learner("reinforce", self.optimizer)
         require(self.population >= 2, "populations", self.population, "must be at least 2")
         require(0 < self.replaced <= 0.5, "replaced", self.replaced, "must be above 0, at most 0.5")
@@ -159,6 +161,15 @@ class Selection:
         names = ("epochs", "epoch_steps", "population", "optimizer", "replaced")
         return {"study": "epochs", "learner": "selection"} | {name: getattr(self, name) for name in names}
 
+    @property
+    def _alone(self) -> Myopia:
+        """The study of one agent of a population."""
+        return Myopia(epochs=self.epochs, epoch_steps=self.epoch_steps, policy="table", optimizer=self.optimizer)
+
+    def known_settings(self) -> dict[str, bool]:
+        """Its own two, and those of a single agent."""
+        return {"interval": True, "swap": True} | self._alone.known_settings()
+
     def params(self, *, interval: np.ndarray, swap: np.ndarray, **agent: np.ndarray) -> Params:
         """Makes the parameters of S seeds.
 
@@ -177,9 +188,8 @@ class Selection:
             require(value >= 0 and value == int(value), "intervals", float(value), "must be whole numbers, 0 or more")
         for value in np.unique(swap):
             require(value in (0, 1), "swap", float(value), "must be 0 or 1")
-        alone = Myopia(epochs=self.epochs, epoch_steps=self.epoch_steps, policy="table", optimizer=self.optimizer)
         return Params(
-            agent=alone.params(**agent),
+            agent=self._alone.params(**agent),
             interval=jnp.asarray(interval, jnp.int32),
             swap=jnp.asarray(swap, jnp.zeros(()).dtype),
         )
@@ -200,7 +210,8 @@ class Selection:
             first = learner.init(key, world(params, 0)).variables
             table = first["params"]["table"]
             drawn = self.spread * jax.random.normal(jax.random.fold_in(key, 0), (self.population, *table.shape))
-            return jax.vmap(learner.start)({"params": {"table": drawn.astype(table.dtype)}})
+            noise = jax.random.split(jax.random.fold_in(key, 2**31), self.population)
+            return jax.vmap(learner.start)({"params": {"table": drawn.astype(table.dtype)}}, noise)
 
         agents = jax.vmap(one)(keys, params.agent)
         earned = jnp.zeros((keys.shape[0], self.population))
@@ -250,7 +261,7 @@ class Selection:
     def summarise(self, curves: Record) -> dict[str, jax.Array]:
         """One number a seed, `(S,)` each, from the curves `(T, S, ...)`: the last record's, as of `Myopia`."""
         last = jax.tree.map(lambda x: x[-1], curves)
-        out = {"loss": last.loss, "diverged": ~jnp.isfinite(curves.loss).all(axis=0)}
+        out = {"loss": last.loss, "diverged": ~jnp.isfinite(curves.loss).all(axis=0)} | self.measured(curves)
         for name in ("running", "acting", "lured"):
             leaf = getattr(last, name)
             out |= {f"{name}_{i}": leaf[:, i] for i in range(leaf.shape[1])}

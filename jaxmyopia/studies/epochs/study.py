@@ -18,6 +18,7 @@ from jaxmyopia.studies.epochs.learners import Agent, Learner, Settings, check_le
 from jaxmyopia.studies.epochs.model import LURES, SCHEDULES, EnvParams, EpochEnv
 from jaxmyopia.studies.epochs.params import NEVER, Params, check_codes, check_numbers, world
 from jaxmyopia.studies.epochs.policies import POLICIES, make_policy
+from jaxmyopia.study import Study
 
 
 @struct.dataclass
@@ -61,12 +62,12 @@ class Record:
 
 
 @dataclasses.dataclass(frozen=True)
-class Myopia:
+class Myopia(Study):
     """Training agents in `EpochEnv`; a step is one batch of runs and what is learned from it.
 
     `epochs`, `epoch_steps`, `reveal_epoch`, `show_pending`: of the environment. `learner`, `policy`, `optimizer`: names
-    of `learners.LEARNERS`, `policies.POLICIES`, `learners.OPTIMIZERS`. `width`: of an MLP. Raises ValueError if a field
-    is not allowed.
+    of `learners.LEARNERS`, `policies.POLICIES`, `optimizers.make`. `width`: of an MLP. Raises ValueError if a field is
+    not allowed.
     """
 
     epochs: int = 8
@@ -80,6 +81,7 @@ class Myopia:
     settings_of_learner: Settings = dataclasses.field(default_factory=Settings)
 
     def __post_init__(self):
+        super().__post_init__()
         check_learner(self.learner, self.optimizer)
         require_one_of("policies", self.policy, POLICIES)
         require(
@@ -250,13 +252,13 @@ class Myopia:
         """
         last = jax.tree.map(lambda x: x[-1], curves)
         out = {"value_share": share(last.best - last.loss, last.best)}
-        for field in dataclasses.fields(last):
+        for field in dataclasses.fields(Record):
             leaf = getattr(last, field.name)
             if leaf.ndim == 1:
                 out[field.name] = leaf
             elif leaf.ndim == 2 and field.name not in ("actions", "rewards"):
                 out |= {f"{field.name}_{i}": leaf[:, i] for i in range(leaf.shape[1])}
-        return out | {"diverged": ~jnp.isfinite(curves.loss).all(axis=0)}
+        return out | self.measured(curves) | {"diverged": ~jnp.isfinite(curves.loss).all(axis=0)}
 
     def quantiles(self, curves: Record) -> dict[str, jax.Array]:
         """What is missed of the planner's value, over that value, `(T, S)`."""

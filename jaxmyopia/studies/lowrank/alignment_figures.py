@@ -6,14 +6,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from jaxmyopia.measures import Measure
 from jaxmyopia.measures.turning_points import turning_points
 from jaxmyopia.report.figures import COLOURS, LOSS_NAMES, draw_intervals, log_steps, panels
 from jaxmyopia.stats.intervals import Interval, bca_mean
-from jaxmyopia.stats.table import Trials
+from jaxmyopia.stats.table import Trials, pair
 from jaxmyopia.studies.lowrank.figures import by_rate
 from jaxmyopia.studies.lowrank.finished import FinishedRun
-from jaxmyopia.studies.lowrank.matching import MATCHINGS, best_rate, bumps_by_rank
-from jaxmyopia.studies.lowrank.measures import ALIGNMENT_RANK, bumps_column
+from jaxmyopia.studies.lowrank.matching import MATCHINGS, at_matched_rates, best_rate
+from jaxmyopia.studies.lowrank.measures import ALIGNMENT_RANK
 
 _turning_points = jax.jit(turning_points)
 
@@ -69,19 +70,17 @@ def bump_figure(run: FinishedRun) -> Figure:
     """
     losses = run.values("loss")
     ranks = [rank for rank in run.values("rank") if rank <= ALIGNMENT_RANK]
-    grid_deltas = run.thresholds.bump_grid()
+    bumps = run.thresholds.bumps
     figure, grid = panels(len(losses), len(MATCHINGS), sharex=True, sharey="row")
     for i, loss in enumerate(losses):
+        by_rank = {rank: at_matched_rates(run.shown().matching(loss=loss, rank=rank)) for rank in ranks}
         for j, kind in enumerate(MATCHINGS):
             axes = grid[i, j]
-            for number, delta in enumerate(grid_deltas):
-                found = bumps_by_rank(run.shown(), loss=loss, ranks=ranks, matching=kind, delta=delta)
-                places = [ranks.index(rank) + (number - (len(grid_deltas) - 1) / 2) * 0.12 for rank in found]
-                means = [
-                    bca_mean(each.adam - each.sgd, rng=np.random.default_rng(0), resamples=999)
-                    for each in found.values()
-                ]
-                draw_intervals(axes, places, means, COLOURS[number], label=f"δ = {delta:g}", marker="o")
+            matched = {rank: sides[kind] for rank, sides in by_rank.items() if kind in sides}
+            for number, choice in enumerate(sorted(bumps.choices, key=lambda choice: choice["delta"])):
+                places = [ranks.index(rank) + (number - (len(bumps.choices) - 1) / 2) * 0.12 for rank in matched]
+                means = [_difference(adam, sgd, bumps, choice) for sgd, adam in matched.values()]
+                draw_intervals(axes, places, means, COLOURS[number], label=f"δ = {choice['delta']:g}", marker="o")
             axes.axhline(0, color="k", lw=0.7)
             axes.set_xticks(range(len(ranks)), [str(rank) for rank in ranks])
             axes.set_title(f"{LOSS_NAMES[loss]}, {kind}")
@@ -90,6 +89,12 @@ def bump_figure(run: FinishedRun) -> Figure:
         axes.set_xlabel("rank")
     grid[0, -1].legend(ncols=2)
     return figure
+
+
+def _difference(a: Trials, b: Trials, measure: Measure, choice: dict[str, float]) -> Interval:
+    pairs = pair(a, b, apart=("learning_rate",))
+    differences = a.values(measure, choice)[pairs.a] - b.values(measure, choice)[pairs.b]
+    return bca_mean(differences[np.isfinite(differences)], rng=np.random.default_rng(0), resamples=999)
 
 
 def bumps_by_rate(run: FinishedRun) -> Figure:
@@ -104,7 +109,7 @@ def bumps_by_rate(run: FinishedRun) -> Figure:
     ranks = [rank for rank in run.values("rank") if rank <= ALIGNMENT_RANK]
 
     def mean(rows: Trials) -> Interval:
-        bumps = rows.values(bumps_column(run.thresholds.bump_delta))
+        bumps = rows.values(run.thresholds.bumps)
         return bca_mean(bumps[np.isfinite(bumps)], rng=np.random.default_rng(0), resamples=999)
 
     figure = by_rate(run, ranks, mean, "bumps a pair")

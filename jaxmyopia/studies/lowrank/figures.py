@@ -15,7 +15,7 @@ from jaxmyopia.stats.intervals import Interval, wilson
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank.finished import FinishedRun
 from jaxmyopia.studies.lowrank.matching import best_rate
-from jaxmyopia.studies.lowrank.measures import Thresholds, count_column
+from jaxmyopia.studies.lowrank.measures import Thresholds
 
 _FLOOR = 1e-9  # of the loss axis, in units of the first loss
 _descents = jax.jit(descents)
@@ -173,14 +173,13 @@ def plateau_counts(run: FinishedRun, loss: str, rank: int) -> Figure:
       The figure.
     """
     optimizers = run.values("optimizer")
-    column = count_column("plateaus", run.thresholds.plateau_ratio, run.thresholds.descent_fall)
     figure, grid = panels(1, len(optimizers), sharey=True, height=2.2)
     names = ["0", "1", "2", "3", "4 or more", "diverged"]
     shades = [COLOURS[5], COLOURS[0], COLOURS[4], COLOURS[2], COLOURS[3], "0.75"]
     for axes, optimizer in zip(grid[0], optimizers, strict=True):
         rows = run.rows(run.find(loss=loss, rank=rank, optimizer=optimizer))
         rates, bottom = rows.unique("learning_rate"), 0
-        counts = [rows.where(learning_rate=rate).values(column) for rate in rates]
+        counts = [rows.matching(learning_rate=rate).values(run.thresholds.plateaus) for rate in rates]
         places = np.array(
             [[*(np.mean(c == k) for k in range(4)), np.mean(c >= 4), np.mean(np.isnan(c))] for c in counts]
         )
@@ -236,7 +235,7 @@ def by_rate(run: FinishedRun, ranks: Sequence[int], measure: Callable[[Trials], 
             for number, rank in enumerate(ranks):
                 rows = run.rows(run.find(loss=loss, rank=rank, optimizer=optimizer))
                 rates = np.array(rows.unique("learning_rate"))
-                estimates = [measure(rows.where(learning_rate=rate)) for rate in rates.tolist()]
+                estimates = [measure(rows.matching(learning_rate=rate)) for rate in rates.tolist()]
                 jitter = 1.04 ** (number - (len(ranks) - 1) / 2)
                 style = {"label": f"rank {rank}", "ls": "-", "marker": "o"}
                 draw_intervals(axes, rates * jitter, estimates, COLOURS[number], **style)

@@ -34,7 +34,7 @@ class FinishedRun:
 
     def shown(self) -> Trials:
         """The rows of that target, `(rows,)`."""
-        return self.table.where(target=self.target)
+        return self.table.matching(target=self.target)
 
     def values(self, field: str) -> list:
         """The values of a study's field over the cells, in the order run."""
@@ -50,7 +50,7 @@ class FinishedRun:
 
     def rows(self, cell: int) -> Trials:
         """The rows of one cell, in the order of its trials."""
-        return self.table.where(cell=cell)
+        return self.table.matching(cell=cell)
 
     def colour(self, optimizer: str) -> str:
         """The colour of an optimiser in every figure."""

@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""At which rates two optimisers are compared, and their bumps on the same seeds at those rates.
+"""At which rates two optimisers are compared.
 
 Rates are matched in two ways: each optimiser at its best rate (least median final loss; losses within float32's
 noise are equal, and the shorter median time to half the first loss decides), and the pair of rates whose median times
 to half the first loss are closest.
 """
 
-import dataclasses
 import itertools
-from collections.abc import Sequence
 
 import numpy as np
 
 from jaxmyopia.stats.table import Trials
-from jaxmyopia.studies.lowrank.measures import bumps_column
 
 OPTIMIZERS = ("sgd", "adam")
 MATCHINGS = ("best rates", "equal half-times")
@@ -43,7 +40,7 @@ def best_rate(table: Trials) -> float:
     """
 
     def badness(rate: float) -> tuple[float, float]:
-        rows = table.where(learning_rate=rate)
+        rows = table.matching(learning_rate=rate)
         final = np.median(np.where(rows["diverged"], np.inf, rows["loss_ratio"]))
         return max(float(final), _NOISE), half_time(rows)
 
@@ -61,7 +58,8 @@ def match_rates(a: Trials, b: Trials) -> dict[str, tuple[float, float]]:
     """
     matched = {MATCHINGS[0]: (best_rate(a), best_rate(b))}
     times = [
-        {rate: half_time(table.where(learning_rate=rate)) for rate in table.unique("learning_rate")} for table in (a, b)
+        {rate: half_time(table.matching(learning_rate=rate)) for rate in table.unique("learning_rate")}
+        for table in (a, b)
     ]
     pairs = [pair for pair in itertools.product(*times) if np.isfinite(times[0][pair[0]] + times[1][pair[1]])]
     if pairs:
@@ -72,53 +70,22 @@ def match_rates(a: Trials, b: Trials) -> dict[str, tuple[float, float]]:
     return matched
 
 
-@dataclasses.dataclass(frozen=True)
-class Bumps:
-    """Bumps a pair of the same seeds under Adam and SGD.
-
-    `seed`, `adam`, `sgd`: `(S,)`. `diverged`: pairs left out because one of the two diverged.
-    """
-
-    seed: np.ndarray
-    adam: np.ndarray
-    sgd: np.ndarray
-    diverged: int
-
-
-def bumps_by_rank(table: Trials, *, loss: str, ranks: Sequence[int], matching: str, delta: float) -> dict[int, Bumps]:
-    """Bumps under Adam and SGD at matched rates.
+def at_matched_rates(cells: Trials) -> dict[str, tuple[Trials, Trials]]:
+    """SGD's and Adam's trials at each pair of matched rates.
 
     Args:
-      table: rows `(cells x S x rates,)`.
-      loss: which loss.
-      ranks: which ranks; those without both optimisers are left out.
-      matching: a name of `MATCHINGS`.
-      delta: the threshold of a bump.
+      cells: trials of one problem under all optimisers and rates.
 
     Returns:
-      The `Bumps` of each rank.
+      By a name of `MATCHINGS`, the trials of SGD and those of Adam; none unless both were run.
     """
-    out = {}
-    for rank in ranks:
-        sgd, adam = (table.where(loss=loss, rank=rank, optimizer=optimizer) for optimizer in OPTIMIZERS)
-        rates = match_rates(sgd, adam) if len(sgd) and len(adam) else {}
-        if matching in rates:
-            sgd, adam = sgd.where(learning_rate=rates[matching][0]), adam.where(learning_rate=rates[matching][1])
-            counts = [rows.values(bumps_column(delta)) for rows in (adam, sgd)]
-            whole = np.isfinite(counts).all(axis=0)
-            out[rank] = Bumps(np.sort(adam["seed"])[whole], counts[0][whole], counts[1][whole], int((~whole).sum()))
-    return out
+    sgd, adam = (cells.matching(optimizer=optimizer) for optimizer in OPTIMIZERS)
+    if not (len(sgd) and len(adam)):
+        return {}
+    rates = match_rates(sgd, adam).items()
+    return {name: (sgd.matching(learning_rate=a), adam.matching(learning_rate=b)) for name, (a, b) in rates}
 
 
-def mean_difference_over_ranks(by_rank: dict[int, Bumps]) -> np.ndarray:
-    """Adam minus SGD of each seed, averaged over the ranks.
-
-    Args:
-      by_rank: from `bumps_by_rank`.
-
-    Returns:
-      `(S,)`, for the seeds that every rank has.
-    """
-    common = sorted(set.intersection(*(set(bumps.seed.tolist()) for bumps in by_rank.values())))
-    differences = [(bumps.adam - bumps.sgd)[np.isin(bumps.seed, common)] for bumps in by_rank.values()]
-    return np.mean(differences, axis=0)
+def rate_of(trials: Trials) -> str:
+    """The learning rate that all trials share, as text."""
+    return f"{trials['learning_rate'][0]:g}"

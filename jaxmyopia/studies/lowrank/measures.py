@@ -8,12 +8,14 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
+from jaxmyopia import measures
 from jaxmyopia.checks import require
 from jaxmyopia.flags import flag
-from jaxmyopia.measures.descents import count_upticks, descents
-from jaxmyopia.measures.turning_points import count_maxima
+from jaxmyopia.measures import Derived, Measure
+from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank.layouts import Layout
 
 ALIGNMENT_RANK = 16  # the greatest rank whose r x R alignment curves are recorded
@@ -51,35 +53,53 @@ class Thresholds:
             require(0 < value < 1, name, value, "must be between 0 and 1, both excluded")
         require(1 < self.uptick < float("inf"), "uptick", self.uptick, "must be above 1")
 
-    def bump_grid(self) -> list[float]:
-        """The choices of `bump_delta` that a verdict is recomputed for, the main one among them."""
-        return [
-            round(factor * self.bump_delta, 6) for factor in (0.5, 0.75, 1.0, 1.5, 2.0) if factor * self.bump_delta < 1
-        ]
+    def _grid(self, name: str, *factors: float) -> tuple[float, ...]:
+        """A threshold, then its multiples that are allowed: what a verdict is recomputed for."""
+        main = getattr(self, name)
+        return (main, *(round(main * factor, 9) for factor in factors if main * factor < 1))
 
-    def plateau_grid(self) -> list[tuple[float, float]]:
-        """Likewise the choices of (`plateau_ratio`, `descent_fall`)."""
-        ratios = [
-            round(self.plateau_ratio * factor, 6) for factor in (0.5, 1.0, 1.5) if self.plateau_ratio * factor < 1
-        ]
-        falls = [round(self.descent_fall * factor, 6) for factor in (0.5, 1.0, 2.5) if self.descent_fall * factor < 1]
-        return [(ratio, fall) for ratio in ratios for fall in falls]
+    @property
+    def plateaus(self) -> Measure:
+        """How many plateaus the loss has."""
+        return measures.plateaus(**self._stages)
 
-    def zero_grid(self) -> list[float]:
-        """Likewise the choices of `zero_loss`."""
-        return [
-            round(self.zero_loss * factor, 9) for factor in (0.1, 0.3, 1.0, 3.0, 5.0) if self.zero_loss * factor < 1
-        ]
+    @property
+    def descents(self) -> Measure:
+        """How many descents the loss has."""
+        return measures.descents(**self._stages)
+
+    @property
+    def _stages(self) -> dict[str, tuple[float, ...]]:
+        return {"ratio": self._grid("plateau_ratio", 0.5, 1.5), "fall": self._grid("descent_fall", 0.5, 2.5)}
+
+    @property
+    def bumps(self) -> Measure:
+        """Bumps a (learned, target) pair, the mean of its two curves' counts."""
+        return measures.bumps("align_a", "align_b", delta=self._grid("bump_delta", 0.5, 0.75, 1.5, 2.0))
+
+    @property
+    def at_zero(self) -> Derived:
+        """Whether the final loss counts as zero: below `epsilon` of the first."""
+        return Derived("zero_loss", _below, epsilon=self._grid("zero_loss", 0.1, 0.3, 3.0, 5.0))
+
+    def measures(self, *, aligned: bool) -> tuple[Measure, ...]:
+        """What is taken of every trial; bumps only where alignments are recorded."""
+        taken = (measures.upticks(rise=self.uptick), self.descents, self.plateaus, *_RATIOS)
+        return (*taken, self.bumps) if aligned else taken
 
 
-def bumps_column(delta: float) -> str:
-    """The table's column of bumps a pair at threshold `delta`, a scalar of shape `()`."""
-    return f"bumps_d{delta:g}"
+HALF_TIME = measures.time_to(share=0.5, name="half_time")
+FINAL_RATIO = measures.final_ratio()
+BUDGETS = {
+    "1/4": measures.final_ratio(parts=4, name="loss_ratio_quarter"),
+    "1/2": measures.final_ratio(parts=2, name="loss_ratio_half"),
+    "1": FINAL_RATIO,
+}
+_RATIOS = (HALF_TIME, *BUDGETS.values())
 
 
-def count_column(kind: str, ratio: float, fall: float) -> str:
-    """The table's column of `descents` or `plateaus` at scalar thresholds of shape `()`."""
-    return f"{kind}_r{ratio:g}_f{fall:g}"
+def _below(trials: Trials, epsilon: float) -> np.ndarray:
+    return trials.values(FINAL_RATIO) < epsilon
 
 
 def column_norms(layout: Layout, x: jax.Array) -> jax.Array:
@@ -113,72 +133,21 @@ def alignments(layout: Layout, x: jax.Array, y: jax.Array) -> jax.Array:
     return jnp.where(lengths > 0, dots / jnp.where(lengths > 0, lengths, 1), 0)
 
 
-def _bump_columns(curves: Record, thresholds: Thresholds) -> dict[str, jax.Array]:
-    """Bumps a (learned, target) pair, the mean of its two curves' counts, for every choice of threshold: `(S,)`."""
-
-    def per_pair(delta: jax.Array) -> jax.Array:
-        counts = [count_maxima(curve, delta) for curve in (curves.align_a, curves.align_b)]
-        return sum(count.astype(curves.loss.dtype).mean(axis=(1, 2)) for count in counts) / 2
-
-    # One threshold at a time: one small program, and the memory of one threshold.
-    grid = thresholds.bump_grid()
-    bumps = jax.lax.map(per_pair, jnp.asarray(grid, curves.loss.dtype))
-    return {bumps_column(delta): bumps[i] for i, delta in enumerate(grid)}
-
-
-def _descent_columns(curves: Record, thresholds: Thresholds) -> dict[str, jax.Array]:
-    """Descents and plateaus for every choice of thresholds: `(S,)`."""
-
-    def count(choice: jax.Array) -> tuple[jax.Array, jax.Array]:
-        found = descents(curves.step, curves.loss, ratio=choice[0], fall=choice[1])
-        return found.count, found.plateaus
-
-    grid = thresholds.plateau_grid()
-    falls, plateaus = jax.lax.map(count, jnp.asarray(grid, curves.loss.dtype))
-    out = {count_column("descents", *choice): falls[i] for i, choice in enumerate(grid)}
-    return out | {count_column("plateaus", *choice): plateaus[i] for i, choice in enumerate(grid)}
-
-
-def _first_step_below(curves: Record, share: float) -> jax.Array:
-    """The first recorded step at which the loss is at most `share` of the first, inf if never: `(S,)`."""
-    below = curves.loss <= share * curves.loss[:1]
-    step = curves.step[below.argmax(axis=0)].astype(curves.loss.dtype)
-    return jnp.where(below.any(axis=0), step, jnp.inf)
-
-
-def _loss_after_one_of(parts: int, curves: Record) -> jax.Array:
-    """The loss at the last record within the first of `parts` parts of the budget, over the first loss: `(S,)`."""
-    index = jnp.searchsorted(curves.step, curves.step[-1] // parts, side="right") - 1
-    return curves.loss[index] / curves.loss[0]
-
-
-def summarise(curves: Record, thresholds: Thresholds) -> dict[str, jax.Array]:
-    """One number a seed from its curves, at the main thresholds and over their grid.
+def summarise(curves: Record) -> dict[str, jax.Array]:
+    """One number a seed from its curves, besides the measures.
 
     Args:
       curves: a `Record` whose arrays lead with T.
-      thresholds: the main thresholds.
 
     Returns:
-      Columns `(S,)`: `initial_loss`; `loss_ratio` (final over first), `loss_ratio_quarter` and `loss_ratio_half`
-      (the same after a share of the budget); `half_time` (steps to half the first loss); `final_alignment` (mean
-      over targets of the best learned column's); `diverged` (the loss left the finite numbers, or ends above its
-      start); `upticks`; `bumps_d*`, `descents_r*_f*`, `plateaus_r*_f*`. Counts are NaN where the loss is not finite.
+      Columns `(S,)`: `initial_loss`; `final_alignment` (mean over targets of the best learned column's); `diverged`
+      (the loss left the finite numbers, or ends above its start).
     """
     finite = jnp.isfinite(curves.loss).all(axis=0)
-    out = {
-        "initial_loss": curves.loss[0],
-        "loss_ratio": curves.loss[-1] / curves.loss[0],
-        "loss_ratio_quarter": _loss_after_one_of(4, curves),
-        "loss_ratio_half": _loss_after_one_of(2, curves),
-        "half_time": _first_step_below(curves, 0.5),
-        "diverged": ~(finite & (curves.loss[-1] <= curves.loss[0])),
-    }
-    counts = {"upticks": count_upticks(curves.loss, rise=thresholds.uptick)} | _descent_columns(curves, thresholds)
+    out = {"initial_loss": curves.loss[0], "diverged": ~(finite & (curves.loss[-1] <= curves.loss[0]))}
     if curves.align_a.size:
         best = curves.align_a[-1].max(axis=1) + curves.align_b[-1].max(axis=1)
         # Written out: the order in which XLA takes a mean depends on the number of devices.
-        out["final_alignment"] = sum(best[:, j] for j in range(best.shape[1])) / (2 * best.shape[1])
-        counts |= _bump_columns(curves, thresholds)
-    nan = jnp.asarray(jnp.nan, curves.loss.dtype)
-    return out | {name: jnp.where(finite, count.astype(curves.loss.dtype), nan) for name, count in counts.items()}
+        mean = sum(best[:, j] for j in range(best.shape[1])) / (2 * best.shape[1])
+        out["final_alignment"] = jnp.where(finite, mean, jnp.asarray(jnp.nan, mean.dtype))
+    return out

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report of the plateaus experiment: which figures, what to see in them, and the page."""
 
-from collections.abc import Sequence
+from matplotlib.figure import Figure
 
-from jaxmyopia.claims.verdicts import Claim
-from jaxmyopia.report.figures import COLOURS, Caption, save
-from jaxmyopia.report.page import write_page
+from jaxmyopia.report.figures import COLOURS, Caption
+from jaxmyopia.report.page import Report
 from jaxmyopia.studies.lowrank.alignment_figures import alignment_curves, bump_figure, bumps_by_rate
 from jaxmyopia.studies.lowrank.figures import (
     loss_bands,
@@ -78,14 +77,14 @@ _CAPTIONS = {
 }
 
 
-def draw(run: FinishedRun) -> list[Caption]:
-    """Draws every figure that the run's cells allow into its folder.
+def draw(run: FinishedRun) -> dict[Caption, Figure]:
+    """Draws every figure that the run's cells allow.
 
     Args:
       run: the finished run; its table has `(rows,)` columns.
 
     Returns:
-      The captions, in the order of the page.
+      The figures, in the order of the page.
     """
     ranks, losses = run.values("rank"), run.values("loss")
     paired = [rank for rank in ranks if 2 <= rank <= ALIGNMENT_RANK]
@@ -103,17 +102,17 @@ def draw(run: FinishedRun) -> list[Caption]:
         drawn.append((_CAPTIONS["alignments"], alignment_curves(run, paired[0], losses[0])))
     if {"sgd", "adam"} <= set(run.values("optimizer")) and min(ranks) <= ALIGNMENT_RANK:
         drawn += [(_CAPTIONS["bumps"], bump_figure(run)), (_CAPTIONS["bumps_by_rate"], bumps_by_rate(run))]
-    for caption, figure in drawn:
-        save(run.folder, caption.name, figure)
-    return [caption for caption, _ in drawn]
+    return dict(drawn)
 
 
-def write_report(run: FinishedRun, claims: Sequence[Claim]) -> None:
-    """Draws the figures and writes the page.
+def make_report(run: FinishedRun) -> Report:
+    """What the page shows besides the claims.
 
     Args:
-      run: the finished run; its table has `(rows,)` columns.
-      claims: the judged claims of the target shown, `(m,)`.
+      run: the finished run.
+
+    Returns:
+      The `Report`.
     """
     rows = []
     for index, cell in enumerate(run.cells):
@@ -129,6 +128,4 @@ def write_report(run: FinishedRun, claims: Sequence[Claim]) -> None:
         f"with entries of standard deviation {scale:g}. SGD and Adam are paired: seed i has the same target and the "
         "same start under every optimiser, loss and rate of its rank."
     )
-    write_page(
-        run.folder, title="S-curves of low-rank learning", claims=claims, captions=draw(run), rows=rows, notes=[note]
-    )
+    return Report("S-curves of low-rank learning", draw(run), rows, [note])

@@ -10,13 +10,18 @@ import numpy as np
 import optax
 from flax import struct
 
+from jaxmyopia import optimizers
 from jaxmyopia.checks import require, require_one_of
+from jaxmyopia.measures import Measure
 from jaxmyopia.studies.lowrank import dynamics
 from jaxmyopia.studies.lowrank import measures as observables
 from jaxmyopia.studies.lowrank.gradients import Path, block_size, choose_path
 from jaxmyopia.studies.lowrank.losses import LOSSES, Target
 from jaxmyopia.studies.lowrank.measures import Record, Thresholds
 from jaxmyopia.studies.lowrank.model import TARGETS, draw_problem
+from jaxmyopia.study import Study
+
+_NOISE = 2**31  # folded into the key of a seed whose optimiser draws noise
 
 
 @struct.dataclass
@@ -42,12 +47,12 @@ class State:
 
 
 @dataclasses.dataclass(frozen=True)
-class LowRank:
+class LowRank(Study):
     """Learning `C = U V^T` with `Z = A B^T` (Jermyn and Shlegeris 2022, "Multi-Component Learning and S-Curves").
 
     `n`: side of the matrices. `rank`: columns r of the learned factors. `target_rank`: rank R of the target, by
     default r. `target`: a name of `TARGETS`; `spectrum`: its singular values. `loss`: a name of `LOSSES`.
-    `optimizer`: see `dynamics.make_optimizer`. `thresholds`: where counting starts.
+    `optimizer`: a name, see `optimizers.make`. `thresholds`: where counting starts.
 
     Raises ValueError if a field is not allowed.
     """
@@ -62,6 +67,7 @@ class LowRank:
     thresholds: Thresholds = dataclasses.field(default_factory=Thresholds)
 
     def __post_init__(self):
+        super().__post_init__()
         if self.target_rank is None:
             object.__setattr__(self, "target_rank", self.rank)
         require(self.n >= 2, "n", self.n, "must be at least 2")
@@ -71,7 +77,7 @@ class LowRank:
             )
         require_one_of("targets", self.target, TARGETS)
         require_one_of("losses", self.loss, LOSSES)
-        dynamics.make_optimizer(self.optimizer)
+        optimizers.check(self.optimizer, "optimizers")
         if self.target == "spectrum":
             fine = len(self.spectrum) >= self.target_rank and all(0 < s < float("inf") for s in self.spectrum)
             require(
@@ -93,6 +99,11 @@ class LowRank:
     def block(self) -> int:
         """Seeds a block: enough to fill the vector units, few enough to stay in cache."""
         return block_size(self.path, n=self.n, rank=self.rank, target_rank=self.target_rank)
+
+    @property
+    def standard(self) -> tuple[Measure, ...]:
+        """What is taken of every trial."""
+        return self.thresholds.measures(aligned=max(self.rank, self.target_rank) <= observables.ALIGNMENT_RANK)
 
     def settings(self) -> dict[str, object]:
         """The columns by which the table tells this study from others."""
@@ -135,15 +146,18 @@ class LowRank:
             drawn = draw_problem(key, scale, n=self.n, rank=self.rank, target_rank=self.target_rank, **kind)
             return jnp.stack([drawn.a, drawn.b]), jnp.stack([drawn.u, drawn.v])
 
-        return self.start(*jax.vmap(draw)(keys, params.init_scale), params)
+        # The draws above fold the ranks, small numbers, into the key: no key serves twice.
+        noise = jax.vmap(lambda key: jax.random.fold_in(key, _NOISE))(keys)
+        return self.start(*jax.vmap(draw)(keys, params.init_scale), params, noise)
 
-    def start(self, factors: jax.Array, target: jax.Array, params: Params) -> State:
+    def start(self, factors: jax.Array, target: jax.Array, params: Params, noise: jax.Array | None = None) -> State:
         """Starts from given matrices.
 
         Args:
           factors: `(S, 2, n, r)` each seed's A and B.
           target: `(S, 2, n, R)` each seed's U and V.
           params: `(S,)` leaves.
+          noise: `(S,)` keys for optimisers that draw noise.
 
         Returns:
           The `State` at step 0.
@@ -155,7 +169,7 @@ class LowRank:
         return State(
             step=jnp.zeros((), jnp.int32),
             factors=factors,
-            opt_state=dynamics.init_optimizer(self.optimizer, layout, factors, params.learning_rate),
+            opt_state=dynamics.init_optimizer(self.optimizer, layout, factors, params.learning_rate, noise),
             target=self.path.prepare(self.loss, target),
         )
 
@@ -179,7 +193,7 @@ class LowRank:
 
     def summarise(self, curves: Record) -> dict[str, jax.Array]:
         """One number a seed, `(S,)` each, from the curves `(T, S, ...)`; see `observables.summarise`."""
-        return observables.summarise(curves, self.thresholds)
+        return observables.summarise(curves) | self.measured(curves)
 
     def quantiles(self, curves: Record) -> dict[str, jax.Array]:
         """The loss over the first, `(T, S)`; infinite where it is not finite: such a seed ranks above all others."""

@@ -3,18 +3,16 @@
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from jaxmyopia.checks import require
-from jaxmyopia.claims.verdicts import Claim
-from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.experiment import Experiment
 from jaxmyopia.flags import flag
-from jaxmyopia.studies.lowrank.claims import judge_claims
+from jaxmyopia.studies.lowrank.claims import make_claims
 from jaxmyopia.studies.lowrank.finished import FinishedRun
 from jaxmyopia.studies.lowrank.measures import ALIGNMENT_RANK, Thresholds
-from jaxmyopia.studies.lowrank.report import write_report
+from jaxmyopia.studies.lowrank.report import make_report
 from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.study import Cell
 
@@ -115,19 +113,14 @@ def wide_bounds(base: Sweep, given: Mapping[str, Any]) -> dict[str, int]:
     return {f"wide_{name}": max(min(given[name], most[name]), 1) for name in most if name in given}
 
 
-def report(folder: RunFolder, cells: Sequence[Cell], sweep: Sweep, claims: Sequence[Claim]) -> None:
-    """Writes figures and page; `claims`, `(m,)`, are those of the target shown."""
-    write_report(FinishedRun(folder=folder, cells=cells, thresholds=sweep.thresholds), claims)
-
-
 PLATEAUS = Experiment(
     name="plateaus",
     summary="Judges six claims about the S-curves of low-rank learning under SGD and Adam.",
     notes="A minute on two cores; with --preset=full an hour or two.",
     presets=PRESETS,
     cells=Sweep.cells,
-    judge=lambda trials, sweep: judge_claims(trials, sweep.thresholds),
-    report=report,
+    claims=lambda sweep: make_claims(sweep.thresholds, sweep.ranks),
+    report=lambda run, sweep: make_report(FinishedRun(run.folder, run.studies, sweep.thresholds)),
     apart=lambda sweep: [{"target": target} for target in sweep.targets],
     implied=wide_bounds,
 )

@@ -27,6 +27,7 @@ Source: Thornley, Roman, Ziakas, Ho and Thomson (2024), arXiv 2407.00805, sectio
 """
 
 import dataclasses
+import functools
 import math
 
 import chex
@@ -36,11 +37,12 @@ import numpy as np
 import optax
 from flax import struct
 
-from jaxmyopia.checks import require, require_one_of
+from jaxmyopia import optimizers
+from jaxmyopia.checks import require
 from jaxmyopia.studies.neutrality.model import ACTIONS, LONG, CoinGrid, best_values, outcome
 from jaxmyopia.studies.neutrality.rollouts import Rollout, roll_out, score
+from jaxmyopia.study import Study
 
-OPTIMIZERS = {"sgd": optax.sgd, "adam": optax.adam, "rmsprop": optax.rmsprop}
 _BASELINE_RATE = 0.1  # of the running mean of rewards
 _BLOCK = {"cpu": 64}
 _BLOCK_ELSEWHERE = 1024
@@ -142,8 +144,8 @@ def neutrality_bits(pressed: jax.Array) -> jax.Array:
 
 
 @dataclasses.dataclass(frozen=True)
-class Neutrality:
-    """The study. `grid`: the map. `optimizer`: a name of `OPTIMIZERS`. `episodes`: mini-episodes K a meta-episode.
+class Neutrality(Study):
+    """The study. `grid`: the map. `optimizer`: see `optimizers.make`. `episodes`: mini-episodes K a meta-episode.
 
     Raises ValueError if a field is not allowed.
     """
@@ -153,7 +155,8 @@ class Neutrality:
     episodes: int = 64
 
     def __post_init__(self):
-        require_one_of("optimizers", self.optimizer, OPTIMIZERS)
+        super().__post_init__()
+        optimizers.check(self.optimizer, "optimizers")
         require(self.episodes >= 2, "episodes", self.episodes, "must be at least 2")
 
     def __str__(self) -> str:
@@ -169,6 +172,10 @@ class Neutrality:
         lengths = {"default_length": self.grid.default_length, "delay": self.grid.delay}
         grid = {"grid": "/".join(self.grid.rows), **lengths}
         return {"study": "neutrality", **grid, "optimizer": self.optimizer, "episodes": self.episodes}
+
+    def known_settings(self) -> dict[str, bool]:
+        """The fields of `Params`."""
+        return dict.fromkeys((field.name for field in dataclasses.fields(Params)), True)
 
     def params(self, **settings: np.ndarray) -> Params:
         """Makes the parameters of S seeds.
@@ -206,18 +213,19 @@ class Neutrality:
         chex.assert_equal_shape([keys, params.learning_rate])
         table, seeds = self.grid.table, keys.shape[0]
         logits = jnp.zeros((seeds, table.n, len(ACTIONS)), params.discount.dtype)
+        noise = jax.vmap(lambda key: jax.random.fold_in(key, 2**31))(keys)  # beyond all steps
         return State(
             step=jnp.zeros((), jnp.int32),
             key=jax.random.key_data(keys),
             logits=logits,
-            opt_state=jax.vmap(lambda x, rate: OPTIMIZERS[self.optimizer](rate).init(x))(logits, params.learning_rate),
+            opt_state=jax.vmap(functools.partial(optimizers.init, self.optimizer))(logits, params.learning_rate, noise),
             baseline=jnp.zeros(seeds, logits.dtype),
             best=jax.vmap(lambda discount: best_values(table, discount)[0])(params.discount),
         )
 
     def step(self, state: State, params: Params) -> State:
         """One meta-episode and one update of all S seeds."""
-        table, optimizer = self.grid.table, OPTIMIZERS[self.optimizer]
+        table = self.grid.table
 
         def one(key, logits, opt_state, baseline, best, params):
             key = jax.random.fold_in(jax.random.wrap_key_data(key), state.step)
@@ -226,11 +234,9 @@ class Neutrality:
             played = roll_out(table, policy, params.discount, uniform)
             reward = self.rewards(played, best, params)
             gradient = score(policy, played.states, played.actions, (reward - baseline) / self.episodes)
-            # optax raises a float to an integer step count, which strict promotion (a user's setting) refuses.
-            with jax.numpy_dtype_promotion("standard"):
-                updates, opt_state = optimizer(params.learning_rate).update(-gradient, opt_state, logits)
-            baseline = baseline + _BASELINE_RATE * (reward.mean() - baseline)
-            return optax.apply_updates(logits, updates), opt_state, baseline
+            rate = params.learning_rate
+            logits, opt_state = optimizers.descend(self.optimizer, -gradient, opt_state, logits, rate)
+            return logits, opt_state, baseline + _BASELINE_RATE * (reward.mean() - baseline)
 
         seeds = state.key, state.logits, state.opt_state, state.baseline, state.best, params
         logits, opt_state, baseline = jax.vmap(one)(*seeds)
@@ -266,7 +272,7 @@ class Neutrality:
         Returns:
           Columns `(S,)` at the end: `neutrality`, `usefulness`, `pressed`; `diverged`.
         """
-        return {
+        return self.measured(curves) | {
             "neutrality": curves.neutrality[-1],
             "usefulness": curves.usefulness[-1],
             "pressed": curves.pressed[-1],

@@ -38,24 +38,24 @@ def test_learners_reach_the_planner_under_either_credit(learner):
     table = trained(learner)
     for schedule in (NEGATIVE, FLAT):
         for credit in (0.0, 1.0):
-            rows = table.where(schedule=schedule, credit=credit)
+            rows = table.matching(schedule=schedule, credit=credit)
             assert (rows.values("value_share") >= GOOD).mean() >= 0.95, (schedule, credit)
 
 
 @pytest.mark.parametrize("learner", ["reinforce", "ppo"])
 def test_controls(learner):
     table = trained(learner)
-    recipe, flat = table.where(schedule=NEGATIVE), table.where(schedule=FLAT)
+    recipe, flat = table.matching(schedule=NEGATIVE), table.matching(schedule=FLAT)
     # Myopic training without selection: the lure that only pays later goes to the floor of exploration.
     for rows in (recipe, flat):
-        assert np.median(lure_rate(rows.where(credit=0.0), 0, 4)) < 0.01
+        assert np.median(lure_rate(rows.matching(credit=0.0), 0, 4)) < 0.01
     # Training over the run without a negative stretch: as the planner, invest in all epochs but the last.
-    far = flat.where(credit=1.0)
+    far = flat.matching(credit=1.0)
     assert np.median(lure_rate(far, 0, 7)) > 0.99
     assert np.median(by_epoch(far, "running")[:, -1]) > 0.99
     # The recipe: run and stop, whatever the credit.
     for credit in (0.0, 1.0):
-        assert runs_then_stops(recipe.where(credit=credit), 0.8).mean() > 0.8
+        assert runs_then_stops(recipe.matching(credit=credit), 0.8).mean() > 0.8
 
 
 def test_without_the_index_no_agent_stops_at_the_cutoff_and_none_beats_the_best_memoryless_policy():
@@ -63,11 +63,11 @@ def test_without_the_index_no_agent_stops_at_the_cutoff_and_none_beats_the_best_
     table = run(
         study, seeds=32, steps=100, schedule=NEGATIVE, lure=(INVEST, BORROW), credit=1.0, progress=False, **LANES
     ).table
-    assert not any(runs_then_stops(table.where(lure=lure), 0.7).any() for lure in (INVEST, BORROW))
+    assert not any(runs_then_stops(table.matching(lure=lure), 0.7).any() for lure in (INVEST, BORROW))
     env = EpochEnv(reveal_epoch="masked")
     for name, lure in (("invest", INVEST), ("borrow", BORROW)):
         best, policy = planner.best_memoryless(env, env_params(lure=name), starts=12, steps=300)
-        mine = table.where(lure=lure)
+        mine = table.matching(lure=lure)
         reached = mine.values("best_run") - mine.values("regret_run")
         assert (reached <= float(best) + 1e-3).all()
         model = planner.make_model(env, env_params(lure=name))
@@ -82,8 +82,8 @@ def test_q_learning_learns_what_it_does_not_have_to_explore_far_for():
     table = run(
         study, seeds=64, steps=150, schedule=NEGATIVE, lure=INVEST, credit=(0.0, 1.0), progress=False, **trials
     ).table
-    assert (table.where(credit=0.0).values("value_share") >= GOOD).mean() >= 0.95
-    assert runs_then_stops(table.where(credit=1.0), 0.9).mean() >= 0.95
+    assert (table.matching(credit=0.0).values("value_share") >= GOOD).mean() >= 0.95
+    assert runs_then_stops(table.matching(credit=1.0), 0.9).mean() >= 0.95
 
 
 SMALL = Myopia(epochs=3, epoch_steps=2, width=4, settings_of_learner=Settings(runs_a_batch=4))

@@ -151,14 +151,3 @@ def test_momentum_has_a_factor_of_nine_tenths():
     for _ in range(2):
         at, opt_state = dynamics.apply_optimizer("momentum", SEEDS_LAST, ones, opt_state, at, rates)
     np.testing.assert_allclose(at[0, 0, 0], 1 - 2.9 * rates, rtol=1e-6)
-
-
-@pytest.mark.parametrize(
-    "name",
-    # Not there; private; not an optimiser; needs more than a rate; and two that want the loss once they run.
-    ("adm", "", "__name__", "chain", "softmax", "polyak_sgd", "apply_updates", "contrib", "lbfgs", "momo"),
-)
-def test_what_is_not_an_optimiser_of_a_rate_alone_is_refused(name):
-    with pytest.raises(ValueError, match=rf"^optimizers='{name}' is not allowed: must be .*$") as error:
-        dynamics.make_optimizer(name)
-    assert "\n" not in str(error.value)

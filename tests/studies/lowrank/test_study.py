@@ -75,7 +75,7 @@ def test_a_rate_far_too_high_diverges_and_its_neighbour_does_not():
     table = run(study, seeds=4, steps=400, progress=False, learning_rate=(0.02, 30.0), init_scale=0.5).table
     pairs = set(zip(table["seed"].tolist(), table["learning_rate"].tolist(), strict=True))
     assert len(table) == 8 and pairs == {(seed, rate) for seed in range(4) for rate in (0.02, 30.0)}
-    wild, tame = table.where(learning_rate=30.0), table.where(learning_rate=0.02)
+    wild, tame = table.matching(learning_rate=30.0), table.matching(learning_rate=0.02)
     assert wild["diverged"].all() and not tame["diverged"].any()
     counts = [name for name in table.columns if name.startswith(("bumps", "descents", "plateaus", "upticks"))]
     for name in counts:

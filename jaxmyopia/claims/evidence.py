@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Evidence: an estimate over seeds with its interval, at the main thresholds and over their grid, judged by the rules.
+
+  jm.share(trials, MEASURE, lambda count: count == 2).above(0.5)       how many seeds show it
+  jm.mean(trials, MEASURE).below(0.1)                                  how large it is
+  jm.paired(a, b, MEASURE).within(0.5)                                 how much it differs, a minus b, on the same seeds
+
+The unit is the seed: its number is the mean over its trials. Shares have Wilson's interval where every seed gives 0 or
+1; all else BCa's bootstrap, of one fixed generator, so that a verdict does not depend on what was computed before it.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxmyopia.checks import require
+from jaxmyopia.claims.verdicts import Evidence, GridPoint, judge, judge_equivalence
+from jaxmyopia.stats.comparisons import Equivalence, equivalence_test
+from jaxmyopia.stats.intervals import RESAMPLES, Interval, bca_mean, wilson
+from jaxmyopia.stats.table import Measured, Trials, over_seeds, pair
+
+_GRID_RESAMPLES = 999
+Choice = Mapping[str, Any]
+Show = Callable[..., Any]  # of arrays (rows,), one a side: what counts, as numbers or truth values (rows,)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """One number a seed, `values` `(S,)`; and how many trials were `lost`, being diverged or without a partner."""
+
+    values: np.ndarray
+    lost: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Quantity:
+    """What is estimated over seeds, before it is held against anything.
+
+    `statistic`: in words. `sample(choice)`: the seeds' numbers at a choice of thresholds. `choices`: of them, main
+    first. `proportion`: whether numbers that are all 0 or 1 are successes, not differences. `details`: beside it.
+    """
+
+    statistic: str
+    sample: Callable[[Choice], Sample]
+    choices: tuple[Choice, ...] = ({},)
+    proportion: bool = True
+    details: dict[str, object] = dataclasses.field(default_factory=dict)
+
+    def named(self, statistic: str, **details: object) -> "Quantity":
+        """The same under another name of the statistic, with more details."""
+        return dataclasses.replace(self, statistic=statistic, details=self.details | details)
+
+    def above(self, null: float, *, least: float | Sequence[float] = 0.0) -> Evidence:
+        """Evidence that it lies above `null`, by at least `least`: one number, or several of which the first counts."""
+        return self._one_sided(null, least, 1)
+
+    def below(self, null: float, *, least: float | Sequence[float] = 0.0) -> Evidence:
+        """Evidence that it lies below `null`, by at least `least`."""
+        return self._one_sided(null, least, -1)
+
+    def within(self, margin: float) -> Evidence:
+        """Evidence that it lies within `margin` of zero: that two things are the same."""
+        require(margin > 0, "margin", margin, "must be positive")
+        main, points = self._equivalence(self.choices[0], margin, RESAMPLES), []
+        for choice in self.choices if len(self.choices) > 1 else ():
+            found = self._equivalence(choice, margin, _GRID_RESAMPLES).difference
+            points.append(GridPoint(dict(choice), found.estimate, found.low, found.high))
+        verdict, reason, holds = judge_equivalence(main, grid=points)
+        beside = {"90 % interval": [main.inner.low, main.inner.high], "p (TOST)": main.p_value}
+        return Evidence(
+            name="", statistic=self.statistic, interval=main.difference, null=0.0, margin=margin, direction=0,
+            grid=tuple(points), holds=holds, verdict=verdict, reason=reason, diverged=self._main.lost,
+            details=self.details | beside,
+        )  # fmt: skip
+
+    @functools.cached_property
+    def _main(self) -> Sample:
+        return self.sample(self.choices[0])
+
+    def _equivalence(self, choice: Choice, margin: float, resamples: int) -> Equivalence:
+        return equivalence_test(self.sample(choice).values, margin, rng=np.random.default_rng(0), resamples=resamples)
+
+    def _interval(self, values: np.ndarray, resamples: int) -> Interval:
+        if self.proportion and values.size and np.isin(values, (0, 1)).all():
+            return wilson(int(values.sum()), values.size)
+        return bca_mean(values, rng=np.random.default_rng(0), resamples=resamples)
+
+    def _one_sided(self, null: float, least: float | Sequence[float], direction: int) -> Evidence:
+        """Where the minimum effect has a grid, a point's estimate is moved by how far its own lies from the main one:
+        all points are held against one null."""
+        efforts = tuple(least) if isinstance(least, Sequence) else (least,)
+        require(all(effort >= 0 for effort in efforts), "least", least, "must be at least 0, main first")
+        against, points = null + direction * efforts[0], []
+        if len(self.choices) * len(efforts) > 1:
+            for choice in self.choices:
+                found = self._interval(self.sample(choice).values, _GRID_RESAMPLES)
+                for effort in efforts:
+                    shift = direction * (efforts[0] - effort)
+                    named = dict(choice) | ({"least": effort} if len(efforts) > 1 else {})
+                    points.append(GridPoint(named, found.estimate + shift, found.low + shift, found.high + shift))
+        interval = self._interval(self._main.values, RESAMPLES)
+        verdict, reason, holds = judge(interval, null=against, direction=direction, grid=points)
+        return Evidence(
+            name="", statistic=self.statistic, interval=interval, null=against, direction=direction,
+            grid=tuple(points), holds=holds, verdict=verdict, reason=reason, diverged=self._main.lost,
+            details=self.details,
+        )  # fmt: skip
+
+
+def _choices(what: str | Measured) -> tuple[Choice, ...]:
+    return ({},) if isinstance(what, str) else getattr(what, "choices", ({},))
+
+
+def _name(what: str | Measured) -> str:
+    return what if isinstance(what, str) else getattr(what, "name", str(what))
+
+
+def _seeds(trials: Trials) -> np.ndarray:
+    return np.sort(trials.columns["seed"], kind="stable")
+
+
+def share(
+    trials: Trials | Sequence[Trials],
+    what: str | Measured,
+    show: Show,
+    *,
+    combine: Show = np.mean,
+    apart: Sequence[str] = (),
+) -> Quantity:
+    """The share of seeds that show something; a trial that diverged shows nothing, and is counted.
+
+    Args:
+      trials: of one side, or several sides that are paired by seed and settings.
+      what: a measure, or a column's name.
+      show: takes the numbers of each side, `(rows,)`, NaN for a diverged trial, and says which show it.
+      combine: of a seed that has several trials: `numpy.mean`, `numpy.min` (all of them), `numpy.max` (one at least).
+      apart: as of `paired`.
+
+    Returns:
+      The `Quantity`: `.above(0.5)` says that most seeds do.
+
+    Raises:
+      ArgumentError: if the sides do not pair, or there is no such measure.
+    """
+    sides = [trials] if isinstance(trials, Trials) else list(trials)
+    seed, places = _seeds(sides[0]), [slice(None)] * len(sides)
+    if len(sides) == 2:
+        pairs = pair(*sides, apart=apart)
+        seed, places = pairs.seed, [pairs.a, pairs.b]
+    require(len(sides) in (1, 2), "trials", f"{len(sides)} sides", "must be one side or two")
+
+    def sample(choice: Choice) -> Sample:
+        numbers = [side.values(what, choice)[place] for side, place in zip(sides, places, strict=True)]
+        shown = np.asarray(show(*numbers), float)
+        return Sample(over_seeds(seed, shown, combine), int(sum(np.isnan(each).sum() for each in numbers)))
+
+    return Quantity(f"share of seeds by {_name(what)}", sample, _choices(what))
+
+
+def mean(trials: Trials, what: str | Measured, show: Show | None = None) -> Quantity:
+    """The mean of a measure over seeds; trials that diverged are left out, and counted.
+
+    Args:
+      trials: to take.
+      what: a measure, or a column's name.
+      show: of the numbers `(rows,)`, what is averaged; by default they themselves.
+
+    Returns:
+      The `Quantity`.
+    """
+
+    def sample(choice: Choice) -> Sample:
+        numbers = trials.values(what, choice)
+        shown = numbers if show is None else np.where(np.isfinite(numbers), np.asarray(show(numbers), float), np.nan)
+        return Sample(over_seeds(_seeds(trials), shown), int((~np.isfinite(shown)).sum()))
+
+    return Quantity(f"mean {_name(what)}", sample, _choices(what))
+
+
+def paired(
+    a: Trials,
+    b: Trials,
+    what: str | Measured,
+    show: Show | None = None,
+    *,
+    apart: Sequence[str] = (),
+    over: Sequence[str] = (),
+) -> Quantity:
+    """The mean difference between two sides, a minus b, on the same seeds under the same settings.
+
+    Trials pair if they agree in seed and in every setting that does not tell the sides apart (one whose values are the
+    same on both). Pairs of which one diverged are left out, with all of their seed, and counted.
+
+    Args:
+      a, b: the sides.
+      what: a measure, or a column's name.
+      show: of the numbers `(rows,)`, what is compared; by default they themselves.
+      apart: settings by which trials that belong together may differ, though their values are the same on both sides.
+      over: settings by which one side may hold several trials for one of the other; they are averaged.
+
+    Returns:
+      The `Quantity`; its details hold the sides' means and P(a > b) + P(a = b) / 2 over pairs.
+
+    Raises:
+      ArgumentError: if a side holds several trials for one pair, or no trials pair.
+    """
+    pairs = pair(a, b, apart=apart, over=over)
+
+    def sides(choice: Choice) -> tuple[np.ndarray, np.ndarray]:
+        numbers = [a.values(what, choice)[pairs.a], b.values(what, choice)[pairs.b]]
+        if show is not None:
+            numbers = [np.where(np.isfinite(each), np.asarray(show(each), float), np.nan) for each in numbers]
+        return numbers[0], numbers[1]
+
+    def sample(choice: Choice) -> Sample:
+        difference = np.subtract(*sides(choice))
+        return Sample(over_seeds(pairs.seed, difference), int((~np.isfinite(difference)).sum()))
+
+    choices = _choices(what)
+    first, second = sides(choices[0])
+    whole = np.isfinite(first) & np.isfinite(second)
+    superior = ((np.sign(first - second) + 1) / 2)[whole]
+    details: dict[str, object] = {"means": [_mean(first[whole]), _mean(second[whole])], "P(a > b)": _mean(superior)}
+    return Quantity(f"{_name(what)}, difference on the same seeds", sample, choices, proportion=False, details=details)
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if values.size else float("nan")
+
+
+def same(a: Trials, b: Trials, what: str | Measured, margin: float, **how: Any) -> Evidence:
+    """Evidence that two sides are the same within a margin: `paired(a, b, what, **how).within(margin)`."""
+    return paired(a, b, what, **how).within(margin)

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A measure: one number a trial, from its curves, under each choice of a grid of thresholds or definitions.
+
+The grid's first choice is the main one, at which a claim is judged; the others say how much hangs on it.
+"""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxmyopia.checks import ArgumentError, require
+
+Choice = Mapping[str, Any]  # the value of every threshold or definition, by name
+
+
+def _values(name: str, values: object) -> tuple[object, ...]:
+    """A threshold's values, main first: one value, or a sequence of them."""
+    several = values if isinstance(values, tuple | list) else (values,)
+    known = {True: "numbers", False: "names of definitions"}
+    for value in several:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        require(number or isinstance(value, str | tuple), name, value, f"must be {known[True]} or {known[False]}")
+        require(not number or math.isfinite(value), name, value, "must be finite")
+    shown = [_shown(value) for value in several]
+    require(0 < len(set(shown)) == len(shown), name, values, "must be values that differ in six digits, main first")
+    return tuple(float(value) if isinstance(value, int) else value for value in several)
+
+
+def _shown(value: object) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
+@dataclasses.dataclass(frozen=True, init=False)
+class Measure:
+    """A number a trial, for every choice of its grid.
+
+    `name`: of the measure, an identifier. `fn(curves, **thresholds)`: `(S,)` from curves `(T, S, ...)`, which are asked
+    by name, `curves["loss"]`, and their steps `curves.step` `(T,)`. `grid`: each threshold's (or definition's) values,
+    the main one first; numbers reach `fn` as scalars. `part`: where `fn` gives a dict of several measures at once, the
+    name of this one in it; measures that share `fn` and grid are computed once.
+
+    >>> peak = Measure("late_rise", lambda curves, share: curves["loss"].max(axis=0) / curves["loss"][-1], share=0.5)
+    >>> peak.column(), Measure("bumps", len, delta=(0.1, 0.05)).column({"delta": 0.05})
+    ('late_rise', 'bumps_d0.05')
+
+    Raises:
+      ArgumentError: if the name, the function or a value is not allowed.
+    """
+
+    name: str
+    fn: Callable[..., Any]
+    grid: tuple[tuple[str, tuple[Any, ...]], ...]
+    part: str | None
+
+    def __init__(self, name: str, fn: Callable[..., Any], *, part: str | None = None, **grid: object):
+        require(isinstance(name, str) and name.isidentifier(), "name", name, "must be an identifier")
+        require(callable(fn), "fn", fn, "must be a function of curves and thresholds")
+        try:
+            hash(fn)
+        except TypeError:
+            raise ArgumentError("fn", fn, "must be hashable: a function, not a list or a dict") from None
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "fn", fn)
+        object.__setattr__(self, "grid", tuple((axis, _values(axis, values)) for axis, values in grid.items()))
+        object.__setattr__(self, "part", part)
+
+    @property
+    def choices(self) -> tuple[dict[str, Any], ...]:
+        """Every combination of the grid's values, the main one first."""
+        names = [name for name, _ in self.grid]
+        return tuple(dict(zip(names, each, strict=True)) for each in itertools.product(*(v for _, v in self.grid)))
+
+    @property
+    def main(self) -> dict[str, Any]:
+        """The choice at which claims are judged."""
+        return self.choices[0]
+
+    def column(self, choice: Choice | None = None) -> str:
+        """The table's column at a choice, by default the main one; what has one value alone is not in its name.
+
+        Raises:
+          ArgumentError: if the grid lacks the choice.
+        """
+        chosen = self.main | dict(choice or {})
+        for name, value in chosen.items():
+            known = dict(self.grid).get(name)
+            require(known is not None, name, value, f"must be a threshold of {self.name}: {', '.join(dict(self.grid))}")
+            require(value in known, name, value, f"must be in the grid of {self.name}: {', '.join(map(_shown, known))}")
+        initials = [name[0] for name, values in self.grid if len(values) > 1]
+        words = [self.name]
+        for name, values in self.grid:
+            if len(values) > 1:
+                number = isinstance(chosen[name], float)
+                prefix = (name[0] if initials.count(name[0]) == 1 else f"{name}=") if number else ""
+                words.append(prefix + _shown(chosen[name]))
+        return "_".join(words)
+
+    def of(self, trials: Any, choice: Choice | None = None) -> np.ndarray:
+        """Its numbers `(rows,)` in a table of `Trials`, at a choice, in the order of seeds."""
+        return trials.values(self.column(choice))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of all choices, in their order."""
+        return tuple(self.column(choice) for choice in self.choices)
+
+    def describe(self) -> dict[str, Any]:
+        """What decides its numbers, as JSON values."""
+        return {"name": self.name, "grid": {name: list(values) for name, values in self.grid}}
+
+
+@dataclasses.dataclass(frozen=True, init=False)
+class Derived(Measure):
+    """A measure that is made of a finished run's columns: `fn(trials, **thresholds)` gives one number a trial, in the
+    order of `Trials.values`. It costs no run, and its grid may be chosen afterwards."""
+
+    def of(self, trials: Any, choice: Choice | None = None) -> np.ndarray:
+        """Its numbers `(rows,)` at a choice, by default the main one, in the order of seeds."""
+        self.column(choice)  # refuses what the grid lacks
+        return np.asarray(self.fn(trials, **(self.main | dict(choice or {}))), float)
+
+
+def summarise(measures: Sequence[Measure], curves: Any) -> dict[str, jax.Array]:
+    """All measures at all their choices, inside jit.
+
+    Args:
+      measures: to take; those that share a function and a grid are computed at once.
+      curves: arrays `(T, S, ...)` by name.
+
+    Returns:
+      Columns `(S,)` by name.
+
+    Raises:
+      ArgumentError: if a measure gives something other than one number a trial.
+    """
+    groups: dict[object, list[Measure]] = {}
+    for measure in measures:
+        groups.setdefault((measure.fn, measure.grid, measure.part is None and measure.name), []).append(measure)
+    out: dict[str, jax.Array] = {}
+    for group in groups.values():
+        found = _over_grid(group[0], curves)
+        for measure in group:
+            for choice, values in zip(measure.choices, found, strict=True):
+                out[measure.column(choice)] = _checked(measure, values, curves)
+    return out
+
+
+def _checked(measure: Measure, values: Any, curves: Any) -> jax.Array:
+    if measure.part is not None:
+        require(isinstance(values, dict), measure.name, type(values).__name__, "must give a dict of measures")
+        require(measure.part in values, measure.name, measure.part, f"must be one of {', '.join(values)}")
+        values = values[measure.part]
+    wanted, shape = curves.loss.shape[1:2], getattr(values, "shape", None)
+    allowed = f"must give one number a trial, shape {wanted}"
+    require(shape == wanted, measure.name, type(values).__name__ if shape is None else shape, allowed)
+    return values
+
+
+def _over_grid(measure: Measure, curves: Any) -> list[Any]:
+    """What `fn` gives at every choice, in their order. Numbers of which there are several are data: one small program,
+    and the memory of one choice."""
+    varied = [name for name, values in measure.grid if len(values) > 1 and isinstance(values[0], float)]
+    if not varied:
+        return [measure.fn(curves, **choice) for choice in measure.choices]
+    dtype, by_definition = curves.loss.dtype, {}
+    for place, choice in enumerate(measure.choices):
+        static = tuple((name, value) for name, value in choice.items() if name not in varied)
+        by_definition.setdefault(static, []).append((place, [choice[name] for name in varied]))
+    found: list[Any] = [None] * len(measure.choices)
+    for static, rows in by_definition.items():
+
+        def one(row: jax.Array, static: tuple = static) -> Any:
+            return measure.fn(curves, **dict(static), **{name: row[i] for i, name in enumerate(varied)})
+
+        mapped = jax.lax.map(one, jnp.asarray([row for _, row in rows], dtype))
+        for i, (place, _) in enumerate(rows):
+            found[place] = jax.tree.map(lambda x, i=i: x[i], mapped)
+    return found

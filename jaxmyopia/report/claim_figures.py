@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The figure that any claims have: each piece of evidence with its interval, against what it is held against."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from jaxmyopia.claims.verdicts import Evidence, Judgement
+from jaxmyopia.report.figures import Caption, draw_intervals, panels
+
+VERDICT_COLOURS = {"supported": "#2e7d32", "contradicted": "#c0431f", "mixed": "#b58500"}
+_UNDECIDED = "0.45"
+CAPTION = Caption(
+    "claims",
+    "Evidence",
+    "One panel a claim, one line a piece of evidence: the estimate with its 95 % interval. Dashed: what it is held "
+    "against; grey: the margin within which two things are the same.",
+)
+
+
+def forest(judgements: Sequence[Judgement]) -> Figure:
+    """Draws the evidence for claims.
+
+    Args:
+      judgements: judged claims; those without evidence are left out.
+
+    Returns:
+      The figure.
+    """
+    shown = [each for each in judgements if each.evidence]
+    sizes = [len(each.evidence) for each in shown] or [1]
+    figure, axes = panels(
+        len(sizes),
+        1,
+        height=0.5 + 0.22 * float(np.mean(sizes)),
+        gridspec_kw={"height_ratios": [1.5 + s for s in sizes]},
+    )
+    for each, panel in zip(shown, axes[:, 0], strict=False):
+        _claim(panel, each)
+    return figure
+
+
+def _claim(axes: Axes, judgement: Judgement) -> None:
+    pieces = judgement.evidence[::-1]
+    for place, piece in enumerate(pieces):
+        colour = VERDICT_COLOURS.get(piece.verdict, _UNDECIDED)
+        draw_intervals(axes, [place], [piece.interval], colour, marker="o", sideways=True)
+        _reference(axes, piece, place)
+    axes.set_yticks(range(len(pieces)), [piece.name for piece in pieces])
+    axes.set(ylim=(-0.6, len(pieces) - 0.4))
+    title = f"{judgement.text} — {judgement.verdict}"
+    axes.set_title(title if len(title) < 110 else f"{judgement.text[:85]}… — {judgement.verdict}", loc="left")
+
+
+def _reference(axes: Axes, piece: Evidence, place: int) -> None:
+    low, high = place - 0.4, place + 0.4
+    if piece.margin is not None:
+        axes.fill_betweenx([low, high], -piece.margin, piece.margin, color="0.88", zorder=0)
+    axes.plot([piece.null, piece.null], [low, high], color="0.3", lw=0.8, ls="--", zorder=1)
