@@ -118,7 +118,7 @@ def test_two_binaries_are_called_in_one_process(tmp_path, capsys):
     first = plateaus.main(out=tmp_path / "a", losses=["square"], optimizers=["sgd"], learning_rates=0.01, **small)
     assert TINY(out=tmp_path / "b", compilation_cache="").folder.manifest["status"] == "complete"
     assert first.folder.manifest["config"]["ranks"] == [1] and (tmp_path / "a" / "report.html").is_file()
-    assert "adam-rank1" in capsys.readouterr().out
+    assert "ce-two-plateaus" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
