@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Puts a finished run on show: its answer and figures under experiments/results/, its table into the README.
+"""Puts a finished run on show: answer and figures to experiments/results/, evidence to docs/, verdicts to the README.
 
 python -m experiments.publish --run=runs/plateaus --name=plateaus --figures=loss,bumps
+
+The marks `<!-- answer NAME -->` and `<!-- /answer NAME -->` say where a text goes: the page of docs/results/ that has
+them takes the evidence, the README, if it has them, the verdicts.
 """
 
 import dataclasses
@@ -9,6 +12,8 @@ import json
 import pathlib
 import re
 import shutil
+import textwrap
+from typing import Any
 
 from experiments.benchmarks.report import speed_table
 from jaxmyopia import launch
@@ -18,8 +23,10 @@ from jaxmyopia.flags import flag
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "experiments" / "results"
+README, PAGES = ROOT / "README.md", ROOT / "docs" / "results"
 MARK = re.compile(r"<!-- answer (\w+) -->")
 ANSWERS = ("claims.json", "benchmark.json")  # a run has one of them
+WIDTH = 119  # the longest line of prose
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,79 +34,116 @@ class Publish:
     """Flags of publish."""
 
     run: str = flag("runs/plateaus", "Folder of the finished run.")
-    name: str = flag("plateaus", "Name of the answer: its folder, and its marks in the README.")
+    name: str = flag("plateaus", "Name of the answer: its folder, and its marks in docs/results and the README.")
     figures: tuple[str, ...] = flag((), "Names of the figures to keep, without their ending.")
 
 
 FLAGS = launch.flags_of(Publish, name="publish")
 
 
-def claims_table(claims: list[dict], manifest: dict) -> str:
-    """The claims of a run as a Markdown table, with when and on what it was made.
-
-    Args:
-      claims: `(m,)` entries of claims.json.
-      manifest: of the run.
-
-    Returns:
-      Markdown text.
-    """
-    cells = manifest["config"]["cells"]
-    seeds = sorted({cell["seeds"] for cell in cells}, reverse=True)
-    lines = ["| claim | verdict | evidence: estimate [95 % interval] |", "|---|---|---|"]
+def verdict_table(claims: list[dict[str, Any]]) -> str:
+    """The verdicts of a run as a Markdown table, a line a claim; an aside in brackets goes where a line is too long."""
+    lines = ["| claim | verdict |", "|---|---|"]
     for claim in claims:
-        pieces = [
-            f"{piece['name']}: {_interval(piece['interval'])}, n = {piece['interval']['n']}, {piece['verdict']}"
-            for piece in claim["evidence"]
-        ]
-        against = [reference(piece["null"], piece.get("margin")) for piece in claim["evidence"]]
-        statistics = {
-            f"{piece['statistic']} ({text}):": None for piece, text in zip(claim["evidence"], against, strict=True)
-        }
-        evidence = "<br>".join([*statistics, *pieces]) or claim["reason"]
-        lines.append(f"| {claim['text']} | **{claim['verdict']}** | {evidence} |")
-    day, machine = manifest["started"][:10], manifest["machine"]
-    lines += ["", f"{day}, {machine}, jax {manifest['versions']['jax']}, {manifest['seconds']:.0f} s, "]
-    lines[-1] += f"{' or '.join(map(str, seeds))} seeds a cell: `{manifest['command']}`."
+        row = f"| {{}} | **{claim['verdict']}** |"
+        texts = claim["text"], re.sub(r" \([^)]*\)", "", claim["text"])
+        fits = [text for text in texts if len(row.format(text)) <= WIDTH]
+        lines.append(row.format(fits[0] if fits else textwrap.shorten(texts[1], WIDTH - len(row), placeholder=" …")))
     return "\n".join(lines)
 
 
-def benchmark_table(measured: dict, manifest: dict) -> str:
+def evidence_list(claims: list[dict[str, Any]], manifest: dict[str, Any]) -> str:
+    """The claims of a run with their evidence, a section each, and when and on what it was made; Markdown.
+
+    Args:
+      claims: entries of claims.json.
+      manifest: of the run.
+
+    Returns:
+      Markdown text, no line of it longer than `WIDTH`.
+    """
+    cells = manifest["config"]["cells"]
+    seeds = sorted({cell["seeds"] for cell in cells}, reverse=True)
+    made = f"{_made(manifest)}, {manifest['seconds']:.0f} s, {' or '.join(map(str, seeds))} seeds a cell:"
+    return "\n\n".join([_wrap(made), _command(manifest), *map(_section, claims)])
+
+
+def _section(claim: dict[str, Any]) -> str:
+    """A heading, the verdict, and the evidence below what it measures."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for piece in claim["evidence"]:
+        what = f"{piece['statistic']} ({reference(piece['null'], piece.get('margin'))}):"
+        groups.setdefault(what[0].upper() + what[1:], []).append(piece)
+    parts = [f"## {claim['text']}", _wrap(f"**{claim['verdict']}**" + ("" if groups else f": {claim['reason']}"))]
+    for what, pieces in groups.items():
+        parts += [_wrap(what), "\n".join(map(_bullet, pieces))]
+    return "\n\n".join(parts)
+
+
+def _bullet(piece: dict[str, Any]) -> str:
+    interval = piece["interval"]
+    numbers = f"{interval['estimate']:.2g} [{interval['low']:.2g}, {interval['high']:.2g}], n = {interval['n']}"
+    return _wrap(f"- {piece['name']}: {numbers}, {piece['verdict']}", indent="  ")
+
+
+def _wrap(text: str, indent: str = "") -> str:
+    return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def _made(manifest: dict[str, Any]) -> str:
+    return f"{manifest['started'][:10]}, {manifest['machine']}, jax {manifest['versions']['jax']}"
+
+
+def _command(manifest: dict[str, Any]) -> str:
+    return f"```bash\n{manifest['command']}\n```"
+
+
+def benchmark_table(measured: dict[str, Any], manifest: dict[str, Any]) -> str:
     """What each baseline reached, as a Markdown table; figures are thousand seed-steps a second.
 
     Args:
-      measured: contents of benchmark.json, with rows `(m,)` in section `cells`.
+      measured: contents of benchmark.json.
       manifest: of the run.
 
     Returns:
       Markdown text.
     """
-    # Answers of before 2026-11-26 say contestant.
-    rows = [{"baseline": row.get("contestant"), **row} for row in measured["sections"]["cells"]]
+    rows = [{"baseline": row.get("contestant"), **row} for row in measured["sections"]["cells"]]  # its name before 0.2
     table = speed_table(rows)
     head, *lines = (f"| {' | '.join(line)} |" for line in table)
-    what = f"{manifest['started'][:10]}, {manifest['machine']}, jax {manifest['versions']['jax']}"
-    foot = f"{what}, medians of {len(rows[0]['speeds'])}: `{manifest['command']}`."
-    return "\n".join([head, "|---" * len(table[0]) + "|", *lines, "", foot])
+    foot = f"{_made(manifest)}, medians of {len(rows[0]['speeds'])}:"
+    return "\n".join([head, "|---" * len(table[0]) + "|", *lines, "", foot, "", _command(manifest)])
 
 
-def answer_table(folder: pathlib.Path) -> str:
-    """The table of a run's or an answer's folder, whichever of `ANSWERS` it holds; Markdown of any length."""
+def answer_text(folder: pathlib.Path) -> str:
+    """What a page of docs/results says of a run's or an answer's folder, whichever of `ANSWERS` it holds."""
     (name,) = (name for name in ANSWERS if (folder / name).is_file())
     answer, manifest = (json.loads((folder / file).read_text()) for file in (name, "manifest.json"))
-    return (claims_table if name == "claims.json" else benchmark_table)(answer, manifest)
+    return (evidence_list if name == "claims.json" else benchmark_table)(answer, manifest)
 
 
-def _interval(interval: dict) -> str:
-    return f"{interval['estimate']:.2g} [{interval['low']:.2g}, {interval['high']:.2g}]"
+def places(name: str) -> list[pathlib.Path]:
+    """The pages of docs/results that have the marks of an answer."""
+    return [page for page in sorted(PAGES.glob("*.md")) if name in MARK.findall(page.read_text())]
 
 
 def put_between(text: str, name: str, new: str) -> str:
-    """Replaces what stands between the comments `<!-- NAME -->` and `<!-- /NAME -->` of a text of any length."""
+    """Replaces what stands between the comments `<!-- NAME -->` and `<!-- /NAME -->` of a text."""
     start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     before, _, rest = text.partition(start)
     _, _, after = rest.partition(end)
     return f"{before}{start}\n{new}\n{end}{after}"
+
+
+def write_answer(name: str) -> None:
+    """Writes the evidence of a published answer into its page, and its verdicts into the README if it has the marks."""
+    folder, mark = RESULTS / name, f"answer {name}"
+    for page in places(name):
+        page.write_text(put_between(page.read_text(), mark, answer_text(folder)))
+    text = README.read_text()
+    if name in MARK.findall(text):
+        claims = json.loads((folder / "claims.json").read_text())
+        README.write_text(put_between(text, mark, verdict_table(claims)))
 
 
 def main() -> None:
@@ -112,15 +156,14 @@ def main() -> None:
     for name in FLAGS.figures:
         known = sorted(path.stem for path in (run / "figures").glob("*.png"))
         require(name in known, "figures", name, f"must be one of {', '.join(known)}")
-    readme = ROOT / "README.md"
-    known = MARK.findall(readme.read_text())
-    require(FLAGS.name in known, "name", FLAGS.name, f"must have its marks in the README, as {', '.join(known)}")
+    known = [name for page in sorted(PAGES.glob("*.md")) for name in MARK.findall(page.read_text())]
+    require(FLAGS.name in known, "name", FLAGS.name, f"must have its marks in docs/results, as {', '.join(known)}")
     out = RESULTS / FLAGS.name
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     for name in (*answers, "manifest.json", *(f"figures/{name}.png" for name in FLAGS.figures)):
         shutil.copyfile(run / name, out / pathlib.Path(name).name)
-    readme.write_text(put_between(readme.read_text(), f"answer {FLAGS.name}", answer_table(out)))
+    write_answer(FLAGS.name)
 
 
 if __name__ == "__main__":

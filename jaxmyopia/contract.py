@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmyopia.checks import ArgumentError
+from jaxmyopia.curves import Curves
 from jaxmyopia.measures import Derived, Measure, summarise
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ class Shapes:
 
     def by_seed(self) -> list[str]:
         """The names in the record of what each seed has for itself; what has shape `()` all seeds share."""
-        from jaxmyopia.study import Curves
-
         return [name for name, leaf in Curves.of(self.record).items() if leaf.shape != ()]
 
     def bytes(self, records: int) -> int:
@@ -254,6 +253,8 @@ def check_traced(study: "Study", settings: Mapping[str, float]) -> None:
     summary = trace(study, "summarise", study.summarise, curves)
     _check_columns(study, "summarise", summary, (seeds,), "(S,)")
     require_member("diverged" in summary, study, "summarise", sorted(summary), "must have a column `diverged` (S,)")
+    truth = f"diverged: {shown(summary['diverged'])}"
+    require_member(summary["diverged"].dtype == bool, study, "summarise", truth, "must tell by a bool what diverged")
     _check_columns(study, "quantiles", trace(study, "quantiles", study.quantiles, curves), (records, seeds), "(T, S)")
 
 
@@ -269,8 +270,6 @@ def _check_step(study: "Study", before: Any, after: Any) -> None:
 
 
 def _check_record(study: "Study", record: Any, seeds: int) -> Any:
-    from jaxmyopia.study import Curves
-
     try:
         curves = Curves.of(record)
     except TypeError:

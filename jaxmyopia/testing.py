@@ -10,14 +10,19 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxmyopia import contract
+from jaxmyopia.curves import Curves
 from jaxmyopia.engine.checkpoints import from_host, to_host
-from jaxmyopia.study import Curves, Study
+from jaxmyopia.study import Study
 
 _STEPS = 3  # before the stop, and after it
 _RECORDS = 3
+_MEMBERS = ("init", "step", "observe", "summarise or quantiles")
+# A few steps are run: compiling is what takes long.
+_OPTIONS = {"cpu": {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}}
 
 
 def check_study(study: Study, **settings: float) -> None:
@@ -44,7 +49,6 @@ def check_study(study: Study, **settings: float) -> None:
     _check_records(study, records)
     _check_company(runs, seeds, params, records)
     _check_resume(runs, seeds, params, records)
-    _check_summaries(study, records)
 
 
 def _say(study: Study, member: str, what: str) -> str:
@@ -53,44 +57,53 @@ def _say(study: Study, member: str, what: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class _Runs:
-    """A study's functions, compiled for one block: states and records at the start, and some steps later."""
+    """A study's functions, compiled for one block: states at the start and some steps later, and records."""
 
     study: Study
     begin: Callable[..., Any]
     advance: Callable[..., Any]
+    observe: Callable[..., Any]
+    summarise: Callable[..., Any]
 
     @classmethod
     def of(cls, study: Study, seeds: np.ndarray, params: Any) -> "_Runs":
         first, second = (_traced(study, seeds, params) for _ in range(2))
-        for member, one, other in zip(("init", "step"), first, second, strict=True):
+        for member, one, other in zip(_MEMBERS, first, second, strict=True):
             pure = _arithmetic(one) == _arithmetic(other)
-            assert pure, _say(study, f"{member} or observe", "is not pure: traced a second time, it is something else")
-        for traced in first:
-            traced.lower(lowering_platforms=("cpu",))
-        return cls(study, *(traced.lower().compile() for traced in first))
+            assert pure, _say(study, member, "is not pure: traced a second time, it is something else")
+        lowered = [traced.lower(lowering_platforms=("cpu",)) for traced in first]
+        if jax.default_backend() != "cpu":
+            lowered = [traced.lower() for traced in first]
+        return cls(study, *(each.compile(_OPTIONS.get(jax.default_backend())) for each in lowered))
 
     def whole(self, seeds: np.ndarray, params: Any) -> list[Any]:
         """The records of an unbroken run, arrays on the host."""
-        state, record = self.begin(seeds, params)
-        records = [record]
+        state = self.begin(seeds, params)
+        records = [self.observe(state, params)]
         while len(records) < _RECORDS:
-            state, record = self.advance(state, params)
-            records.append(record)
+            state = self.advance(state, params)
+            records.append(self.observe(state, params))
         return jax.device_get(records)
 
 
-def _traced(study: Study, seeds: np.ndarray, params: Any) -> tuple[jax.stages.Traced, jax.stages.Traced]:
+def _traced(study: Study, seeds: np.ndarray, params: Any) -> list[jax.stages.Traced]:
     def begin(seeds, params):
         keys = jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(0), seed))(seeds)
-        state = study.batched.init(keys, params)
-        return state, study.batched.observe(state, params)
+        return study.batched.init(keys, params)
 
     def advance(state, params):
-        state = jax.lax.fori_loop(0, _STEPS, lambda _, s: study.batched.step(s, params), state)
-        return state, study.batched.observe(state, params)
+        return jax.lax.fori_loop(0, _STEPS, lambda _, s: study.batched.step(s, params), state)
 
-    state, _ = jax.eval_shape(begin, seeds, params)
-    return jax.jit(begin).trace(seeds, params), jax.jit(advance).trace(state, params)
+    def observe(state, params):
+        return study.batched.observe(state, params)
+
+    def summarise(records):
+        curves = Curves.of(jax.tree.map(lambda *leaves: jnp.stack(leaves), *records))
+        return study.summarise(curves), study.quantiles(curves)
+
+    began = jax.jit(begin).trace(seeds, params)
+    advanced, observed = (jax.jit(function).trace(began.out_info, params) for function in (advance, observe))
+    return [began, advanced, observed, jax.jit(summarise).trace([observed.out_info] * _RECORDS)]
 
 
 def _arithmetic(traced: jax.stages.Traced) -> tuple[str, list[bytes]]:
@@ -120,11 +133,13 @@ def _split(record: Any) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
 def _check_company(runs: _Runs, seeds: np.ndarray, params: Any, records: list[Any]) -> None:
     """Another key and other settings for one seed change that seed, in some record, and no other."""
     study, trial = runs.study, len(seeds) // 2
+    summary = jax.device_get(runs.summarise(records))
     others, differs = np.arange(len(seeds)) != trial, False
     keyed = np.where(others, seeds, seeds + np.uint32(len(seeds)))
     halved = jax.tree.map(lambda x: np.where(others, x, x / 2).astype(x.dtype), params)
     for what, its_params in (("key", params), ("key and settings", halved)):
-        for old, new in zip(records, runs.whole(keyed, its_params), strict=True):
+        found = runs.whole(keyed, its_params)
+        for old, new in zip(records, found, strict=True):
             (mine, shared), (now, shared_now) = _split(old), _split(new)
             assert _bytes(shared) == _bytes(shared_now), _say(study, "observe", "has for all what hangs on one seed")
             for name, leaf in mine.items():
@@ -133,24 +148,19 @@ def _check_company(runs: _Runs, seeds: np.ndarray, params: Any, records: list[An
                     study, "step", f"lets seeds see each other: {name} changes with the {what} of another"
                 )
                 differs |= what == "key" and leaf[trial].tobytes() != now[name][trial].tobytes()
+        for member, old, new in zip(("summarise", "quantiles"), summary, runs.summarise(found), strict=True):
+            for name, leaf in old.items():
+                same = leaf[..., others].tobytes() == np.asarray(new[name])[..., others].tobytes()
+                assert same, _say(
+                    study, member, f"lets seeds see each other: {name} changes with the {what} of another"
+                )
     assert differs, _say(study, "init", "draws the same whatever its key")
 
 
 def _check_resume(runs: _Runs, seeds: np.ndarray, params: Any, records: list[Any]) -> None:
-    state, record = runs.begin(seeds, params)
+    state = runs.begin(seeds, params)
     for _ in records[1:]:
-        state = from_host(to_host(state), jax.eval_shape(lambda state=state: state))
-        state, record = runs.advance(state, params)
+        like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), state)
+        state = runs.advance(from_host(to_host(state), like), params)
+    record = runs.observe(state, params)
     assert _bytes(record) == _bytes(records[-1]), _say(runs.study, "step", "gives something else after a stop")
-
-
-def _check_summaries(study: Study, records: list[Any]) -> None:
-    curves = Curves.of(jax.tree.map(lambda *leaves: np.stack(leaves), *records))
-    summary, quantiles = jax.jit(lambda curves: (study.summarise(curves), study.quantiles(curves)))(curves)
-    for member, columns, shape in (
-        ("summarise", summary, (study.block,)),
-        ("quantiles", quantiles, (len(records), study.block)),
-    ):
-        for name, leaf in columns.items():
-            assert leaf.shape == shape, _say(study, member, f"gives {name} of shape {leaf.shape}, not {shape}")
-    assert summary["diverged"].dtype == bool, _say(study, "summarise", "gives no true or false as `diverged`")

@@ -23,8 +23,9 @@ from flax import struct
 
 from jaxmyopia import contract, optimizers
 from jaxmyopia.checks import require
+from jaxmyopia.curves import Curves
 from jaxmyopia.optimizers import Optimizer
-from jaxmyopia.study import Batched, Curves, Scalar, Study
+from jaxmyopia.study import Batched, Scalar, Study
 
 _BLOCK_BYTES = 2**20  # of the state of a block: it stays in a cache
 _FEWEST, _MOST = 8, 256  # seeds in a block

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every test runs under: eight CPU devices, strict dtypes and ranks, reproducible hypothesis examples."""
+"""What every test runs under: eight CPU devices, strict dtypes and ranks, one folder of compiled programs."""
 
 import contextlib
+import os
+import shutil
+import tempfile
 
 import hypothesis
 import jax
@@ -18,6 +21,40 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
 )  # fmt: skip
 hypothesis.settings.load_profile("jaxmyopia")
+
+# jax's own settings by its own variables: they reach the workers of a run and the processes that tests start.
+CACHE = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": 0.05, "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": -1}
+
+
+def pytest_configure(config):
+    """All processes of a run share what they compile: in a folder that ends with it, or in JAXMYOPIA_TEST_CACHE."""
+    if not hasattr(config, "workerinput"):  # this process is no worker, but the one that starts them
+        folder = os.environ.get("JAXMYOPIA_TEST_CACHE")
+        if not folder:
+            folder = tempfile.mkdtemp(prefix="jaxmyopia-test-cache-")
+            config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        os.environ.update({name: str(value) for name, value in CACHE.items()}, JAX_COMPILATION_CACHE_DIR=folder)
+    for name, value in CACHE.items():
+        jax.config.update(name.lower(), value)
+    jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
+
+
+@pytest.fixture(autouse=True)
+def one_folder_of_compiled_programs(monkeypatch):
+    """A binary that is run within a test would turn to the user's folder, for the tests after it too."""
+    monkeypatch.setattr("jaxmyopia.launch.use_compilation_cache", lambda folder: None)
+
+
+@pytest.fixture(scope="module")
+def quickly_compiled():
+    """Programs of the engine compile in half the time, unoptimised: for tests of what is done with their numbers."""
+    from jaxmyopia.engine import chunk, program
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(program.COMPILER_OPTIONS["cpu"], "xla_backend_optimization_level", 0)
+        chunk._compile.cache_clear()
+        yield
+    chunk._compile.cache_clear()
 
 
 @pytest.fixture

@@ -1,43 +1,109 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`jaxmyopia.run` as a notebook uses it: in memory or in a folder, with the same numbers."""
+"""`run`, `settle` and `load` as a notebook uses them: with a folder or without, with the same numbers."""
+
+import json
 
 import numpy as np
 import pytest
 
-import jaxmyopia
+import jaxmyopia as jm
 
-STUDY = jaxmyopia.LowRank(n=6, rank=2, optimizer="adam")
+STUDY = jm.LowRank(n=6, rank=2, optimizer="adam")
 WANTED = {"seeds": 40, "steps": 30, "keep_curves": 3, "learning_rate": (0.01, 0.1), "init_scale": 0.5}
+RATIO = jm.measures.final_ratio()
 
 
-def test_in_memory_and_in_a_folder_it_gives_the_same(tmp_path, monkeypatch, capsys):
+@jm.claim("The larger rate ends lower.")
+def larger_is_better(trials):
+    return jm.paired(trials.where(learning_rate=0.1), trials.where(learning_rate=0.01), RATIO).below(0)
+
+
+@jm.claim("There is a rank 3.")
+def rank_three(trials):
+    return jm.mean(trials.where(rank=3), RATIO).below(1)
+
+
+def test_with_and_without_a_folder_it_gives_the_same(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    first = jaxmyopia.run(STUDY, **WANTED)
+    first = jm.run(STUDY, **WANTED)
     assert not list(tmp_path.iterdir())
     assert "80/80" in capsys.readouterr().err  # the bar
-    second = jaxmyopia.run(STUDY, out=tmp_path / "run", progress=False, **WANTED)
-    third = jaxmyopia.run(STUDY, out=tmp_path / "run", progress=False, **WANTED)  # finds it done
+    second = jm.run(STUDY, out=tmp_path / "run", progress=False, **WANTED)
+    third = jm.load(tmp_path / "run")
     assert not capsys.readouterr().err
     for other in (second, third):
-        for name in first.table.columns:
-            np.testing.assert_array_equal(first.table[name], other.table[name])
-        assert first.curves.keys() == other.curves.keys()
+        for name in first.trials.columns:
+            np.testing.assert_array_equal(first.trials[name], other.trials[name])
+        assert list(first.curves) == list(other.curves)
         for name, curve in first.curves.items():
             np.testing.assert_array_equal(curve, other.curves[name])
         for name in ("group", "bucket", "count"):
-            np.testing.assert_array_equal(
-                getattr(first.quantiles["relative_loss"], name), getattr(other.quantiles["relative_loss"], name)
-            )
-    assert first.folder is None and second.folder.path == tmp_path / "run"
-    assert first.combinations == [{"learning_rate": rate, "init_scale": 0.5} for rate in (0.01, 0.1)]
-    assert first.curves["loss"].shape == (len(first.steps), 6)
-    assert first.quantiles["relative_loss"].quantile(0.5).shape == (len(first.steps), 2)
+            mine, its = (getattr(each.quantiles("relative_loss"), name) for each in (first, other))
+            np.testing.assert_array_equal(mine, its)
+    assert second.folder.path == tmp_path / "run"
+    assert first.cells[0].combinations == [(rate, 0.5) for rate in (0.01, 0.1)]
+    assert first.curves["loss"].shape == (len(first.steps), 6) == (len(first.steps), len(first.kept))
+    assert first.quantiles("relative_loss").quantile(0.5).shape == (len(first.steps), 2)
 
 
-def test_bad_arguments_are_refused():
-    with pytest.raises(ValueError, match="keep_curves=-1 is not allowed: must be at least 0"):
-        jaxmyopia.run(STUDY, **WANTED | {"keep_curves": -1})
-    with pytest.raises(ValueError, match="seeds=0 is not allowed"):
-        jaxmyopia.run(STUDY, **WANTED | {"seeds": 0})
-    with pytest.raises(ValueError, match=r"momentum=0\.9 is not allowed: must be one of what LowRank has"):
-        jaxmyopia.run(STUDY, momentum=0.9, **WANTED)
+def test_the_temporary_folder_goes_with_the_answer():
+    answer = jm.run(STUDY, progress=False, **WANTED)
+    path = answer.folder.path
+    assert path.is_dir()
+    del answer
+    assert not path.exists()
+
+
+def test_fields_make_cells_and_settings_make_trials():
+    answer = jm.run(STUDY, progress=False, **WANTED | {"optimizer": ("sgd", "adam")})
+    assert [cell.settings["optimizer"] for cell in answer.cells] == ["sgd", "adam"]
+    assert len(answer.trials) == 2 * 2 * 40
+    assert {"optimizer", "learning_rate", "rank"} <= set(
+        answer.trials.settings
+    ) and "seed" not in answer.trials.settings
+
+
+def test_settled_claims_are_shown_saved_and_read_back(tmp_path):
+    answer = jm.settle(STUDY, [larger_is_better, rank_three], progress=False, **WANTED)
+    assert [each.verdict for each in answer.claims] == ["supported", "not judged"]
+    assert answer.claims[1].reason == "the run lacks rank=3"
+    assert "SUPPORTED  The larger rate ends lower." in str(answer)
+    html = answer._repr_html_()
+    assert "The larger rate ends lower." in html and "<svg" in html
+    saved = answer.save(tmp_path / "kept")
+    assert saved.claims == answer.claims == jm.load(tmp_path / "kept").claims
+    assert {path.name for path in (tmp_path / "kept").iterdir()} >= {"manifest.json", "claims.json", "report.html"}
+    page = answer.page(tmp_path / "page.html")
+    assert page.read_text().startswith("<!doctype html>")
+    with pytest.raises(jm.ArgumentError, match="must be new, or empty"):
+        answer.save(tmp_path / "kept")
+
+
+def test_an_older_folder_is_refused_with_the_version_that_wrote_it(tmp_path):
+    (tmp_path / "manifest.json").write_text(json.dumps({"config": {"format": 2}, "versions": {"jaxmyopia": "0.1.0"}}))
+    with pytest.raises(jm.ArgumentError, match=r"was written by jaxmyopia 0\.1\.0 \(format 2\); this version reads"):
+        jm.load(tmp_path)
+    with pytest.raises(jm.ArgumentError, match="must be the folder of a run"):
+        jm.load(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"keep_curves": -1}, "keep_curves=-1 is not allowed: must be at least 0"),
+        ({"seeds": 0}, "seeds=0 is not allowed"),
+        ({"momentum": 0.9}, "momentum=0.9 is not allowed"),
+        ({"learning_rate": "fast"}, "learning_rate='fast' is not allowed"),
+        ({"out": ""}, "out='' is not allowed: must be a folder"),
+    ],
+)
+def test_bad_arguments_take_one_line(changed, message):
+    with pytest.raises(jm.ArgumentError) as error:
+        jm.run(STUDY, progress=False, **WANTED | changed)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("claims", [larger_is_better, [lambda trials: None], ["text"], [larger_is_better] * 2])
+def test_what_is_no_list_of_claims_is_refused(claims):
+    with pytest.raises(jm.ArgumentError, match="claim"):
+        jm.settle(STUDY, claims, progress=False, **WANTED)

@@ -15,9 +15,10 @@ from flax import struct
 
 from jaxmyopia import contract
 from jaxmyopia.checks import ArgumentError
+from jaxmyopia.curves import Curves
 from jaxmyopia.measures import Derived, Measure
 from jaxmyopia.studies.lowrank.study import LowRank
-from jaxmyopia.study import Cell, Curves, Study
+from jaxmyopia.study import Cell, Study
 from jaxmyopia.training import Training
 
 

@@ -20,7 +20,6 @@ from jaxmyopia.testing import check_study
 AGENT = {"schedule": 2.0, "lure": 1.0, "credit": 1.0, "cutoff": 2.0, "learning_rate": 0.1}
 DILEMMA = {"learning_rate": 0.1, "epsilon": 0.2, "cost": 1.0, "gain": 3.0, "seen": 1.0, "swap": 1.0}
 BUILT_IN = (
-    (LowRank(n=5, rank=2, optimizer="adam", loss="cross_entropy"), {"learning_rate": 0.05, "init_scale": 0.5}),
     (LowRank(n=5, rank=2, optimizer="noisy_sgd"), {"learning_rate": 0.05, "init_scale": 0.5}),
     (Myopia(epochs=2, epoch_steps=2, policy="table"), AGENT),
     (Selection(epochs=2, epoch_steps=2, population=4), AGENT | {"interval": 2.0, "swap": 1.0}),
@@ -68,10 +67,15 @@ def _remembers(self, state, params):
     return state[0] + 1, state[1] * (1 - params["rate"][:, None]) + np.float32(len(_CALLS))
 
 
+def _ranked(self, curves):
+    return Drift().summarise(curves) | {"rank": jnp.argsort(curves.loss[-1])}
+
+
 CAUGHT = {
+    "a summary that compares seeds": ({"summarise": _ranked}, "Caught.summarise lets seeds see each other"),
     "seeds see each other": ({"step": _sees_others}, "Caught.step lets seeds see each other"),
     "all share what hangs on one": ({"observe": _shares_a_mean}, "Caught.observe has for all"),
-    "a step that remembers": ({"step": _remembers}, "Caught.step or observe is not pure"),
+    "a step that remembers": ({"step": _remembers}, "Caught.step is not pure"),
     "no draw": (
         {"init": lambda self, keys, params: (jnp.zeros((), jnp.int32), jnp.ones((keys.shape[0], 2)))},
         "Caught.init draws the same whatever its key",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the runner for a long time under what can happen to it, and says whether the bytes of its tables stay the same.
+"""Runs the engine for a long time under what can happen to it, and says whether the bytes of its tables stay the same.
 
 python -m experiments.benchmarks.soak                       everything: half an hour on two cores
 python -m experiments.benchmarks.soak --sections=kills --kills=200

@@ -51,14 +51,16 @@ def from_host(leaves: list[np.ndarray], like: object) -> object:
     """The pytree of the leaves from `to_host`, any shapes, with the structure and the keys of `like`."""
     shapes, tree = jax.tree.flatten(like)
     pairs = zip(leaves, shapes, strict=True)
-    return jax.tree.unflatten(tree, [jax.random.wrap_key_data(x) if _is_key(like) else x for x, like in pairs])
+    return jax.tree.unflatten(
+        tree, [jax.random.wrap_key_data(jax.numpy.asarray(x)) if _is_key(like) else x for x, like in pairs]
+    )
 
 
 def _digest(record: int, leaves: list[np.ndarray]) -> str:
     digest = hashlib.sha256(str(record).encode())
     for leaf in leaves:
         digest.update(f"{leaf.dtype}{leaf.shape}".encode())
-        digest.update(np.ascontiguousarray(leaf))
+        digest.update(np.ascontiguousarray(leaf).data)
     return digest.hexdigest()
 
 
@@ -70,7 +72,8 @@ class InFlightHandler(ocp.CheckpointHandler):
         record, leaves = args.in_flight.record, args.in_flight.leaves
         named = {f"{number:04d}": leaf for number, leaf in enumerate(leaves)}
         with open(pathlib.Path(directory) / _FILE, "wb") as file:
-            np.savez(file, record=np.array(record), sha256=np.array(_digest(record, leaves)), **named)
+            named |= {"record": np.array(record), "sha256": np.array(_digest(record, leaves))}
+            np.savez(file, **named)  # type: ignore[arg-type]  # its stub takes each for `allow_pickle`
             file.flush()
             os.fsync(file.fileno())
 
@@ -164,7 +167,8 @@ class Checkpoints:
     def restore(self, chunk: int) -> InFlight | None:
         """The newest checkpoint of a chunk, by its scalar number, that is whole; None if there is none."""
         for path in self._found():
-            if int(_NAME.fullmatch(path.name)[1]) == chunk:
+            name = _NAME.fullmatch(path.name)
+            if name and int(name[1]) == chunk:
                 try:
                     return self._checkpointer.restore(path.absolute(), args=RestoreInFlight())
                 except Exception as error:  # many kinds are raised for a damaged file

@@ -18,11 +18,12 @@ import jax
 import numpy as np
 
 from jaxmyopia import contract
+from jaxmyopia.curves import Curves
 from jaxmyopia.engine.checkpoints import InFlight, from_host, to_host
 from jaxmyopia.engine.mesh import seed_mesh
 from jaxmyopia.engine.program import Compiled, Program
 from jaxmyopia.stats.sketch import Sketch
-from jaxmyopia.study import Cell, Curves
+from jaxmyopia.study import Cell
 
 _STRETCH_SECONDS = 1.0  # how often the Python loop gets a word in
 # Bytes of states and curves in a chunk: all that a run holds, however many seeds it has.

@@ -75,7 +75,7 @@ def save_array(path: str, leaf: np.ndarray) -> None:
         np.save(file, leaf, allow_pickle=False)
 
 
-def read_manifest(path: str | os.PathLike) -> dict[str, object]:
+def read_manifest(path: str | os.PathLike) -> dict[str, Any]:
     """The manifest of a run's folder, JSON values of any shape; empty if it has none.
 
     Raises:

@@ -22,6 +22,7 @@ import pathlib
 import re
 import shutil
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -131,7 +132,7 @@ class RunFolder:
         return tuple(dict.fromkeys(names))
 
     @property
-    def manifest(self) -> dict[str, object]:
+    def manifest(self) -> dict[str, Any]:
         """The manifest as it stands on disk; empty before the first is written."""
         return read_manifest(self.path)
 
@@ -147,7 +148,7 @@ class RunFolder:
         """Writes a text file of the folder, any length."""
         self.write_with(name, lambda temporary: pathlib.Path(temporary).write_text(text, encoding="utf-8"))
 
-    def write_with(self, name: str, write: Callable[[str], None]) -> str:
+    def write_with(self, name: str, write: Callable[[str], object]) -> str:
         """Writes a file of any shape by a function that takes the temporary name; returns its checksum.
 
         Raises:
@@ -167,7 +168,7 @@ class RunFolder:
 
     def completed(self) -> dict[str, dict[str, str]]:
         """The finished chunks, in order: name -> checksums of its files."""
-        found = dict(self.manifest.get("chunks", {}))
+        found: dict[str, dict[str, str]] = dict(self.manifest.get("chunks", {}))
         for path in (self.path / "seeds").glob("chunk-*.json"):
             found[path.stem] = json.loads(path.read_text())
         return dict(sorted(found.items()))
@@ -175,7 +176,7 @@ class RunFolder:
     def finished(self) -> frozenset[tuple[int, int]]:
         """The chunks that stand, as pairs of cell and chunk."""
         matches = (_STEM.fullmatch(stem) for stem in self.completed())
-        return frozenset((int(match[1]), int(match[2])) for match in matches)
+        return frozenset((int(match[1]), int(match[2])) for match in matches if match)
 
     def sweep(self) -> None:
         """Puts the completion records into the manifest and deletes them, with what killed writers left."""
@@ -217,19 +218,20 @@ class RunFolder:
           settings: static columns, one value for all `(trials,)` rows.
           chunk: the finished chunk.
         """
-        stem, files = f"chunk-{cell:03d}-{chunk.index:05d}", {}
+        stem = f"chunk-{cell:03d}-{chunk.index:05d}"
+        files: dict[str, str] = {}
 
-        def write(name: str, how: Callable[[str], None]) -> None:
+        def write(name: str, how: Callable[[str], object]) -> None:
             files[name] = self.write_with(name, how)
 
         for name, leaf in chunk.kept.items():
-            write(f"curves/{stem}.{name}.npy", lambda path, leaf=leaf: save_array(path, leaf))
+            write(f"curves/{stem}.{name}.npy", functools.partial(save_array, leaf=leaf))
         for name, sketch in chunk.sketches.items():
-            columns = {"group": sketch.group, "bucket": sketch.bucket, "count": sketch.count}
-            table = pa.table(columns, metadata={"shape": json.dumps(sketch.shape)})
-            write(f"curves/{stem}.{name}.parquet", lambda path, table=table: pq.write_table(table, path))
+            counts = {"group": sketch.group, "bucket": sketch.bucket, "count": sketch.count}
+            table = pa.table(counts, metadata={"shape": json.dumps(sketch.shape)})
+            write(f"curves/{stem}.{name}.parquet", functools.partial(pq.write_table, table))
         rows = len(chunk.rows["seed"])
-        columns = (
+        columns: dict[str, Any] = (
             {"cell": np.full(rows, cell)} | {name: [value] * rows for name, value in settings.items()} | chunk.rows
         )
         write(f"seeds/{stem}.parquet", lambda path: pq.write_table(pa.table(columns), path))
@@ -271,7 +273,7 @@ class RunFolder:
 
     def names(self, cell: int, ending: str) -> list[str]:
         """The names `(m,)` of a cell's curves (ending `.npy`) or sketches (`.parquet`)."""
-        found = {}
+        found: dict[str, None] = {}
         for stem, files in self.completed().items():
             if stem.startswith(f"chunk-{cell:03d}-"):
                 curves = (name for name in files if name.startswith("curves/") and name.endswith(ending))
@@ -308,10 +310,13 @@ class RunFolder:
         Raises:
           RunError: if a file is damaged.
         """
-        merged = None
-        for path in self._chunks(f".{name}.parquet", cell):
-            read = pq.read_table(path)
-            shape = tuple(json.loads(read.schema.metadata[b"shape"]))
-            sketch = Sketch(*(read[column].to_numpy() for column in ("group", "bucket", "count")), shape)
-            merged = sketch if merged is None else Sketch.merged([merged, sketch])
-        return merged
+        return functools.reduce(
+            lambda a, b: Sketch.merged([a, b]), map(_read_sketch, self._chunks(f".{name}.parquet", cell))
+        )
+
+
+def _read_sketch(path: pathlib.Path) -> Sketch:
+    read = pq.read_table(path)
+    records, columns = json.loads(read.schema.metadata[b"shape"])
+    group, bucket, count = (read[column].to_numpy() for column in ("group", "bucket", "count"))
+    return Sketch(group, bucket, count, (records, columns))

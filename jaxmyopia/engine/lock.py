@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signs of life: a small file that each process of a run keeps fresh in the run's folder.
+"""The lock of a run's folder, and the heartbeat of each of its processes: a small file that the process keeps fresh.
 
 It keeps a second run out while the first lives, tells a lock that a dead process left, and lets processes of one run
-see that one of them has gone. No clock is compared: a sign is alive if its process runs on this machine or, on
+see that one of them has gone. No clock is compared: a heartbeat is alive if its process runs on this machine or, on
 another, if its counter still moves.
 """
 
@@ -13,10 +13,11 @@ import pathlib
 import platform
 import threading
 import time
+from typing import Any
 
 from jaxmyopia.checks import RunError
 
-_BEAT = 5.0  # seconds between two signs
+_BEAT = 5.0  # seconds between two heartbeats
 _MISSED = 6  # beats after which a process is taken for dead
 _FORMAT = "alive-{}.json"
 
@@ -45,8 +46,8 @@ def _born(pid: int) -> str | None:
     return None if fields[0] == "Z" else fields[19]
 
 
-def _read(path: pathlib.Path) -> dict[str, object] | None:
-    """A sign as it stands; None if there is none. One half-written is empty."""
+def _read(path: pathlib.Path) -> dict[str, Any] | None:
+    """A heartbeat as it stands; None if there is none. One half-written is empty."""
     try:
         return json.loads(path.read_text() or "{}")
     except FileNotFoundError:
@@ -56,7 +57,7 @@ def _read(path: pathlib.Path) -> dict[str, object] | None:
 
 
 def _lives(path: pathlib.Path) -> bool:
-    """Whether the process that left a sign still runs; looks for some seconds if it is another machine's."""
+    """Whether the process that left a heartbeat still runs; looks for some seconds if it is another machine's."""
     sign = _read(path)
     if sign is None or sign.get("state") != "running":
         return False
@@ -71,7 +72,7 @@ def _lives(path: pathlib.Path) -> bool:
 
 
 class Lock:
-    """This process's sign of life in a run's folder; a context, within which it is kept fresh.
+    """This process's lock on a run's folder and its heartbeat there; a context, within which it is kept fresh.
 
     Args:
       folder: of the run.
@@ -85,9 +86,10 @@ class Lock:
     def __init__(self, folder: pathlib.Path, *, process: int = 0, processes: int = 1):
         self._folder, self._process, self._processes = folder, process, processes
         self._path = folder / f".{_FORMAT.format(process)}"
-        self._sign = {"machine": _machine(), "pid": os.getpid(), "born": _born(os.getpid())}
+        self._sign: dict[str, Any] = {"machine": _machine(), "pid": os.getpid(), "born": _born(os.getpid())}
         self._sign |= {"processes": processes, "state": "running", "beat": 0}
-        self._over, self._seen, self._looked = threading.Event(), {}, -_BEAT
+        self._over, self._looked = threading.Event(), -_BEAT
+        self._seen: dict[int, tuple[dict[str, Any], float]] = {}  # each peer's heartbeat, and since when it stands
         self._thread = threading.Thread(target=self._keep_fresh, name="lock", daemon=True)
 
     def __enter__(self) -> "Lock":
@@ -119,7 +121,7 @@ class Lock:
             else:  # the others look at it
                 self._write({**self._sign, "state": "finished" if kind is None else "stopped"})
 
-    def _write(self, sign: dict[str, object]) -> None:
+    def _write(self, sign: dict[str, Any]) -> None:
         temporary = self._path.with_suffix(".new")
         temporary.write_text(json.dumps(sign))
         os.replace(temporary, self._path)
@@ -142,7 +144,7 @@ class Lock:
             self._seen[number] = (sign, now if sign != known else since)
             silent, state = now - self._seen[number][1], sign.get("state")
             if state == "stopped" or (state != "finished" and silent > _MISSED * _BEAT):
-                how = "has stopped" if state == "stopped" else f"has given no sign of life for {silent:.0f} s"
+                how = "has stopped" if state == "stopped" else f"has given no heartbeat for {silent:.0f} s"
                 raise RunError(
                     f"process {number} of {self._processes} {how}; what is completed is kept: give every process its "
                     "command again"

@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Sequence
+from typing import Any
 
 from jaxmyopia.checks import RunError, require
 from jaxmyopia.engine.files import differences, read_manifest
@@ -16,11 +17,11 @@ from jaxmyopia.engine.provenance import environment
 _SHARD = ("num_shards", "shard_index")
 
 
-def _config(manifest: dict[str, object]) -> dict[str, object]:
+def _config(manifest: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in manifest["config"].items() if name not in _SHARD}
 
 
-def _check(folders: Sequence[str], manifests: list[dict[str, object]]) -> None:
+def _check(folders: Sequence[str], manifests: list[dict[str, Any]]) -> None:
     """Refuses folders that do not make one whole run, by name."""
     for folder, manifest in zip(folders, manifests, strict=True):
         require(bool(manifest), "folders", folder, "must be folders of runs, but it has no manifest.json")
@@ -30,7 +31,7 @@ def _check(folders: Sequence[str], manifests: list[dict[str, object]]) -> None:
         require(status == "complete shard", "folders", folder, f"must be of finished shards, but it is {status}")
         differing = list(differences(_config(manifests[0]), _config(manifest)))
         require(not differing, "folders", folder, f"must have {folders[0]}'s configuration: {'; '.join(differing[:3])}")
-    holders = {}
+    holders: dict[str, str] = {}
     for folder, manifest in zip(folders, manifests, strict=True):
         for chunk in manifest["chunks"]:
             twice = f"must hold a chunk each once, but {chunk} is in {holders.get(chunk)} too"

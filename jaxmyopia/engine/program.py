@@ -8,19 +8,21 @@ however many seeds are asked for; how many of its slots are filled is data. Arra
 import dataclasses
 import time
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jaxmyopia.curves import Curves
 from jaxmyopia.engine.mesh import per_device
-from jaxmyopia.study import Curves, Study
+from jaxmyopia.study import Study
 
 # XLA's CPU compiler prefers vectors of 256 bits also where there are 512; machines without take what they have.
-COMPILER_OPTIONS = {"cpu": {"xla_cpu_prefer_vector_width": 512}}
+COMPILER_OPTIONS: dict[str, dict[str, Any]] = {"cpu": {"xla_cpu_prefer_vector_width": 512}}
 
 
-def _take(tree, i: jax.Array):
+def _take(tree, i: jax.Array | int):
     return jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, i, keepdims=False), tree)
 
 
@@ -84,7 +86,8 @@ class Program:
 
         def advance(state, curves, params, count):
             def in_place(i, carry):
-                return _put(carry, block(*_take(carry, i), _take(params, i)), i)
+                state, curves = _take(carry, i)
+                return _put(carry, block(state, curves, _take(params, i)), i)
 
             return jax.lax.fori_loop(0, count, in_place, (state, curves))
 

@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from typing import Any
 
 import jax
 
@@ -20,7 +21,7 @@ def _git_revision() -> str | None:
     return answer.stdout.strip() or None
 
 
-def environment() -> dict[str, object]:
+def environment() -> dict[str, Any]:
     """What a run was made with: versions, devices, machine, git revision."""
     return {
         "versions": {

@@ -7,8 +7,9 @@ import dataclasses
 import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 from jaxmyopia.checks import RunError, require
 from jaxmyopia.engine.checkpoints import Checkpoints, InFlight
@@ -51,11 +52,12 @@ class Session:
     """One process's work on a run, from its start or resume to its end."""
 
     def __init__(self, folder: RunFolder, cells: Sequence[Cell], options: RunOptions, command: str, lock: Lock):
-        self._folder, self._cells, self._options, self._presence = folder, cells, options, lock
+        self._folder, self._cells, self._options, self._lock = folder, cells, options, lock
         self._entries, self._began = _first_entries(folder, command), time.monotonic()
         self._seconds_before = self._entries["seconds"]
-        wanted = {"seconds": options.checkpoint_secs, "process": options.share.process, "warn": say}
-        self._checkpoints = Checkpoints(folder.path, **wanted)
+        self._checkpoints = Checkpoints(
+            folder.path, seconds=options.checkpoint_secs, process=options.share.process, warn=say
+        )
         pairs = [(cell, chunk) for cell, each in enumerate(cells) for chunk in range(chunks(each))]
         self._numbers = {pair: number for number, pair in enumerate(pairs)}
 
@@ -82,7 +84,7 @@ class Session:
             self._entries["seconds"] = round(seconds, 1)  # of all sessions
             self._folder.write_manifest(**self._entries)
 
-    def end(self, status: str) -> dict[str, object] | None:
+    def end(self, status: str) -> dict[str, Any] | None:
         """Writes how it ended; returns the entries if there is something to do with them."""
         share = self._options.share
         self._checkpoints.close()
@@ -99,7 +101,7 @@ class Session:
     def run(self) -> None:
         """Runs the chunks of this process that do not stand."""
         finished, share = self._folder.finished(), self._options.share
-        todo = {}
+        todo: dict[int, list[int]] = {}
         for (cell, chunk), number in self._numbers.items():
             if share.mine(number) and (cell, chunk) not in finished:
                 todo.setdefault(cell, []).append(chunk)
@@ -122,7 +124,7 @@ class Session:
             """Between two stretches: stops if asked to, saves if it is time, looks at the other processes."""
             try:
                 stop.check()
-                self._presence.check_peers()
+                self._lock.check_peers()
             except (KeyboardInterrupt, RunError):
                 self._checkpoints.save(number, take(), wait=True)
                 raise
@@ -143,8 +145,8 @@ class Session:
     def wait_for_the_others(self) -> None:
         """The process that leads waits until all have finished and all chunks of the shard stand."""
         share = self._options.share
-        while share.leads and not self._presence.peers_finished():
-            self._presence.check_peers()
+        while share.leads and not self._lock.peers_finished():
+            self._lock.check_peers()
             time.sleep(_WAIT)
         wanted = {pair for pair, number in self._numbers.items() if share.in_shard(number)}
         lacking = sorted(wanted - self._folder.finished()) if share.leads else []
@@ -155,7 +157,7 @@ class Session:
             )
 
 
-def _first_entries(folder: RunFolder, command: str) -> dict[str, object]:
+def _first_entries(folder: RunFolder, command: str) -> dict[str, Any]:
     """The manifest's entries as a session begins: a run that goes on keeps its start and its seconds."""
     before, entries = folder.manifest, environment()
     # Rows that another revision computed stay its rows: a manifest names all revisions that made it.
@@ -171,9 +173,10 @@ def _first_entries(folder: RunFolder, command: str) -> dict[str, object]:
     }
 
 
-def _compiled_ahead(cells: dict[int, Cell]) -> Iterator[tuple[int, Compiled]]:
+def _compiled_ahead(cells: dict[int, Cell]) -> Generator[tuple[int, Compiled]]:
     """Each cell's index and programs, in turn; the next two cells compile in a thread meanwhile."""
-    waiting, coming = iter(cells.items()), collections.deque()
+    waiting = iter(cells.items())
+    coming: collections.deque[tuple[int, Future[Compiled]]] = collections.deque()
     ahead = ThreadPoolExecutor(1, thread_name_prefix="compile")
     try:
         while True:

@@ -18,7 +18,7 @@ from jaxmyopia.stats.intervals import Interval
 # Okabe and Ito's colours, which people with any colour vision can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 LOSS_NAMES = {"square": "square loss", "cross_entropy": "cross-entropy"}
-_STYLE = {
+_STYLE: Any = {
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,
@@ -100,7 +100,7 @@ def log_steps(axes: Axes, steps: np.ndarray) -> None:
 
 def draw_intervals(
     axes: Axes,
-    x: Sequence[float],
+    x: Sequence[float] | np.ndarray,
     intervals: Sequence[Interval],
     colour: str,
     *,

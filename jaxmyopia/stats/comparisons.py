@@ -115,10 +115,10 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     Returns:
       `(m,)` adjusted p-values, in the order given.
     """
-    p_values = np.asarray(p_values, float)
-    order = np.argsort(p_values)
-    steps = (p_values.size - np.arange(p_values.size)) * p_values[order]
-    adjusted = np.empty_like(p_values)
+    raw = np.asarray(p_values, float)
+    order = np.argsort(raw)
+    steps = (raw.size - np.arange(raw.size)) * raw[order]
+    adjusted = np.empty_like(raw)
     adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
     return adjusted
 

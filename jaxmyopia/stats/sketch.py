@@ -82,7 +82,7 @@ class Sketch:
         return cls._joined([(sketch.group, sketch.bucket, sketch.count) for sketch in sketches], shape)
 
     @classmethod
-    def _joined(cls, pieces: list[tuple[np.ndarray, ...]], shape: tuple[int, int]) -> "Sketch":
+    def _joined(cls, pieces: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], shape: tuple[int, int]) -> "Sketch":
         group, bucket, count = (np.concatenate(column) for column in zip(*pieces, strict=True))
         key = group.astype(np.int64) << _BITS | bucket
         order = np.argsort(key, kind="stable")

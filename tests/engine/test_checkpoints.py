@@ -60,7 +60,7 @@ class Stop(Exception):
 
 
 def part_run(study, **options) -> ChunkRun:
-    cell = Cell(study=study, sweep=SWEEP, seeds=20, steps=40, records=16)
+    cell = Cell(study=study, sweep=SWEEP, seeds=20, steps=60, records=24)  # programs of test_chunk
     return ChunkRun(cell=cell, compiled=compile_cell(cell), index=0, root_seed=5, keep=100, **options)
 
 
@@ -107,7 +107,7 @@ def test_a_chunk_goes_on_with_the_same_bytes_also_on_other_devices(monkeypatch, 
         resumed = part_run(study, resume=again.restore(record), tick=ticks.append)()
         again.clear()
         assert everything(resumed) == everything(whole)
-        assert sum(ticks) == 20 * 2 * 40  # what was done before the cut counts as done
+        assert sum(ticks) == 20 * 2 * 60  # what was done before the cut counts as done
 
 
 def some_checkpoint(record: int) -> InFlight:

@@ -99,7 +99,7 @@ def test_a_process_that_stopped_or_fell_silent_is_named(tmp_path, monkeypatch):
     sign(tmp_path / ".alive-1.json", processes=3, beat=2)
     first.check_peers()
     now[0] += 2 * lock._BEAT
-    with pytest.raises(RunError, match=r"process 2 of 3 has given no sign of life for 0 s; what is completed is kept"):
+    with pytest.raises(RunError, match=r"process 2 of 3 has given no heartbeat for 0 s; what is completed is kept"):
         first.check_peers()
     sign(tmp_path / ".alive-2.json", processes=3, beat=2)
     sign(tmp_path / ".alive-1.json", processes=3, state="stopped")

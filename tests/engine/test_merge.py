@@ -14,12 +14,14 @@ from jaxmyopia.engine.session import RunOptions
 from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.study import Cell
 
+# Cells are those of test_folder and test_faults but for their seeds, so that their programs are shared.
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
 SWEEP = (("learning_rate", (0.003, 0.03)), ("init_scale", (0.5,)))
 COMMAND = "python -m experiments.plateaus --num_shards=3 --shard_index 1 --out=runs/x --seeds=40"
 
 
 def cells(seeds: int = 70):
-    return [Cell(study=LowRank(n=6, rank=rank), sweep=SWEEP, seeds=seeds, steps=20, records=8) for rank in (1, 2)]
+    return [Cell(study=LowRank(n=6, rank=rank), sweep=SWEEP, seeds=seeds, steps=30, records=12) for rank in (1, 2)]
 
 
 def go(path, *, seeds: int = 70, shard: int = 0, shards: int = 1):

@@ -9,6 +9,7 @@ from experiments import myopia
 from jaxmyopia.engine import probe
 from jaxmyopia.studies.epochs.sweep import PRESETS
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
 SMALL = [
     "--epochs=3", "--epoch_steps=2", "--cutoff=2", "--learners=qlearning", "--seeds=6", "--steps=3",
     "--runs_a_batch=4", "--populations=4", "--selection_steps=3", "--intervals=2", "--keep_curves=2",
@@ -72,6 +73,7 @@ def test_bad_input_takes_one_line_and_writes_nothing(flag, allowed, tmp_path, ca
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_a_small_run_leaves_a_whole_folder_and_goes_on_where_it_was(tmp_path, capsys):
     out = tmp_path / "run"
     assert call(*SMALL, f"--out={out}") == 0

@@ -13,6 +13,7 @@ from jaxmyopia.engine import probe
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.studies.lowrank.sweep import PLATEAUS, PRESETS, Sweep, default_rates
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = ["--n=8", "--ranks=2,8", "--seeds=12", "--steps=60", "--learning_rates=0.01,0.05", "--keep_curves=2"]
 
@@ -67,6 +68,7 @@ def test_bad_input_takes_one_line_and_writes_nothing(flag, allowed, tmp_path, ca
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_a_small_run_leaves_a_whole_folder_and_goes_on_where_it_was(tmp_path, capsys):
     out = tmp_path / "run"
     assert call(*SMALL, f"--out={out}") == 0
@@ -96,7 +98,7 @@ def test_a_small_run_leaves_a_whole_folder_and_goes_on_where_it_was(tmp_path, ca
 
 def test_a_rate_far_too_high_ends_normally_with_its_seeds_counted(tmp_path, capsys):
     out = tmp_path / "run"
-    arguments = ["--n=8", "--ranks=2", "--losses=square", "--seeds=12", "--steps=200", "--learning_rates=0.01,30"]
+    arguments = ["--n=8", "--ranks=2", "--losses=square", "--seeds=12", "--steps=60", "--learning_rates=0.01,30"]
     assert call(*arguments, "--optimizers=sgd", f"--out={out}") == 0
     assert "12 of 24" in (out / "report.html").read_text()
     table = read_table(out)

@@ -9,21 +9,15 @@ import subprocess
 import sys
 import time
 
+import jax
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
 
 
 def start(out: pathlib.Path, *more: str) -> subprocess.Popen:
-    command = [
-        sys.executable,
-        "-m",
-        "tests.experiments.two_cells",
-        f"--out={out}",
-        "--checkpoint_secs=0.2",
-        "--cpu_devices=2",
-        *more,
-    ]
+    settings = "--checkpoint_secs=0.2", "--cpu_devices=2", f"--compilation_cache={jax.config.jax_compilation_cache_dir}"
+    command = [sys.executable, "-m", "tests.experiments.two_cells", f"--out={out}", *settings, *more]
     return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
@@ -75,6 +69,7 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path, whole, signum):
     assert again.returncode == 0 and chunks(out) == whole
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_stops_at_once_and_the_run_goes_on(tmp_path, whole):
     out = tmp_path / "run"
     process = start(out)
@@ -112,6 +107,7 @@ def start_two(out: pathlib.Path) -> list[subprocess.Popen]:
     return [start(out, *flags, f"--process_id={number}") for number in range(2)]
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_same_bytes_and_one_that_is_killed_stops_the_other(tmp_path, whole):
     out = tmp_path / "run"
     both = start_two(out)
@@ -123,7 +119,7 @@ def test_two_processes_make_the_same_bytes_and_one_that_is_killed_stops_the_othe
     assert time.monotonic() - began < 60
     if both[1].returncode:  # on a fast machine its chunk may have been done before the silence was noticed
         assert both[1].returncode == 1
-        assert "error: process 0 of 2 has given no sign of life" in said.splitlines()[-1]
+        assert "error: process 0 of 2 has given no heartbeat" in said.splitlines()[-1]
     end(both[0])
     both = start_two(out)
     for process in both:

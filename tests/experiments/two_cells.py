@@ -14,7 +14,7 @@ from jaxmyopia.study import Cell
 class Sweep:
     """What is run."""
 
-    steps: int = flag(600_000, "Steps of both cells.")
+    steps: int = flag(150_000, "Steps of both cells.")
 
     def cells(self) -> list[Cell]:
         """The two."""

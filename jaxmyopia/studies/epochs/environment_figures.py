@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The environment drawn for a reader who has never seen it, and single trained agents replayed in it."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -24,7 +26,7 @@ def _box(axes: Axes, x: float, y: float, text: str, *, width: float = 0.72, colo
     axes.text(x, y, text, ha="center", va="center", fontsize=7)
 
 
-def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], colour: str, **style: object) -> None:
+def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], colour: str, **style: Any) -> None:
     axes.add_patch(
         FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=8, color=colour, **{"lw": 1.0, **style})
     )
@@ -113,7 +115,7 @@ def replay(run: FinishedMyopia) -> Figure:
         for epoch in range(run.sweep.epochs + 1):
             at_cutoff = epoch == run.sweep.cutoff
             axes.axvline(epoch * run.sweep.epoch_steps, color="k" if at_cutoff else "0.6", lw=1.4 if at_cutoff else 0.6)
-        axes.set_title(run.cells[cell].study.learner)
+        axes.set_title(str(run.cells[cell].study.settings()["learner"]))
         axes.grid(False)
         axes.set_xlim(0, run.sweep.epochs * run.sweep.epoch_steps)
     middles = (np.arange(run.sweep.epochs) + 0.5) * run.sweep.epoch_steps
@@ -129,5 +131,7 @@ def _trials(run: FinishedMyopia, cell: int) -> list[tuple[int, str]]:
     _, rows = run.kept(cell, "actions")
     label = lambda i: ", ".join(NAMES[name][int(rows[name][i])] for name in ("schedule", "lure", "credit"))
     first = rows["learning_rate"] == rows["learning_rate"][0]
-    found = [(i, f"{label(i)}, seed {rows['seed'][i]}") for i in np.flatnonzero(first & (rows["seed"] < _REPLAYED))]
+    found = [
+        (int(i), f"{label(i)}, seed {rows['seed'][i]}") for i in np.flatnonzero(first & (rows["seed"] < _REPLAYED))
+    ]
     return sorted(found, key=lambda each: each[1])

@@ -4,6 +4,7 @@
 import dataclasses
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -25,6 +26,7 @@ from jaxmyopia.study import Cell
 
 SCHEDULE_COLOURS = {"negative": COLOURS[1], "zero": COLOURS[4], "flat": COLOURS[0]}
 CREDIT_TITLES = {"run": "run credit", "epoch": "epoch credit"}
+Entry = tuple[str, dict[str, Any]]  # of a legend: its label, and its line's style
 _BAND = (0.05, 0.95)
 
 
@@ -69,7 +71,7 @@ class FinishedMyopia:
         return self.folder.curves(cell, name)[-1], rows.keep(keep)
 
 
-def _band(axes: Axes, values: np.ndarray, colour: str, **style: object) -> None:
+def _band(axes: Axes, values: np.ndarray, colour: str, **style: Any) -> None:
     """The mean over seeds `(S, E)` by epoch, with the band between the 5th and the 95th percentile."""
     epochs = np.arange(values.shape[1])
     seen = np.isfinite(values).any(axis=0)
@@ -86,7 +88,7 @@ def _epochs_axis(axes: Axes, run: FinishedMyopia, count: int) -> None:
     axes.set_xticks(range(0, count, step))
 
 
-def _legend(figure: Figure, entries: Sequence[tuple[str, dict[str, object]]]) -> None:
+def _legend(figure: Figure, entries: Sequence[Entry]) -> None:
     handles = [Line2D([], [], label=label, **style) for label, style in entries]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 5))
 
@@ -120,7 +122,7 @@ def survival(run: FinishedMyopia) -> Figure:
         axes.set_title(CREDIT_TITLES[credit])
     for axes in grid[-1]:
         axes.set_xlabel("epoch")
-    entries = [(name, {"color": SCHEDULE_COLOURS[name]}) for name in run.sweep.schedules]
+    entries: list[Entry] = [(name, {"color": SCHEDULE_COLOURS[name]}) for name in run.sweep.schedules]
     if "masked" in run.sweep.reveals:
         entries += [("negative, index hidden", {"color": COLOURS[3], "ls": "--"})]
     _legend(figure, [*entries, ("planner, negative", {"color": "k", "ls": ":"})])
@@ -153,7 +155,7 @@ def lure_rates(run: FinishedMyopia) -> Figure:
         axes.set_title(f"{CREDIT_TITLES[credit]},\n{schedule}")
     for axes in grid[-1]:
         axes.set_xlabel("epoch")
-    entries = [(learner, {"color": run.colour(learner)}) for learner in run.rows.trained]
+    entries: list[Entry] = [(learner, {"color": run.colour(learner)}) for learner in run.rows.trained]
     _legend(figure, [*entries, ("planner", {"color": "k", "ls": ":"})])
     return figure
 
@@ -293,13 +295,15 @@ def learning(run: FinishedMyopia) -> Figure:
             axes.set_yticks([0, 0.01, 0.1, 1], ["0", "0.01", "0.1", "1"])
             axes.set_ylim(0, 3)
             axes.minorticks_off()
-        line[0].set_ylabel(f"{run.cells[index].study.learner}\nmissed / best value")
+        line[0].set_ylabel(f"{run.cells[index].study.settings()['learner']}\nmissed / best value")
     for axes, credit in zip(grid[0], run.sweep.credits, strict=True):
         axes.set_title(CREDIT_TITLES[credit])
     for axes in grid[-1]:
         axes.set_xlabel("update")
-    entries = [(name, {"color": SCHEDULE_COLOURS[name]}) for name in run.sweep.schedules]
-    styles = [(lure, {"color": "0.4", "ls": ("-", "--", ":")[i]}) for i, lure in enumerate(run.sweep.lures)]
+    entries: list[Entry] = [(name, {"color": SCHEDULE_COLOURS[name]}) for name in run.sweep.schedules]
+    styles: list[Entry] = [
+        (lure, {"color": "0.4", "ls": ("-", "--", ":")[i]}) for i, lure in enumerate(run.sweep.lures)
+    ]
     _legend(figure, entries + styles)
     return figure
 

@@ -14,6 +14,7 @@ drawn at random.
 
 import dataclasses
 import math
+from typing import Any
 
 import chex
 import jax
@@ -142,11 +143,11 @@ class EpochEnv:
         index = {"one_hot": self.indices, "scalar": 1, "masked": 0}[self.reveal_epoch]
         return Box(0.0, 1.0, (index + self.epoch_steps + int(self.show_pending),))
 
-    def reset(self, key: jax.Array, params: EnvParams | None = None) -> tuple[jax.Array, EnvState]:
+    def reset(self, key: jax.Array | None, params: EnvParams | None = None) -> tuple[jax.Array, EnvState]:
         """The first observation `(D,)` and state; `key` is not used."""
         return self.reset_env(key, self.default_params if params is None else params)
 
-    def reset_env(self, key: jax.Array, params: EnvParams) -> tuple[jax.Array, EnvState]:
+    def reset_env(self, key: jax.Array | None, params: EnvParams) -> tuple[jax.Array, EnvState]:
         """As `reset`: the observation `(D,)` and the state."""
         del key
         zero = jnp.int32(0)
@@ -154,7 +155,7 @@ class EpochEnv:
         return self.get_obs(state, params), state
 
     def step(
-        self, key: jax.Array, state: EnvState, action: jax.Array, params: EnvParams | None = None
+        self, key: jax.Array | None, state: EnvState, action: jax.Array, params: EnvParams | None = None
     ) -> tuple[jax.Array, EnvState, jax.Array, jax.Array, jax.Array, dict[str, jax.Array]]:
         """One step; a run that is over starts again.
 
@@ -179,7 +180,7 @@ class EpochEnv:
         return self.get_obs(after, params), after, reward, terminated, truncated, info
 
     def step_env(
-        self, key: jax.Array, state: EnvState, action: jax.Array, params: EnvParams
+        self, key: jax.Array | None, state: EnvState, action: jax.Array, params: EnvParams
     ) -> tuple[jax.Array, EnvState, jax.Array, jax.Array, dict[str, jax.Array]]:
         """One step without a new start: observation `(D,)`, state, reward `()`, whether it has shut down, and info."""
         del key
@@ -233,9 +234,8 @@ class EpochEnv:
         """Every place of a run at which an agent acts: states whose fields are `(T, P)`, P = L + 1 pending counts."""
         time, pending = np.meshgrid(np.arange(self.steps), np.arange(self.epoch_steps + 1), indexing="ij")
         epoch, step = (x.astype(np.int32) for x in np.divmod(time, self.epoch_steps))
-        return EnvState(
-            epoch=epoch, step=step, pending=pending.astype(np.int32), running=np.ones(time.shape, bool)
-        )  # fmt: skip
+        fields: tuple[Any, ...] = epoch, step, pending.astype(np.int32), np.ones(time.shape, bool)
+        return EnvState(*fields)  # of numpy, which traces as a constant
 
     def observations(self, params: EnvParams) -> jax.Array:
         """What the agent sees at every place, `(T, P, D)`."""

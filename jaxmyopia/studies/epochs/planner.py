@@ -14,6 +14,8 @@ start of every later epoch with the weight 1 - credit (times the probability to 
 the best of each epoch from wherever the agent finds itself, and with E = 1 the two are one.
 """
 
+import dataclasses
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -133,7 +135,7 @@ def optimal(model: Model, factors: jax.Array) -> tuple[jax.Array, jax.Array]:
 
     def back(values, now):
         factor, reward, pending = now
-        q = action_values(model.replace(reward=reward, pending=pending), factor, values)
+        q = action_values(dataclasses.replace(model, reward=reward, pending=pending), factor, values)
         best = q.max(axis=-1)
         choice = (q >= best[:, None] - tie).argmax(axis=-1)
         return best, (best, jax.nn.one_hot(choice, q.shape[-1], dtype=q.dtype))
@@ -157,7 +159,7 @@ def policy_values(model: Model, policy: jax.Array, factors: jax.Array) -> jax.Ar
 
     def back(values, now):
         factor, reward, pending, chances = now
-        q = action_values(model.replace(reward=reward, pending=pending), factor, values)
+        q = action_values(dataclasses.replace(model, reward=reward, pending=pending), factor, values)
         mean = (chances * q).sum(axis=-1)
         return mean, mean
 
@@ -247,7 +249,7 @@ def most_earned(env: EpochEnv, params: EnvParams) -> jax.Array:
     """
     model = make_model(env, params)
     before = (jnp.arange(env.steps) // env.epoch_steps < params.cutoff).astype(model.reward.dtype)
-    model = model.replace(reward=model.reward * before[:, None, None])
+    model = dataclasses.replace(model, reward=model.reward * before[:, None, None])
     return optimal(model, discounts(env, 1.0, 1.0))[0][0, 0]
 
 

@@ -5,6 +5,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,7 +14,7 @@ class Discrete:
 
     n: int
     shape: tuple[int, ...] = ()
-    dtype: object = jnp.int32
+    dtype: DTypeLike = jnp.int32
 
     def sample(self, key: jax.Array) -> jax.Array:
         """A uniform draw, shape `()`; consumes `key`."""
@@ -31,7 +32,7 @@ class Box:
     low: float
     high: float
     shape: tuple[int, ...]
-    dtype: object = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     def sample(self, key: jax.Array) -> jax.Array:
         """A uniform draw, shape `shape`; consumes `key`."""

@@ -47,7 +47,7 @@ def zero_loss_over_steps(run: FinishedRun) -> Figure:
 
 def _by_loss_and_rank(run: FinishedRun, draw: Callable[[FinishedRun, Axes, int, str], None], label: str) -> Figure:
     """A grid of panels over steps; `draw(run, axes, cell, colour)` adds a cell's lines."""
-    losses, ranks, n = run.values("loss"), run.values("rank"), run.cells[0].study.n
+    losses, ranks, n = run.values("loss"), run.values("rank"), run.study.n
     figure, grid = panels(len(losses), len(ranks), sharex="col", sharey=True)
     for i, loss in enumerate(losses):
         for j, rank in enumerate(ranks):

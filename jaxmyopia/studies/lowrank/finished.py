@@ -4,6 +4,7 @@
 import dataclasses
 import functools
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from jaxmyopia.report.figures import COLOURS
 from jaxmyopia.stats.sketch import Sketch
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank.measures import Thresholds
+from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.study import Cell
 
 
@@ -28,9 +30,14 @@ class FinishedRun:
         return self.folder.table()
 
     @functools.cached_property
+    def study(self) -> LowRank:
+        """The first that was run; sides are the same in all."""
+        return cast(LowRank, self.cells[0].study)
+
+    @functools.cached_property
     def target(self) -> str:
         """The target that figures show: the first that was run."""
-        return self.cells[0].study.target
+        return self.study.target
 
     def shown(self) -> Trials:
         """The rows of that target, `(rows,)`."""
@@ -40,13 +47,11 @@ class FinishedRun:
         """The values of a study's field over the cells, in the order run."""
         return list(dict.fromkeys(getattr(cell.study, field) for cell in self.cells))
 
-    def find(self, **settings: object) -> int | None:
-        """The index of the cell with these static settings, a scalar; None if it was not run."""
+    def find(self, **settings: object) -> int:
+        """The index of the cell with these static settings, which is one of those that were run."""
         wanted = {"target": self.target, **settings}
-        for index, cell in enumerate(self.cells):
-            if all(cell.study.settings()[name] == value for name, value in wanted.items()):
-                return index
-        return None
+        studies = (cell.study.settings() for cell in self.cells)
+        return next(i for i, study in enumerate(studies) if all(study[name] == wanted[name] for name in wanted))
 
     def rows(self, cell: int) -> Trials:
         """The rows of one cell, in the order of its trials."""

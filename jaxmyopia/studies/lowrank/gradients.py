@@ -5,7 +5,7 @@
   factored, either layout    square loss alone, where G = A B^T - U V^T need not be formed:
                              (A (B^T B) - U (V^T B), B (A^T A) - V (U^T A)): 4 n r (r + R) multiply-adds
 
-Counts decide between dense and factored; the layout is seeds-last where the count is small (BUILD_NOTES.md has the
+Counts decide between dense and factored; the layout is seeds-last where the count is small (docs/speed.md has the
 measurements, `python -m experiments.benchmarks.benchmark` makes them).
 """
 
@@ -89,7 +89,7 @@ def choose_path(loss: str, *, n: int, rank: int, target_rank: int) -> Path:
         factored: counted_cost(loss, factored=factored, n=n, rank=rank, target_rank=target_rank)
         for factored in ((False, True) if loss == "square" else (False,))
     }
-    factored = min(costs, key=costs.get)
+    factored = min(costs, key=lambda each: costs[each])
     small = costs[factored] <= _SMALL_WORK and max(rank, target_rank) <= _SMALL_RANK
     return Path(layout=SEEDS_LAST if small else SEEDS_FIRST, factored=factored)
 

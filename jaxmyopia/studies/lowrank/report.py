@@ -122,7 +122,7 @@ def make_report(run: FinishedRun) -> Report:
             | {"rates": ", ".join(f"{rate:g}" for rate in mine.unique("learning_rate")), "best": f"{best_rate(mine):g}"}
             | {"seeds": cell.seeds, "steps": cell.steps, "diverged": f"{int(mine['diverged'].sum())} of {len(mine)}"}
         )
-    study, scale = run.cells[0].study, dict(run.cells[0].sweep)["init_scale"][0]
+    study, scale = run.study, dict(run.cells[0].sweep)["init_scale"][0]
     note = (
         f"A target C = U Vᵀ of side {study.n} ({run.target}) is learned as Z = A Bᵀ of the same rank. A and B start "
         f"with entries of standard deviation {scale:g}. SGD and Adam are paired: seed i has the same target and the "

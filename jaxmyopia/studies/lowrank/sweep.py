@@ -16,7 +16,7 @@ from jaxmyopia.studies.lowrank.report import make_report
 from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.study import Cell
 
-# Log grids around each optimiser's best rate at n = 100 (BUILD_NOTES.md tells how they were found). The best rate of
+# Log grids around each optimiser's best rate at n = 100, found in first runs, with outcomes in view. The best rate of
 # plain gradient descent follows the gradient's scale: that of the square loss grows with n, that of cross-entropy
 # falls with it. Optimisers that normalise the gradient share one grid.
 _DESCENT_RATES = {"square": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), "cross_entropy": (0.03, 0.1, 0.3, 1.0, 3.0)}

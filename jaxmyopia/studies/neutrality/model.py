@@ -32,6 +32,7 @@ from jaxmyopia.checks import require
 
 ACTIONS = {"up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1)}
 SHORT, LONG = 0, 1
+Place = tuple[int, tuple[int, int], bool, int]  # step, place, pressed, coins taken (a bit each)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,8 +90,8 @@ class GridTable:
     following: np.ndarray
     value: np.ndarray
     layers: np.ndarray
-    states: tuple[tuple[int, tuple[int, int], bool, int], ...]
-    ends: frozenset[tuple[int, tuple[int, int], bool, int]]
+    states: tuple[Place, ...]
+    ends: frozenset[Place]
 
     @property
     def n(self) -> int:
@@ -98,7 +99,7 @@ class GridTable:
         return len(self.states)
 
 
-def move(grid: CoinGrid, state: tuple, direction: tuple[int, int]) -> tuple[tuple, int]:
+def move(grid: CoinGrid, state: Place, direction: tuple[int, int]) -> tuple[Place, int]:
     """One step on the map.
 
     Args:
@@ -124,9 +125,10 @@ def move(grid: CoinGrid, state: tuple, direction: tuple[int, int]) -> tuple[tupl
 @functools.cache
 def _table(grid: CoinGrid) -> GridTable:
     """Walks the map from the start, a step at a time, and numbers what it finds."""
-    layers, moves = [[(0, grid.find("S"), False, 0)]], {}
+    layers: list[list[Place]] = [[(0, grid.find("S"), False, 0)]]
+    moves: dict[Place, list[tuple[Place, int]]] = {}
     while layers[-1]:
-        found = {}
+        found: dict[Place, None] = {}
         for state in layers[-1]:
             moves[state] = [move(grid, state, direction) for direction in ACTIONS.values()]
             found |= {after: None for after, _ in moves[state] if not _ended(grid, after)}
@@ -141,9 +143,9 @@ def _table(grid: CoinGrid) -> GridTable:
             end = n + (LONG if after[2] else SHORT)
             following[i, action], value[i, action] = number.get(after, end), worth
     edges = np.cumsum([0, *map(len, layers[:-1])])
-    layers = np.stack([edges[:-1], edges[1:]], axis=1)
+    bounds = np.stack([edges[:-1], edges[1:]], axis=1)
     ends = frozenset(after for after, _ in itertools.chain(*moves.values()) if after not in number)
-    return GridTable(following=following, value=value, layers=layers, states=states, ends=ends)
+    return GridTable(following=following, value=value, layers=bounds, states=states, ends=ends)
 
 
 def _ended(grid: CoinGrid, state: tuple) -> bool:
@@ -189,7 +191,10 @@ def best_route(grid: CoinGrid, length: int, discount: float) -> list[tuple[int, 
       Rows and columns from the start on, `(steps + 1, 2)`.
     """
     table, state = grid.table, (0, grid.find("S"), False, 0)
-    values, number = np.asarray(best_values(table, discount)), {each: i for i, each in enumerate(table.states)}
+    values, number = (
+        np.asarray(best_values(table, jnp.asarray(discount))),
+        {each: i for i, each in enumerate(table.states)},
+    )
     places = [state[1]]
     while state in number:
         i = number[state]

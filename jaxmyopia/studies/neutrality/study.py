@@ -240,7 +240,7 @@ class Neutrality(Study):
 
         seeds = state.key, state.logits, state.opt_state, state.baseline, state.best, params
         logits, opt_state, baseline = jax.vmap(one)(*seeds)
-        return state.replace(step=state.step + 1, logits=logits, opt_state=opt_state, baseline=baseline)
+        return dataclasses.replace(state, step=state.step + 1, logits=logits, opt_state=opt_state, baseline=baseline)
 
     def rewards(self, played: Rollout, best: jax.Array, params: Params) -> jax.Array:
         """The rewards `(K,)` of one seed's meta-episode; `best` `(2,)`, params of shape `()`."""

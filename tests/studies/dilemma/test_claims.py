@@ -6,10 +6,12 @@ import itertools
 import numpy as np
 import pytest
 
+from jaxmyopia.claims import judge_all, mean
 from jaxmyopia.stats.table import Trials
-from jaxmyopia.studies.dilemma.claims import judge_companions, mean_share
-from jaxmyopia.studies.dilemma.study import COOPERATIVE_GRID, cooperative_column
-from jaxmyopia.studies.dilemma.sweep import REWARDS
+from jaxmyopia.studies.dilemma import claims as dilemma
+from jaxmyopia.studies.dilemma.measures import cooperative
+from jaxmyopia.studies.neutrality import claims as neutrality
+from jaxmyopia.studies.neutrality.sweep import REWARDS
 
 SEEDS = 200
 HALF, NONE, ALL = np.arange(SEEDS) % 2.0, np.zeros(SEEDS), np.ones(SEEDS)
@@ -23,9 +25,8 @@ def make_table(early, late, neutral, useful) -> Trials:
     ):
         columns = {"study": "dilemma", "learner": learner, "population": population, "seen": seen, "swap": swap}
         columns |= {"epsilon": 0.1}
-        for share in COOPERATIVE_GRID:
-            columns[cooperative_column(share)] = early(learner, seen, population, swap)
-            columns[cooperative_column(share, late=True)] = late(learner, seen, population, swap)
+        columns |= dict.fromkeys(cooperative().columns, early(learner, seen, population, swap))
+        columns |= dict.fromkeys(cooperative(late=True).columns, late(learner, seen, population, swap))
         parts.append(columns)
     for reward, (repeat_discount, per_length) in REWARDS.items():
         columns = {"study": "neutrality", "optimizer": "sgd", "repeat_discount": repeat_discount}
@@ -41,11 +42,27 @@ def make_table(early, late, neutral, useful) -> Trials:
         for name in names
     }
     rows = SEEDS * len(parts)
-    return Trials(whole | {"seed": np.tile(np.arange(SEEDS), len(parts)), "diverged": np.zeros(rows, bool)})
+    columns = whole | {"seed": np.tile(np.arange(SEEDS), len(parts)), "diverged": np.zeros(rows, bool)}
+    settings = (
+        "study",
+        "learner",
+        "population",
+        "seen",
+        "swap",
+        "epsilon",
+        "optimizer",
+        "repeat_discount",
+        "per_length",
+    )
+    return Trials(columns, settings)
+
+
+def judged(table: Trials):
+    return judge_all([*dilemma.CLAIMS, *neutrality.CLAIMS], table)
 
 
 def verdicts(*columns) -> dict[str, str]:
-    return {claim.id: claim.verdict for claim in judge_companions(make_table(*columns))}
+    return {each.id: each.verdict for each in judged(make_table(*columns))}
 
 
 def test_each_prediction_is_supported_by_what_it_says():
@@ -78,13 +95,18 @@ def test_each_prediction_is_contradicted_by_its_contrary():
 @pytest.mark.parametrize("study", ("dilemma", "neutrality", "epochs"))
 def test_what_was_not_run_is_not_judged(study):
     table = make_table(*[lambda *_: HALF] * 4)
-    found = judge_companions(Trials({n: c[table["study"] == study] for n, c in table.columns.items()}))
-    judged = {claim.id for claim in found if claim.verdict != "not judged"}
-    assert len(judged) == {"dilemma": 6, "neutrality": 3, "epochs": 0}[study]
+    found = judged(table.keep(table["study"] == study))
+    assert (
+        len({each.id for each in found if each.verdict != "not judged"})
+        == {"dilemma": 6, "neutrality": 3, "epochs": 0}[study]
+    )
 
 
 def test_a_share_of_runs_has_wilsons_interval_and_a_share_of_agents_the_bootstraps():
-    rng = np.random.default_rng(0)
-    assert mean_share(NONE, rng).method == mean_share(HALF, rng).method == "Wilson"
-    assert mean_share(0.2 + 0.1 * HALF, rng).method == "BCa"
-    assert mean_share(NONE, rng).high > 0
+    def interval(values):
+        columns = {"seed": np.arange(SEEDS), "diverged": np.zeros(SEEDS, bool), "share": values}
+        return mean(Trials(columns), "share").below(0.05).interval
+
+    assert interval(NONE).method == interval(HALF).method == "Wilson"
+    assert interval(0.2 + 0.1 * HALF).method == "BCa"
+    assert interval(NONE).high > 0

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from jaxmyopia.api import run
 from jaxmyopia.studies.dilemma.learners import LEARNERS, P_MIN, Memory
-from jaxmyopia.studies.dilemma.study import SelfDilemma, cooperative_column
+from jaxmyopia.studies.dilemma.measures import cooperative
+from jaxmyopia.studies.dilemma.study import SelfDilemma
 
 SETTINGS = {"learning_rate": 0.01, "epsilon": 0.1, "cost": 1.0, "gain": 3.0, "seen": 0.0, "swap": 0.0}
 VARIANTS = [  # a study, and for each of four trials whether history is seen and whether agents swap
@@ -195,8 +196,8 @@ def test_another_key_in_one_trial_changes_that_trial_alone():
 
 
 def test_a_run_is_judged_at_its_step_and_at_its_end():
-    study, columns = SelfDilemma(window=20, judged=60), [cooperative_column(0.5, late=late) for late in (False, True)]
-    table = run(study, seeds=5, steps=600, progress=False, **SETTINGS).table
+    study, columns = SelfDilemma(window=20, judged=60), [cooperative(late=late).column() for late in (False, True)]
+    table = run(study, seeds=5, steps=600, progress=False, **SETTINGS).trials
     keys = jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(0), seed))(jnp.arange(5, dtype=jnp.uint32))
     assert len(table) == 5 and not table["diverged"].any()
     for name, column, steps in (("cooperation", columns[0], 60), ("cooperation_late", columns[1], 600)):

@@ -6,8 +6,9 @@ import itertools
 import numpy as np
 import pytest
 
+from jaxmyopia.claims import judge_all
 from jaxmyopia.stats.table import Trials
-from jaxmyopia.studies.epochs.claims import judge_claims
+from jaxmyopia.studies.epochs.claims import make_claims
 from jaxmyopia.studies.epochs.measures import Thresholds, best_rate, lure_rate, runs_then_stops, stops_where_unseen
 from jaxmyopia.studies.epochs.params import NAMES, code
 
@@ -40,7 +41,20 @@ def trial(**changed):
 
 
 def table_of(*trials):
-    return Trials({name: np.concatenate([rows[name] for rows in trials]) for name in trials[0]})
+    measured = (
+        "seed",
+        "diverged",
+        "value_share",
+        "usefulness",
+        "running",
+        "acting",
+        "lured",
+        "longer",
+        "masked",
+        "dropped",
+    )
+    settings = tuple(name for name in trials[0] if not name.startswith(measured))
+    return Trials({name: np.concatenate([rows[name] for rows in trials]) for name in trials[0]}, settings)
 
 
 def flat(**changed):
@@ -62,7 +76,7 @@ def recipe_and_rest(*, hidden_stops=False, flat_lures=0.5):
 
 
 def verdicts(*trials):
-    return {claim.id: claim.verdict for claim in judge_claims(table_of(*trials), THRESHOLDS)}
+    return {each.id: each.verdict for each in judge_all(make_claims(THRESHOLDS), table_of(*trials))}
 
 
 def test_each_claim_is_supported_by_what_it_says():

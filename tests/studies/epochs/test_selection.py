@@ -65,7 +65,7 @@ def test_selection_by_whole_runs_brings_lures_that_pay_later_and_swap_takes_them
     # Selection alone: the learning rate is next to nothing, and what is left is what is copied.
     study = Selection(epochs=3, epoch_steps=2, population=40)
     trials = {"schedule": 2.0, "lure": 1.0, "credit": 0.0, "cutoff": 3.0, "learning_rate": 1e-6}
-    table = run(study, seeds=32, steps=40, interval=(0.0, 1.0), swap=(0.0, 1.0), progress=False, **trials).table
+    table = run(study, seeds=32, steps=40, interval=(0.0, 1.0), swap=(0.0, 1.0), progress=False, **trials).trials
     none, selected = (lure_rate(table.matching(interval=interval, swap=0.0), 0, 2) for interval in (0.0, 1.0))
     swapped = lure_rate(table.matching(interval=1.0, swap=1.0), 0, 2)
     assert selected.mean() - 0.05 > none.mean() > swapped.mean() + 0.05, (selected.mean(), none.mean(), swapped.mean())

@@ -58,6 +58,7 @@ def test_controls(learner):
         assert runs_then_stops(recipe.matching(credit=credit), 0.8).mean() > 0.8
 
 
+@pytest.mark.slow
 def test_without_the_index_no_agent_stops_at_the_cutoff_and_none_beats_the_best_memoryless_policy():
     study = Myopia(reveal_epoch="masked", settings_of_learner=QUICK)
     table = run(
@@ -76,6 +77,7 @@ def test_without_the_index_no_agent_stops_at_the_cutoff_and_none_beats_the_best_
         assert float(best) < mine["best_run"][0] - 1
 
 
+@pytest.mark.slow
 def test_q_learning_learns_what_it_does_not_have_to_explore_far_for():
     study = Myopia(learner="qlearning", policy="table", optimizer="sgd", settings_of_learner=QUICK)
     trials = LANES | {"learning_rate": 0.9}

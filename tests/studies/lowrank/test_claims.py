@@ -6,10 +6,11 @@ import itertools
 import numpy as np
 import pytest
 
+from jaxmyopia.claims import judge_all
 from jaxmyopia.stats.table import Trials
-from jaxmyopia.studies.lowrank.claims import judge_claims
-from jaxmyopia.studies.lowrank.matching import best_rate, bumps_by_rank, match_rates, mean_difference_over_ranks
-from jaxmyopia.studies.lowrank.measures import Thresholds, bumps_column, count_column
+from jaxmyopia.studies.lowrank.claims import make_claims
+from jaxmyopia.studies.lowrank.matching import best_rate, match_rates
+from jaxmyopia.studies.lowrank.measures import Thresholds
 
 THRESHOLDS = Thresholds()
 RATES = {"sgd": (0.1, 0.2), "adam": (0.01, 0.02)}
@@ -34,26 +35,29 @@ def make_table(summary, ranks=(1, 2, 4, 10, N), optimizers=("sgd", "adam")):
                 "loss_ratio": np.full(SEEDS, 1e-6),
                 "half_time": np.full(SEEDS, 1 / rate),
             }
-            columns |= {bumps_column(delta): np.zeros(SEEDS) for delta in THRESHOLDS.bump_grid()}
-            for choice, kind in itertools.product(THRESHOLDS.plateau_grid(), ("descents", "plateaus")):
-                columns[count_column(kind, *choice)] = np.ones(SEEDS)
+            columns |= bumps(np.zeros(SEEDS)) | plateaus(np.ones(SEEDS))
+            columns |= dict.fromkeys(THRESHOLDS.descents.columns, np.ones(SEEDS))
             columns |= {f"loss_ratio_{share}": columns["loss_ratio"] for share in ("quarter", "half")}
             columns |= summary(loss, optimizer, rank, rate, seeds)
             parts.append(columns)
-    return Trials({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+    settings = ("n", "rank", "loss", "optimizer", "learning_rate")
+    return Trials({name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, settings)
 
 
 def plateaus(values):
-    return {count_column("plateaus", *choice): np.asarray(values, float) for choice in THRESHOLDS.plateau_grid()}
+    return dict.fromkeys(THRESHOLDS.plateaus.columns, np.asarray(values, float))
 
 
 def bumps(values):
-    return {bumps_column(delta): np.asarray(values, float) for delta in THRESHOLDS.bump_grid()}
+    return dict.fromkeys(THRESHOLDS.bumps.columns, np.asarray(values, float))
+
+
+def judged(table):
+    return judge_all(make_claims(THRESHOLDS, table.unique("rank")), table)
 
 
 def verdicts(summary, **settings):
-    claims = judge_claims(make_table(summary, **settings), THRESHOLDS)
-    return {claim.id: claim.verdict for claim in claims}
+    return {each.id: each.verdict for each in judged(make_table(summary, **settings))}
 
 
 def nothing(loss, optimizer, rank, rate, seeds):
@@ -102,8 +106,8 @@ def test_more_bumps_under_one_loss_alone_are_mixed_and_fewer_contradict():
 
 def test_a_sign_that_turns_within_the_grid_is_mixed():
     def summary(loss, optimizer, rank, rate, seeds):
-        signs = dict(zip(THRESHOLDS.bump_grid(), (-1, -1, 1, 1, -1), strict=True))
-        return {bumps_column(d): sign * (optimizer == "adam") * (1.0 + seeds % 2) for d, sign in signs.items()}
+        signs = dict(zip(THRESHOLDS.bumps.columns, (1, -1, -1, 1, -1), strict=True))  # the main threshold first
+        return {name: sign * (optimizer == "adam") * (1.0 + seeds % 2) for name, sign in signs.items()}
 
     assert verdicts(summary)["adam-more-bumps"] == "mixed"
 
@@ -125,7 +129,7 @@ def test_diverged_seeds_are_counted_and_a_diverged_seed_shows_no_plateaus():
     def summary(loss, optimizer, rank, rate, seeds):
         return plateaus(np.full(SEEDS, 2)) | bumps(seeds % 2) | {"diverged": (seeds < 12) & (optimizer == "adam")}
 
-    claims = {claim.id: claim for claim in judge_claims(make_table(summary), THRESHOLDS)}
+    claims = {each.id: each for each in judged(make_table(summary))}
     adam = next(piece for piece in claims["ce-two-plateaus"].evidence if piece.name.startswith("adam"))
     assert adam.interval.estimate == pytest.approx(28 / 40)
     assert adam.diverged == 12
@@ -164,5 +168,7 @@ def test_pooled_differences_belong_to_the_same_seed():
     def summary(loss, optimizer, rank, rate, seeds):
         return bumps((optimizer == "adam") * seeds * rank + 5.0)
 
-    found = bumps_by_rank(make_table(summary), loss="square", ranks=(2, 4), matching="best rates", delta=0.1)
-    np.testing.assert_allclose(mean_difference_over_ranks(found), 3.0 * np.arange(SEEDS))
+    found = {each.id: each for each in judged(make_table(summary, ranks=(2, 4)))}["adam-more-bumps"]
+    piece = next(piece for piece in found.evidence if piece.name == "square, best rates")
+    assert piece.interval.estimate == pytest.approx(3.0 * np.arange(SEEDS).mean())  # (2 + 4) / 2 a seed
+    assert piece.interval.n == SEEDS

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from jaxmyopia.claims.verdicts import GridPoint, judge
-from jaxmyopia.engine.chunk import run_parts
+from jaxmyopia.engine.chunk import run_chunks
 from jaxmyopia.stats.intervals import bca_mean
-from jaxmyopia.studies.lowrank.measures import Thresholds, bumps_column
+from jaxmyopia.studies.lowrank.measures import Thresholds
 from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.study import Cell
 
 PAIRS, TRIALS, RESAMPLES = 64, 1000, 499
-DELTAS, MAIN = Thresholds().bump_grid(), Thresholds().bump_delta
+BUMPS = Thresholds().bumps
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +22,9 @@ def bumps() -> np.ndarray:
     """Bumps a pair of 2048 seeds at every threshold, `(2048, thresholds)`."""
     sweep = (("learning_rate", (0.01,)), ("init_scale", (1.0,)))
     cell = Cell(study=LowRank(n=10, rank=4), sweep=sweep, seeds=2048, steps=400, records=128)
-    parts = list(run_parts(cell, root_seed=3))
+    parts = list(run_chunks(cell, root_seed=3))
     assert not any(part.rows["diverged"].any() for part in parts)
-    return np.stack([np.concatenate([part.rows[bumps_column(delta)] for part in parts]) for delta in DELTAS], axis=1)
+    return np.stack([np.concatenate([part.rows[name] for part in parts]) for name in BUMPS.columns], axis=1)
 
 
 def verdicts(bumps: np.ndarray, trials: int, effect: float) -> collections.Counter:
@@ -33,9 +33,9 @@ def verdicts(bumps: np.ndarray, trials: int, effect: float) -> collections.Count
     for _ in range(trials):
         one, other = bumps[rng.choice(len(bumps), (2, PAIRS), replace=False)]
         difference = one + effect - other
-        interval = bca_mean(difference[:, DELTAS.index(MAIN)], rng=rng, resamples=RESAMPLES)
-        means = zip(DELTAS, difference.mean(axis=0), strict=True)
-        grid = [GridPoint({"bump_delta": delta}, mean, np.nan, np.nan) for delta, mean in means]
+        interval = bca_mean(difference[:, 0], rng=rng, resamples=RESAMPLES)
+        means = zip(BUMPS.choices, difference.mean(axis=0), strict=True)
+        grid = [GridPoint(choice, mean, np.nan, np.nan) for choice, mean in means]
         found[judge(interval, null=0.0, direction=1, grid=grid)[0]] += 1
     return found
 
@@ -51,6 +51,6 @@ def test_the_rule_finds_no_difference_between_sgd_and_itself_but_for_its_error_r
 
 def test_the_rule_finds_a_difference_that_is_there(bumps):
     # Of half a standard deviation of the differences: 64 pairs find that with a power of 0.98.
-    effect = 0.5 * np.sqrt(2) * bumps[:, DELTAS.index(MAIN)].std()
+    effect = 0.5 * np.sqrt(2) * bumps[:, 0].std()
     assert verdicts(bumps, 100, effect)["supported"] >= 85
     assert verdicts(bumps, 100, -effect)["contradicted"] >= 85

@@ -12,12 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from jaxmyopia import measures
 from jaxmyopia.studies.lowrank import measures as observables
 from jaxmyopia.studies.lowrank import theory
 from jaxmyopia.studies.lowrank.layouts import SEEDS_FIRST, SEEDS_LAST, Layout
-from jaxmyopia.studies.lowrank.measures import Record, Thresholds, bumps_column, count_column
+from jaxmyopia.studies.lowrank.measures import Record, Thresholds
 
-summarise = jax.jit(observables.summarise, static_argnames="thresholds")
+
+@functools.partial(jax.jit, static_argnames="thresholds")
+def summarise(curves: Record, thresholds: Thresholds) -> dict[str, jax.Array]:
+    """What the study makes of curves."""
+    taken = thresholds.measures(aligned=bool(curves.align_a.size))
+    return observables.summarise(curves) | measures.summarise(taken, curves)
+
+
 LAYOUTS = pytest.mark.parametrize("layout", (SEEDS_LAST, SEEDS_FIRST))
 
 
@@ -86,9 +94,9 @@ def test_bumps_are_those_drawn_by_hand_averaged_over_pairs_and_factors():
     row = summarise(record(np.linspace(1, 0.1, points), align_a, align_b), thresholds)
     # By threshold: bumps of the eight (learned, target) curves.
     bumps = {0.05: 1 + 3, 0.075: 1 + 2, 0.1: 1 + 2, 0.15: 0 + 2, 0.2: 0 + 1}
-    assert sorted(bumps) == thresholds.bump_grid()
+    assert sorted(bumps) == sorted(choice["delta"] for choice in thresholds.bumps.choices)
     for delta, count in bumps.items():
-        np.testing.assert_allclose(row[bumps_column(delta)], [count / 8], rtol=1e-6)
+        np.testing.assert_allclose(row[thresholds.bumps.column({"delta": delta})], [count / 8], rtol=1e-6)
     # The best learned column of each target at the end: 0.7 and 0.9; 0.3 and 0.3.
     np.testing.assert_allclose(row["final_alignment"], [(0.8 + 0.3) / 2], rtol=1e-6)
 
@@ -98,11 +106,11 @@ def test_an_s_curve_has_a_descent_and_a_plateau_and_a_decay_no_plateau():
     s_curve = (1 - theory.two_factor_mode(time, 1.0, 1e-3)) ** 2 / 2
     for loss, plateaus in ((s_curve, 1), (np.exp(-time), 0)):
         row = summarise(record(loss), thresholds)
-        for choice in thresholds.plateau_grid():
-            assert row[count_column("descents", *choice)] == 1
-            assert row[count_column("plateaus", *choice)] == plateaus
+        for choice in thresholds.plateaus.choices:
+            assert row[thresholds.descents.column(choice)] == 1
+            assert row[thresholds.plateaus.column(choice)] == plateaus
         assert row["upticks"] == 0 and not row["diverged"]
-        assert "final_alignment" not in row and bumps_column(0.1) not in row  # no alignments were recorded
+        assert "final_alignment" not in row and thresholds.bumps.column() not in row  # no alignments were recorded
 
 
 def test_losses_and_times_are_read_at_the_right_records():
@@ -138,7 +146,7 @@ def test_a_diverged_seed_is_flagged_and_counts_only_where_its_loss_is_finite(los
     for name in counts:
         assert np.isfinite(row[name][0]) == counted, name
     if counted:
-        assert row[bumps_column(0.1)] == 1
+        assert row[Thresholds().bumps.column()] == 1
 
 
 @pytest.mark.parametrize(
@@ -157,10 +165,10 @@ def test_thresholds_out_of_range_are_refused(name, value):
 def test_grids_hold_the_main_thresholds_and_only_such_as_are_allowed(bump, ratio, fall):
     bump, ratio, fall = (round(x, 4) for x in (bump, ratio, fall))
     thresholds = Thresholds(bump_delta=bump, plateau_ratio=ratio, descent_fall=fall, zero_loss=fall)
-    grids = thresholds.bump_grid(), thresholds.plateau_grid(), thresholds.zero_grid()
-    for grid, main in zip(grids, (bump, (ratio, fall), fall), strict=True):
-        assert main in grid and len(set(grid)) == len(grid)
-        assert all(0 < x < 1 for x in np.ravel(grid))
+    mains = {thresholds.bumps: (bump,), thresholds.plateaus: (ratio, fall), thresholds.at_zero: (fall,)}
+    for measure, main in mains.items():
+        assert tuple(measure.main.values()) == main and len(set(measure.columns)) == len(measure.choices)
+        assert all(0 < x < 1 for choice in measure.choices for x in choice.values() if isinstance(x, float))
 
 
 @LAYOUTS

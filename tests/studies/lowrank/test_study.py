@@ -72,7 +72,7 @@ def test_one_seed_is_a_batch_too():
 
 def test_a_rate_far_too_high_diverges_and_its_neighbour_does_not():
     study = LowRank(n=N, rank=RANK)
-    table = run(study, seeds=4, steps=400, progress=False, learning_rate=(0.02, 30.0), init_scale=0.5).table
+    table = run(study, seeds=4, steps=400, progress=False, learning_rate=(0.02, 30.0), init_scale=0.5).trials
     pairs = set(zip(table["seed"].tolist(), table["learning_rate"].tolist(), strict=True))
     assert len(table) == 8 and pairs == {(seed, rate) for seed in range(4) for rate in (0.02, 30.0)}
     wild, tame = table.matching(learning_rate=30.0), table.matching(learning_rate=0.02)

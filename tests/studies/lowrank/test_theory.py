@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from scipy import integrate, special
 
-from jaxmyopia.engine.chunk import run_parts
+from jaxmyopia.engine.chunk import run_chunks
 from jaxmyopia.measures.descents import descents
 from jaxmyopia.studies.lowrank import theory
 from jaxmyopia.studies.lowrank.gradients import Path
 from jaxmyopia.studies.lowrank.layouts import SEEDS_FIRST, SEEDS_LAST, Layout
 from jaxmyopia.studies.lowrank.losses import LOSSES
-from jaxmyopia.studies.lowrank.measures import Thresholds, count_column
+from jaxmyopia.studies.lowrank.measures import Thresholds
 from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.study import Cell
 
@@ -142,20 +142,22 @@ def test_one_mode_of_three_factors_follows_its_differential_equation(x64):
     assert errors[0] / errors[1] == pytest.approx(2, rel=0.01)
 
 
+@pytest.mark.slow
 def test_a_tiny_start_steps_down_through_the_saddles(x64):
     spectrum = np.array([8.0, 4.0, 2.0, 1.0])
     study = LowRank(n=16, rank=4, target="spectrum", spectrum=tuple(spectrum), thresholds=Thresholds(descent_fall=0.02))
     cell = Cell(
         study=study, sweep=(("learning_rate", (0.02,)), ("init_scale", (1e-6,))), seeds=32, steps=2500, records=400
     )
-    (part,) = run_parts(cell, root_seed=0, keep_curves=cell.seeds)
+    (part,) = run_chunks(cell, root_seed=0, keep_curves=cell.seeds)
 
     # Falls of 75, 19, 4.7 and 1.2 % of the first loss: 2 % leaves out the last, 5 % makes one of it and the third.
     counts = {0.01: 4, 0.02: 3, 0.05: 3}
-    for ratio, fall in study.thresholds.plateau_grid():
-        assert theory.expected_descents(spectrum, fall) == counts[fall]
-        for kind in ("descents", "plateaus"):
-            np.testing.assert_array_equal(part.rows[count_column(kind, ratio, fall)], counts[fall])
+    for choice in study.thresholds.plateaus.choices:
+        expected = counts[choice["fall"]]
+        assert theory.expected_descents(spectrum, choice["fall"]) == expected
+        for measure in (study.thresholds.descents, study.thresholds.plateaus):
+            np.testing.assert_array_equal(part.rows[measure.column(choice)], expected)
 
     # The least speed before the first and between two descents lies on a saddle, in the order of the singular values.
     steps, loss = cell.record_steps(), part.kept["loss"]

@@ -176,7 +176,7 @@ def test_without_the_most_of_each_length_agents_settle_where_theory_says():
     settles = brentq(lambda p: float(length_advantage(jnp.asarray(p), jnp.asarray(0.9), 64, (short / long, 1.0))), 0, 1)
     assert settles == pytest.approx(0.656, abs=1e-3)
     given = SETTINGS | {"per_length": 0.0, "learning_rate": 0.03}
-    table = run(Neutrality(optimizer="adam"), seeds=16, steps=800, progress=False, **given).table
+    table = run(Neutrality(optimizer="adam"), seeds=16, steps=800, progress=False, **given).trials
     assert table["usefulness"].mean() > 0.98
     assert table["pressed"].mean() == pytest.approx(settles, abs=0.03)
 

@@ -7,10 +7,11 @@ import json
 import numpy as np
 import pytest
 
-from jaxmyopia.claims.verdicts import Claim, Evidence, GridPoint
+from jaxmyopia.claims.verdicts import Evidence, GridPoint, Judgement
 from jaxmyopia.engine.folder import RunFolder
-from jaxmyopia.report.figures import Caption, panels, save
-from jaxmyopia.report.page import claims_json, claims_text, write_page
+from jaxmyopia.report.claim_figures import forest
+from jaxmyopia.report.figures import Caption, panels
+from jaxmyopia.report.page import Report, claims_from_json, claims_html, claims_json, claims_text, write_page
 from jaxmyopia.stats.intervals import Interval
 from jaxmyopia.studies.lowrank.figures import plateau_spans
 from jaxmyopia.studies.lowrank.measures import Thresholds
@@ -37,31 +38,41 @@ def evidence(name, verdict):
 
 PIECES = (evidence("a", "supported"), evidence("b", "contradicted"))
 CLAIMS = [
-    Claim("more-bumps", "There are <more> bumps.", "mixed", "they disagree", PIECES),
-    Claim("never-run", "Nobody ran this.", "not judged", "the run does not hold the cells"),
+    Judgement("more-bumps", "There are <more> bumps.", "mixed", "they disagree", PIECES),
+    Judgement("never-run", "Nobody ran this.", "not judged", "the run does not hold the cells"),
 ]
 
 
-def test_the_text_names_every_claim_its_evidence_and_the_seeds_lost():
+def test_the_text_leads_with_the_verdict_and_names_the_evidence_and_the_seeds_lost():
     lines = claims_text(CLAIMS).splitlines()
-    assert len(lines) == 5
-    assert lines[1].split()[:2] == ["more-bumps", "mixed"]
-    assert "0.25 [0.1, 0.4] against 0" in lines[2]
-    assert "3 diverged" in lines[2]
-    assert "never-run" in lines[4]
-    assert "not judged" in lines[4]
+    assert lines[0] == "MIXED  There are <more> bumps. (more-bumps)"
+    assert lines[1].split()[:2] == ["supported", "a:"] and "0.25 [0.1, 0.4] against 0" in lines[1]
+    assert "3 diverged" in lines[1] and lines[2].split()[:2] == ["contradicted", "b:"]
+    assert lines[3:] == ["NOT JUDGED  Nobody ran this. (never-run)", "    the run does not hold the cells"]
+
+
+def test_a_long_claim_fits_a_terminal():
+    long = Judgement("long", "word " * 80, "mixed", "so", (evidence("piece " * 30, "mixed"),))
+    assert max(map(len, claims_text([long]).splitlines())) <= 100
 
 
 def test_claims_survive_json():
-    first, second = json.loads(json.dumps(claims_json(CLAIMS, target="gaussian")))
-    assert first["target"] == second["target"] == "gaussian"
-    assert first["evidence"][1]["grid"][0] == {
-        "thresholds": {"bump_delta": 0.05},
-        "estimate": 0.3,
-        "low": 0.1,
-        "high": 0.5,
-    }
-    assert second["evidence"] == []
+    entries = json.loads(json.dumps(claims_json(CLAIMS, target="gaussian")))
+    assert entries[0]["target"] == entries[1]["target"] == "gaussian"
+    assert claims_from_json(entries) == CLAIMS
+
+
+def test_a_notebook_shows_claims_and_figure_with_what_they_print_escaped():
+    html = claims_html(CLAIMS, "<svg></svg>")
+    assert "There are &lt;more&gt; bumps." in html and "<svg></svg>" in html and "never" in html
+
+
+def test_the_evidence_is_drawn_where_it_lies():
+    axes = forest(CLAIMS).axes
+    assert len(axes) == 1  # a claim without evidence has nothing to draw
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["b", "a"]
+    (point,) = {tuple(line.get_xdata()) for line in axes[0].lines if line.get_marker() == "o"}
+    assert point == (0.25,)
 
 
 def test_the_page_is_one_file_that_holds_its_figures_and_escapes_what_it_prints(tmp_path):
@@ -77,17 +88,9 @@ def test_the_page_is_one_file_that_holds_its_figures_and_escapes_what_it_prints(
     folder.write_manifest(command="python -m x --out='<b>'", **manifest)
     figure, axes = panels(1, 1)
     axes[0, 0].plot([0, 1], [0, 1])
-    save(folder, "line", figure)
-    captions = [Caption("line", "A line", "It rises.")]
-    gridless = Claim("same", "It is the same.", "supported", "so", (dataclasses.replace(PIECES[0], grid=()),))
-    write_page(
-        folder,
-        title="T",
-        claims=[*CLAIMS, gridless],
-        captions=captions,
-        rows=[{"rank": 2, "seeds": 64}],
-        notes=["note"],
-    )
+    gridless = Judgement("same", "It is the same.", "supported", "so", (dataclasses.replace(PIECES[0], grid=()),))
+    report = Report("T", {Caption("line", "A line", "It rises."): figure}, [{"rank": 2, "seeds": 64}], ["note"])
+    write_page(folder, report, [*CLAIMS, gridless])
     page = (folder.path / "report.html").read_text()
     assert page.count("% of grid") == 2
     assert "There are &lt;more&gt; bumps." in page
