@@ -159,12 +159,14 @@ class Binary:
                 f"Shard {options.share.shard} of {options.share.shards} is finished; join them all: "
                 f"python -m jaxmyopia merge --out=FOLDER {values.out} ..."
             )
-        return answer and _judge(experiment, answer, sweep)
+        if answer is None or experiment.claims is None:
+            return answer
+        return _judge(experiment, answer, experiment.claims(sweep), sweep)
 
 
-def _judge(experiment: Experiment, answer: Answer, sweep: Any) -> Answer:
+def _judge(experiment: Experiment, answer: Answer, claims: Sequence[Claim], sweep: Any) -> Answer:
     """Judges the claims of a finished run, writes them and the report, prints them."""
-    claims, wheres = experiment.claims(sweep), experiment.apart(sweep)
+    wheres = experiment.apart(sweep)
     judged = [judge_all(claims, answer.trials.where(**where)) for where in wheres]
     pairs = list(zip(wheres, judged, strict=True))
     answer = dataclasses.replace(answer, claims=tuple(judged[0]))

@@ -33,16 +33,16 @@ class Experiment:
 
     `name`, `summary`: of the question, in a word and in one line; `notes`: more for `--help`. `presets`: sweeps by
     name, the first is the default; a sweep is a frozen dataclass whose fields are the flags. `cells`: what a sweep
-    runs. `claims`: what is claimed of it. `report`: what the page shows besides; by default the curves. `apart`: the
-    settings apart from each other of which claims are judged, main ones first. `implied`: fields that follow from a
-    preset and those given.
+    runs. `claims`: what is claimed of it; without, the run's folder is all there is. `report`: what the page shows
+    besides; by default the curves. `apart`: the settings apart from each other of which claims are judged, main ones
+    first. `implied`: fields that follow from a preset and those given.
     """
 
     name: str
     summary: str
     presets: Mapping[str, Any]
     cells: Callable[[Any], Sequence[Cell]]
-    claims: Callable[[Any], Sequence[Claim]]
+    claims: Callable[[Any], Sequence[Claim]] | None = None
     report: "Callable[[Answer, Any], Report] | None" = None
     apart: Callable[[Any], Sequence[dict[str, object]]] = _together
     implied: Callable[[Any, Mapping[str, Any]], Mapping[str, Any]] = _nothing

@@ -104,9 +104,9 @@ def test_a_binary_is_called_with_arguments_under_a_kernels_command_line(tmp_path
         "rates": np.array([0.01, 0.02]),
         "compilation_cache": "",
     }
-    folder = TINY(preset="quick", repair=False, coordinator=None, **arguments)
-    assert len(folder.table()) == 6
-    assert folder.manifest["command"].startswith("python -m jaxmyopia run tiny --preset=quick --norepair --out=")
+    answer = TINY(preset="quick", repair=False, coordinator=None, **arguments)
+    assert len(answer.trials) == 6
+    assert answer.folder.manifest["command"].startswith("python -m jaxmyopia run tiny --preset=quick --norepair --out=")
     assert launch.in_kernel()
     with pytest.raises(ArgumentError) as refused:
         TINY(**{**arguments, "seeds": 4})
@@ -116,9 +116,9 @@ def test_a_binary_is_called_with_arguments_under_a_kernels_command_line(tmp_path
 def test_two_binaries_are_called_in_one_process(tmp_path, capsys):
     small = {"n": 6, "ranks": (1,), "seeds": 6, "steps": 12, "compilation_cache": ""}
     first = plateaus.main(out=tmp_path / "a", losses=["square"], optimizers=["sgd"], learning_rates=0.01, **small)
-    assert TINY(out=tmp_path / "b", compilation_cache="").manifest["status"] == "complete"
-    assert first.manifest["config"]["ranks"] == [1] and (tmp_path / "a" / "report.html").is_file()
-    assert "adam-rank1" in capsys.readouterr().out
+    assert TINY(out=tmp_path / "b", compilation_cache="").folder.manifest["status"] == "complete"
+    assert first.folder.manifest["config"]["ranks"] == [1] and (tmp_path / "a" / "report.html").is_file()
+    assert "ce-two-plateaus" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
