@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A binary like those of `experiments`, with two cells of a few seconds, no claims and an empty page, to be stopped and killed."""
+"""A binary with two cells of a few seconds, without claims and with an empty page, to be stopped and killed."""
 
 import dataclasses
 
