@@ -13,6 +13,7 @@ import jax
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
+WHOLE = ["claims.json", "curves", "manifest.json", "report.html", "seeds"]
 
 
 def start(out: pathlib.Path, *more: str) -> subprocess.Popen:
@@ -36,7 +37,7 @@ def wait_for(process: subprocess.Popen, out: pathlib.Path, pattern: str) -> None
 
 def chunks(out: pathlib.Path) -> dict[str, bytes]:
     assert json.loads((out / "manifest.json").read_text())["status"] == "complete"
-    assert sorted(path.name for path in out.iterdir()) == ["curves", "manifest.json", "seeds"]
+    assert sorted(path.name for path in out.iterdir()) == WHOLE
     return {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("chunk-*")}
 
 

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A binary like those of `experiments`, with two cells of a few seconds and no report, to be stopped and killed."""
+"""A binary with two cells of a few seconds, without claims and with an empty page, to be stopped and killed."""
 
 import dataclasses
 
 from jaxmyopia import cli
 from jaxmyopia.experiment import Experiment
 from jaxmyopia.flags import flag
+from jaxmyopia.report.page import Report
 from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.study import Cell
 
@@ -24,7 +25,12 @@ class Sweep:
 
 
 TWO_CELLS = Experiment(
-    name="two_cells", summary="Two cells, to be stopped.", presets={"quick": Sweep()}, cells=Sweep.cells
+    name="two_cells",
+    summary="Two cells, to be stopped.",
+    presets={"quick": Sweep()},
+    cells=Sweep.cells,
+    claims=lambda sweep: (),
+    report=lambda answer, sweep: Report("Two cells"),
 )
 main = cli.binary(TWO_CELLS)
 
