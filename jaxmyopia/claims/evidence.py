@@ -191,8 +191,9 @@ def paired(
 ) -> Quantity:
     """The mean difference between two sides, a minus b, on the same seeds under the same settings.
 
-    Trials pair if they agree in seed and in every setting that does not tell the sides apart (one whose values are the
-    same on both). Pairs of which one diverged are left out, with all of their seed, and counted.
+    Trials pair if they agree in seed and in every setting that does not tell the sides apart: one whose values are the
+    same on both. One whose values are partly the same is refused by name. Pairs of which one diverged are left out,
+    with all of their seed, and counted.
 
     Args:
       a, b: the sides.

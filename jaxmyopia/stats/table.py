@@ -149,7 +149,8 @@ class Pairs:
 def pair(a: Trials, b: Trials, *, apart: Sequence[str] = (), over: Sequence[str] = ()) -> Pairs:
     """Pairs the trials of two sides that agree in seed and in every setting that does not tell the sides apart.
 
-    A setting tells them apart if its values on the two sides are not the same set, or if it is named in `apart`.
+    A setting tells them apart if the two sides have none of its values in common, or if it is named in `apart`; where
+    they have some in common and some not, it is refused by name: what was meant cannot be known.
 
     Args:
       a, b: the sides.
@@ -160,10 +161,11 @@ def pair(a: Trials, b: Trials, *, apart: Sequence[str] = (), over: Sequence[str]
       The `Pairs`, in the order of seeds.
 
     Raises:
-      ArgumentError: if both sides hold several trials for one pair, or there is no pair.
+      ArgumentError: if a side holds several trials for one pair, the sides share some values of a setting alone, or
+        there is no pair.
     """
     names = [name for name in dict.fromkeys((*a.settings, *b.settings)) if name in a.columns and name in b.columns]
-    shared = [name for name in names if name not in (*apart, *over) and _same_values(a, b, name)]
+    shared = [name for name in names if name not in (*apart, *over) and _is_shared(a, b, name)]
     keys = _keys(a, b, ["seed", *shared])
     sides = [_Side(key, table) for key, table in zip(keys, (a, b), strict=True)]
     for side, name in zip(sides, ("first", "second"), strict=True):
@@ -198,8 +200,14 @@ def _distinct(trials: Trials, name: str) -> set[str]:
     return set(map(str, column if column.dtype == object else np.unique(column)))
 
 
-def _same_values(a: Trials, b: Trials, name: str) -> bool:
-    return _distinct(a, name) == _distinct(b, name)
+def _is_shared(a: Trials, b: Trials, name: str) -> bool:
+    """Whether a setting has the same values on both sides; if they have none in common it tells the sides apart."""
+    first, second = _distinct(a, name), _distinct(b, name)
+    allowed = (
+        "must be the same on both sides, or have nothing in common; apart= names what may differ; one side alone has"
+    )
+    require(first == second or not first & second, name, sorted(first & second), f"{allowed} {sorted(first ^ second)}")
+    return first == second
 
 
 def _keys(a: Trials, b: Trials, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -98,6 +98,12 @@ def test_a_side_with_two_trials_for_one_pair_is_refused_by_what_they_differ_in()
     assert sorted(differences(sgd, adam, "loss", over=("learning_rate",))) == [(0, -29), (0, -9), (1, -38), (1, -18)]
 
 
+def test_a_setting_that_is_shared_in_part_is_refused_by_name():
+    a, b = swept("sgd", [0.1], [1.0], [1, 2]), swept("adam", [0.3], [1.0, 2.0], [10, 20, 30, 40])
+    with pytest.raises(ArgumentError, match=r"init_scale=.*must be the same on both sides"):
+        pair(a, b)
+
+
 def test_settings_named_as_apart_do_not_hinder_a_pair():
     a, b = swept("sgd", [0.1], [1.0], [1, 2]), swept("adam", [0.1], [1.0], [10, 20])
     a = a.joined(swept("sgd", [0.3], [2.0], [3, 4]))

@@ -56,7 +56,9 @@ def excess(trials: Trials, delta: float, low: float, high: float) -> Quantity:
     adam = trials.where(optimizer="adam")
     ratio = adam["learning_rate"] / adam["init_scale"]
     adam = adam.keep((ratio >= low * 0.999) & (ratio <= high * 1.001))
-    difference = paired(adam, trials.where(optimizer="sgd"), Thresholds(delta).bumps, over=("learning_rate",))
+    sgd = trials.where(optimizer="sgd")
+    sgd = sgd.keep(np.isin(sgd["init_scale"], adam["init_scale"]))
+    difference = paired(adam, sgd, Thresholds(delta).bumps, over=("learning_rate",))
     return difference.named("bumps a pair, Adam minus SGD, mean over the combinations")
 
 

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The documents' Python runs as it stands: each block by itself, as a user would paste it."""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+import jaxmyopia as jm
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+SMALL = ["--seeds=16", "--steps=60", "--records=20"]
+
+
+def blocks(page: str) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```$", (ROOT / page).read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
+def start(path: pathlib.Path, *flags: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, path.name, *flags]
+    return subprocess.run(command, cwd=path.parent, capture_output=True, text=True, env=None)
+
+
+def test_the_readmes_claim_is_that_of_the_guide():
+    assert [block for block in blocks("README.md") if "@jm.claim" in block] == blocks("docs/own_claim.md")[:1]
+
+
+@pytest.fixture(scope="module")
+def own_claim(tmp_path_factory) -> pathlib.Path:
+    path = tmp_path_factory.mktemp("own") / "deep_linear.py"
+    path.write_text(blocks("docs/own_claim.md")[0])
+    return path
+
+
+def test_ones_own_claim_is_a_binary_with_flags_resume_and_page(own_claim):
+    first = start(own_claim, *SMALL)
+    assert first.returncode == 0, first.stderr
+    assert re.match(r"[A-Z ]+  From a small start, SGD shows two plateaus or more", first.stdout)
+    run = own_claim.parent / "runs" / "deep_linear"
+    assert {path.name for path in run.iterdir()} >= {"manifest.json", "claims.json", "report.html", "figures", "seeds"}
+    before = {path: path.stat().st_mtime_ns for path in run.glob("seeds/*")}
+    again = start(own_claim, *SMALL)
+    assert again.stdout == first.stdout  # it resumes: nothing is computed anew
+    assert {path: path.stat().st_mtime_ns for path in run.glob("seeds/*")} == before
+    answer = jm.load(run)
+    assert {cell.settings["optimizer"] for cell in answer.cells} == {"sgd", "adam"}
+    assert len(answer.trials) == 2 * 3 * 16 and answer.trials.unique("init_scale") == [0.01, 0.1, 1.0]
+
+
+def test_its_flags_are_its_fields_and_settings(own_claim):
+    helped = start(own_claim, "--help")
+    assert helped.returncode == 0
+    for name in ("depth", "n", "learning_rate", "init_scale", "optimizer", "seeds", "steps", "out"):
+        assert f"--{name}" in helped.stdout
+    other = start(own_claim, *SMALL, "--depth=2", "--n=4", "--optimizer=sgd,adam", "--init_scale=0.1", "--out=shallow")
+    assert other.returncode == 0, other.stderr
+    assert len(jm.load(own_claim.parent / "shallow").trials) == 2 * 16
+    bad = start(own_claim, "--learning_rate=-1", "--out=bad")
+    assert bad.returncode == 2 and len(bad.stderr.strip().splitlines()) == 1
+    assert "--learning_rate=-1.0 is not allowed" in bad.stderr and not (own_claim.parent / "bad").exists()
+
+
+def test_ones_own_claim_settles_in_a_notebook(own_claim):
+    scope = {"__name__": "a notebook"}
+    exec(compile(own_claim.read_text(), own_claim.name, "exec"), scope)
+    study, claims = scope["DeepLinear"](measures=[scope["PLATEAUS"]]), [scope["sgd_plateaus"]]
+    rates = {"optimizer": ("sgd", "adam"), "learning_rate": 0.01, "init_scale": (0.01, 0.1, 1.0)}
+    answer = jm.settle(study, claims=claims, seeds=16, steps=60, records=20, progress=False, **rates)
+    assert "<svg" in answer._repr_html_() and answer.claims[0].evidence[0].interval.n <= 16
+
+
+def test_observations_measures_and_minibatches_of_ones_own(capsys):
+    text = blocks("docs/own_claim.md")[1]
+    assert len([line for line in text.splitlines() if line.strip()]) <= 40
+    text = text.replace("steps=2000", "steps=400")
+    assert "seeds=64, steps=400" in text
+    scope = {"__name__": "a notebook"}
+    exec(compile(text, "regression.py", "exec"), scope)
+    (claim,) = scope["answer"].claims
+    assert {piece.name: piece.verdict for piece in claim.evidence}["clean"] == "supported"
+    assert "With noisy labels most seeds overfit" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("page", ["docs/measures.md", "docs/verdicts.md"])
+def test_other_blocks_run(page):
+    for block in blocks(page):
+        exec(compile(block, page, "exec"), {"__name__": "a notebook"})
