@@ -218,7 +218,7 @@ def run(
       ArgumentError: if an argument is not allowed.
       RunError: if the folder cannot be used.
     """
-    studies = study if isinstance(study, list | tuple) else [study]
+    studies: Sequence[Any] = study if isinstance(study, list | tuple) else [study]
     require(len(studies) > 0, "study", study, "must be a study, or several")
     for each in studies:
         require(isinstance(each, Study), "study", each, "must be an instance of a class made from Training or Study")
