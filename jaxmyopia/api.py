@@ -233,7 +233,7 @@ def run(
 
 
 def _studies(study: Study | Sequence[Study]) -> list[Study]:
-    studies = list(study) if isinstance(study, list | tuple) else [study]
+    studies: list[Any] = list(study) if isinstance(study, list | tuple) else [study]
     require(len(studies) > 0, "study", study, "must be a study, or several")
     for each in studies:
         require(isinstance(each, Study), "study", each, "must be an instance of a class made from Training or Study")

@@ -9,6 +9,7 @@ import inspect
 import pathlib
 import shlex
 import sys
+import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -248,7 +249,8 @@ def _sweep_of(defaults: Mapping[str, Any]) -> Any:
         many = several or key not in ("seeds", "steps", "records")
         if many and not several:
             default = (value,)
-        fields.append((key, tuple[kind, ...] if many else kind, flag(default, f"Of the run; {value!r} by default.")))
+        annotation = types.GenericAlias(tuple, (kind, ...)) if many else kind
+        fields.append((key, annotation, flag(default, f"Of the run; {value!r} by default.")))
     return dataclasses.make_dataclass("Sweep", fields, frozen=True)()
 
 

@@ -4,6 +4,7 @@
 import dataclasses
 import functools
 import inspect
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from jaxmyopia.study import Study
 
 _RECORDS = 9  # T, where shapes are tried
+_config: Any = jax.config  # jax adds its options as attributes while it is imported: no type names them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +53,7 @@ def shapes(study: "Study", columns: Mapping[str, np.ndarray]) -> Shapes:
     """
     first = {name: np.full(study.block, column[0]) for name, column in columns.items()}
     leaves, tree = jax.tree.flatten(jax.eval_shape(lambda: study.params(**first)))
-    return _shapes(study, tree, tuple(leaves), bool(jax.config.jax_enable_x64))
+    return _shapes(study, tree, tuple(leaves), bool(_config.jax_enable_x64))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -71,11 +73,16 @@ def _shapes(
 def to_supply(wanted: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Marks a member that a subclass supplies; `wanted` says what it looks like."""
 
-    def mark(member: Callable[..., Any]) -> Callable[..., Any]:
+    def mark(member: Any) -> Callable[..., Any]:
         member.wanted = wanted
         return member
 
     return mark
+
+
+def narrows(member: Callable[..., Any]) -> Callable[..., Any]:
+    """Tells type checkers that a subclass may name the keyword arguments that its member takes."""
+    return member
 
 
 def known_settings(study: "Study") -> dict[str, bool] | None:
@@ -262,7 +269,7 @@ def _check_step(study: "Study", before: Any, after: Any) -> None:
     (old, tree), (new, other) = (jax.tree_util.tree_flatten_with_path(state) for state in (before, after))
     require_member(bool(old), study, "init", shown(before), "must give a state of arrays")
     came = f"another structure: {shown(after)} in place of {shown(before)}"
-    require_member(tree == other, study, "step", came, "must give a state like the one it takes")
+    require_member(operator.eq(tree, other), study, "step", came, "must give a state like the one it takes")
     for (path, x), (_, y) in zip(old, new, strict=True):
         came = f"{jax.tree_util.keystr(path) or 'the state'}: {shown(y)} in place of {shown(x)}"
         same = x.shape == y.shape and x.dtype == y.dtype

@@ -14,6 +14,7 @@ import hashlib
 import inspect
 import re
 from collections.abc import Callable
+from typing import TypeAlias
 
 import chex
 import jax
@@ -24,7 +25,7 @@ from jax.flatten_util import ravel_pytree
 from jaxmyopia.checks import ArgumentError
 
 Factory = Callable[..., optax.GradientTransformation]
-Optimizer = str | Factory | optax.GradientTransformation
+Optimizer: TypeAlias = str | Factory | optax.GradientTransformation
 
 ELEMENTWISE = frozenset({"sgd", "momentum", "adam", "adamw", "nadam", "rmsprop", "adagrad", "lion", "sign_sgd", "yogi"})
 _ALLOWED = (

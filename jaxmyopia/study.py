@@ -113,6 +113,7 @@ class Study:
             return None
         return {p.name: p.default is p.empty for p in parameters}
 
+    @contract.narrows
     def params(self, **columns: np.ndarray) -> Any:
         """Params of S seeds.
 
@@ -205,7 +206,7 @@ def _several(value: object) -> bool:
     return isinstance(value, list | tuple | range | np.ndarray) and not hasattr(value, "_fields")  # optax's are objects
 
 
-def _values_of_field(now: object, given: object) -> tuple[object, ...]:
+def _values_of_field(now: object, given: Any) -> tuple[Any, ...]:
     """What a field is set to, one a cell; a field that holds several things takes them as one value."""
     if not _several(given):
         return (given,)

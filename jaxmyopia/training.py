@@ -94,6 +94,7 @@ class Training(Study):
     def validation(self, trained: Any, data: Any) -> jax.Array | None:
         """A scalar recorded as `validation`, such as the loss on data kept back; None, the default, for none."""
         del trained, data
+        return None
 
     def update(
         self, trained: Any, data: Any, opt_state: optax.OptState, learning_rate: jax.Array | None
@@ -270,7 +271,7 @@ class _OverSeeds:
             return self.study.update(trained, batch, opt_state, settings.get("learning_rate"))
 
         trained, opt_state = jax.vmap(one)(state.key, state.trained, state.data, state.opt_state, params)
-        return state.replace(step=state.step + 1, trained=trained, opt_state=opt_state)
+        return dataclasses.replace(state, step=state.step + 1, trained=trained, opt_state=opt_state)
 
     def observe(self, state: State, params: dict[str, jax.Array]) -> dict[str, jax.Array]:
         """What one record point keeps: `step`, `loss`, `validation` if there is one, and the study's own."""

@@ -146,7 +146,8 @@ def share(
       ArgumentError: if the sides do not pair, or there is no such measure.
     """
     sides = [trials] if isinstance(trials, Trials) else list(trials)
-    seed, places = _seeds(sides[0]), [slice(None)] * len(sides)
+    seed = _seeds(sides[0])
+    places: Sequence[slice | np.ndarray] = [slice(None)] * len(sides)
     if len(sides) == 2:
         pairs = pair(*sides, apart=apart)
         seed, places = pairs.seed, [pairs.a, pairs.b]

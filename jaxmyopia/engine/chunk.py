@@ -13,6 +13,7 @@ import dataclasses
 import functools
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import numpy as np
@@ -191,7 +192,7 @@ class ChunkRun:
     def _chunk(self, summary, quantiles, curves) -> Chunk:
         real, cell = self._real, self.cell
 
-        def trials(leaf: np.ndarray, axis: int) -> np.ndarray:
+        def trials(leaf: Any, axis: int) -> np.ndarray:
             """From `(D, slots, ...)` to the real trials, side by side on `axis` of what follows the slots."""
             return np.take(np.concatenate(self._gather(leaf), axis=axis), np.arange(len(real)), axis=axis)
 

@@ -20,7 +20,7 @@ import os
 import pathlib
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -190,7 +190,7 @@ class RunFolder:
             entries.get("chunks", {}).pop(stem, None)
         self.write_json("manifest.json", entries)
 
-    def write_chunk(self, cell: int, settings: dict[str, object], chunk: Chunk) -> None:
+    def write_chunk(self, cell: int, settings: Mapping[str, object], chunk: Chunk) -> None:
         """Writes one chunk: curves first, then the rows, then the completion record, which makes it count.
 
         Args:

@@ -4,6 +4,7 @@
 import contextlib
 import os
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -12,6 +13,7 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxmyopia.checks import require
 
 CACHE = "~/.cache/jaxmyopia"  # of compiled programs
+_config: Any = jax.config  # jax adds its options as attributes while it is imported: no type names them
 
 
 def use_cpu_devices(count: int | None = None) -> None:
@@ -26,7 +28,7 @@ def use_cpu_devices(count: int | None = None) -> None:
       ValueError: if `count` is not allowed.
     """
     require(count is None or count >= 1, "cpu_devices", count, "must be at least 1")
-    if count is None and jax.config.jax_num_cpu_devices > 0:
+    if count is None and _config.jax_num_cpu_devices > 0:
         return
     with contextlib.suppress(RuntimeError):  # jax runs already: its devices are what there is
         jax.config.update("jax_num_cpu_devices", count or len(os.sched_getaffinity(0)))
@@ -39,7 +41,7 @@ def use_compilation_cache(folder: str, *, unless_set: bool = False) -> None:
       folder: where; `~` is the user's home. Empty for no cache.
       unless_set: leave a folder that was chosen before.
     """
-    if folder and not (unless_set and jax.config.jax_compilation_cache_dir):
+    if folder and not (unless_set and _config.jax_compilation_cache_dir):
         jax.config.update("jax_compilation_cache_dir", os.path.expanduser(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

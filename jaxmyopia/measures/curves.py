@@ -70,13 +70,15 @@ def plateaus(*, ratio: Thresholds = (0.5, 0.25, 0.75), fall: Thresholds = (0.02,
     Raises:
       ArgumentError: if a threshold is not allowed.
     """
-    _between("ratio", ratio, 0, 1), _between("fall", fall, 0, 1)
+    _between("ratio", ratio, 0, 1)
+    _between("fall", fall, 0, 1)
     return Measure("plateaus", _stages, part="plateaus", ratio=ratio, fall=fall)
 
 
 def descents(*, ratio: Thresholds = (0.5, 0.25, 0.75), fall: Thresholds = (0.02, 0.01, 0.05)) -> Measure:
     """How many descents the loss has; arguments as of `plateaus`."""
-    _between("ratio", ratio, 0, 1), _between("fall", fall, 0, 1)
+    _between("ratio", ratio, 0, 1)
+    _between("fall", fall, 0, 1)
     return Measure("descents", _stages, part="descents", ratio=ratio, fall=fall)
 
 

@@ -11,6 +11,7 @@ times its peak). The counts do not change when the loss or the time is measured 
 An exponential decay is one descent and no plateau; an S-curve is one of each.
 """
 
+import dataclasses
 import math
 
 import chex
@@ -101,16 +102,16 @@ def _merge(
     walk: _Walk, kind: jax.Array, index: jax.Array, loss: jax.Array, slow: jax.Array, needed: jax.Array
 ) -> tuple[_Walk, Descents]:
     """Passes one turning point: a peak is remembered, a valley ends a stretch and perhaps the descent."""
-    walk = _choose(kind == 1, walk.replace(last_peak=index, last_slow=slow), walk)
+    walk = _choose(kind == 1, dataclasses.replace(walk, last_peak=index, last_slow=slow), walk)
 
     fall = walk.valley_loss - loss
-    leads = walk.replace(most=fall, peak=walk.last_peak, slow=walk.last_slow)
-    grown = _choose(fall > walk.most, leads, walk).replace(valley_loss=loss)
+    leads = dataclasses.replace(walk, most=fall, peak=walk.last_peak, slow=walk.last_slow)
+    grown = dataclasses.replace(_choose(fall > walk.most, leads, walk), valley_loss=loss)
     closed = (kind == -1) & (walk.start_loss - loss >= needed)
     # Between two descents lie two valleys, each a plateau to the peak beside it, and the lower one to both.
     found = Descents(closed=closed, start=grown.start, peak=grown.peak, end=index, plateau=grown.later | grown.slow)
-    renewed = grown.replace(
-        start=index, start_loss=loss, most=jnp.full_like(loss, -jnp.inf), later=jnp.ones_like(grown.later)
+    renewed = dataclasses.replace(
+        grown, start=index, start_loss=loss, most=jnp.full_like(loss, -jnp.inf), later=jnp.ones_like(grown.later)
     )
     return _choose(closed, renewed, _choose(kind == -1, grown, walk)), found
 
@@ -144,7 +145,8 @@ def descents(
     needed = jnp.where(jnp.isfinite(loss).all(axis=0) & (loss[0] > 0), fall * loss[0], jnp.inf)
 
     def pass_point(walk, point):
-        return _merge(walk, *point, needed)
+        kind, record, at, slowed = point
+        return _merge(walk, kind, record, at, slowed, needed)
 
     _, found = jax.lax.scan(pass_point, _start(loss), (points.kind, index, at_record, slow))
     return found

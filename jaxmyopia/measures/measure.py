@@ -88,9 +88,10 @@ class Measure:
           ArgumentError: if the grid lacks the choice.
         """
         chosen = self.main | dict(choice or {})
+        grid = dict(self.grid)
         for name, value in chosen.items():
-            known = dict(self.grid).get(name)
-            require(known is not None, name, value, f"must be a threshold of {self.name}: {', '.join(dict(self.grid))}")
+            require(name in grid, name, value, f"must be a threshold of {self.name}: {', '.join(grid)}")
+            known = grid[name]
             require(value in known, name, value, f"must be in the grid of {self.name}: {', '.join(map(_shown, known))}")
         initials = [name[0] for name, values in self.grid if len(values) > 1]
         words = [self.name]
@@ -168,7 +169,8 @@ def _over_grid(measure: Measure, curves: Any) -> list[Any]:
     varied = [name for name, values in measure.grid if len(values) > 1 and isinstance(values[0], float)]
     if not varied:
         return [measure.fn(curves, **choice) for choice in measure.choices]
-    dtype, by_definition = curves.loss.dtype, {}
+    dtype = curves.loss.dtype
+    by_definition: dict[tuple[tuple[str, Any], ...], list[tuple[int, list[float]]]] = {}
     for place, choice in enumerate(measure.choices):
         static = tuple((name, value) for name, value in choice.items() if name not in varied)
         by_definition.setdefault(static, []).append((place, [choice[name] for name in varied]))

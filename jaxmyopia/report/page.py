@@ -7,6 +7,7 @@ import functools
 import textwrap
 from collections.abc import Mapping, Sequence
 from importlib import resources
+from typing import Any
 
 import jinja2
 from matplotlib.figure import Figure
@@ -31,7 +32,7 @@ class Report:
 
     title: str
     figures: Mapping[Caption, Figure] = dataclasses.field(default_factory=dict)
-    rows: Sequence[dict[str, object]] = ()
+    rows: Sequence[Mapping[str, object]] = ()
     notes: Sequence[str] = ()
 
 
@@ -52,7 +53,8 @@ def claims_from_json(entries: Sequence[dict]) -> list[Judgement]:
     nan = float("nan")
 
     def interval(value: dict) -> Interval:
-        return Interval(**{name: nan if inner is None else inner for name, inner in value.items()})
+        fields: dict[str, Any] = {name: nan if inner is None else inner for name, inner in value.items()}
+        return Interval(**fields)
 
     def point(value: dict) -> GridPoint:
         numbers = {name: nan if value[name] is None else value[name] for name in ("estimate", "low", "high")}

@@ -87,8 +87,10 @@ class Trials:
         keep = np.ones(len(self), bool)
         for name, value in equals.items():
             column = self.columns[name]
-            close = isinstance(value, float) and column.dtype.kind in "fiu"
-            keep &= np.isclose(column, value, rtol=1e-5, atol=0) if close else column == value
+            if isinstance(value, float) and column.dtype.kind in "fiu":
+                keep &= np.isclose(column, value, rtol=1e-5, atol=0)
+            else:
+                keep &= column == value
         return self.keep(keep)
 
     def keep(self, mask: np.ndarray) -> "Trials":

@@ -39,8 +39,8 @@ def cooperative(*, late: bool = False, window: int = 500, judged: int = 5000) ->
     Returns:
       The `Measure`, over the grid of `COOPERATIVE`.
     """
-    name, of = "cooperative_late" if late else "cooperative", {"window": window, "judged": judged}
-    return Measure(name, _cooperative, c=COOPERATIVE, late=float(late), **of)
+    name = "cooperative_late" if late else "cooperative"
+    return Measure(name, _cooperative, c=COOPERATIVE, late=float(late), window=window, judged=judged)
 
 
 def _kept(trials: Trials, c: float) -> np.ndarray:

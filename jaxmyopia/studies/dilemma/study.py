@@ -35,7 +35,7 @@ from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.measures import Measure
 from jaxmyopia.studies.dilemma.learners import LEARNERS, Memory
 from jaxmyopia.studies.dilemma.measures import cooperative, last_steps
-from jaxmyopia.study import Study
+from jaxmyopia.study import Scalar, Study
 
 _BLOCK = {"cpu": 256}
 _BLOCK_ELSEWHERE = 4096
@@ -121,7 +121,7 @@ class SelfDilemma(Study):
         """Seeds a block."""
         return _BLOCK.get(jax.default_backend(), _BLOCK_ELSEWHERE)
 
-    def settings(self) -> dict[str, object]:
+    def settings(self) -> dict[str, Scalar]:
         """The columns by which the table tells this study from others."""
         names = ("learner", "population", "window", "judged")
         return {"study": "dilemma"} | {name: getattr(self, name) for name in names}

@@ -34,6 +34,7 @@ class Sweep:
         """One cell a learner, and one a Q-learner whose agents are many."""
         q_learners = [learner for learner in LEARNERS if learner.startswith("q_")]
         plain, run = (("learning_rate", (RATE,)), ("cost", (1.0,)), ("gain", (3.0,))), {"seeds": self.seeds}
+        sweep: tuple[tuple[str, tuple[float, ...]], ...]
         cells = []
         for name in LEARNERS:
             epsilons = self.epsilons if name in q_learners else (EPSILON,)

@@ -73,11 +73,12 @@ def avoids_cross_epoch(thresholds: Thresholds) -> Claim:
             sides = [pick(rows, schedule=name, lure="invest", credit="run") for name in ("negative", "flat")]
             if not all(len(side) for side in sides) or cutoff_of(sides[0]) < 2:
                 continue
-            difference = paired(*sides, LURES_BEFORE).named("lure rate before epoch K-1, recipe minus flat, same seed")
+            difference = paired(sides[0], sides[1], LURES_BEFORE)
+            difference = difference.named("lure rate before epoch K-1, recipe minus flat, same seed")
             lowered = difference.below(0, least=thresholds.least)
             found[f"{learner}, invest"] = lowered
             if lowered.verdict == "supported":  # lower, but at equal usefulness?
-                found[f"{learner}, usefulness"] = same(*sides, "usefulness", thresholds.lowered)
+                found[f"{learner}, usefulness"] = same(sides[0], sides[1], "usefulness", thresholds.lowered)
         return found
 
     return pieces

@@ -6,6 +6,7 @@ through the factors on what follows (`planner.discounts`) and nowhere else.
 """
 
 import dataclasses
+from typing import cast
 
 import chex
 import jax
@@ -155,6 +156,10 @@ class Learner:
         """
         return _UPDATES[self.name](self, agent, key, params, factors, rate)
 
+    def outputs(self, variables: chex.ArrayTree, env: EpochEnv, params: EnvParams) -> jax.Array:
+        """What the policy gives with these variables, `(outputs_of(name), T, P)`; `params` are scalars."""
+        return cast(jax.Array, self.policy.apply(variables, env, params))
+
     def chances(self, agent: Agent, env: EpochEnv, params: EnvParams) -> jax.Array:
         """The agent's policy in an environment that may be another than its own.
 
@@ -166,7 +171,7 @@ class Learner:
         Returns:
           Probabilities `(T, P, A)`: as trained; Q-learning's without exploration, ties split evenly.
         """
-        outputs = self.policy.apply(agent.variables, env, params)
+        outputs = self.outputs(agent.variables, env, params)
         if self.name == "qlearning":
             best = (outputs >= outputs.max(axis=0, keepdims=True)).astype(outputs.dtype)
             chances = best / best.sum(axis=0, keepdims=True)
@@ -210,7 +215,7 @@ def reinforce_from(learner: Learner, experience: Experience, factors: jax.Array,
 
 
 def _reinforce(learner: Learner, agent: Agent, key, params, factors, rate) -> Agent:
-    logits, pull = jax.vjp(lambda variables: learner.policy.apply(variables, learner.env, params), agent.variables)
+    logits, pull = jax.vjp(lambda variables: learner.outputs(variables, learner.env, params), agent.variables)
     experience = rollout(learner.env, params, jax.nn.softmax(logits, axis=0), key, learner.settings.runs_a_batch)
     return learner.descend(agent, pull(reinforce_from(learner, experience, factors, logits))[0], rate)
 
@@ -248,7 +253,7 @@ def _batches(learner: Learner, experience: Experience, factors: jax.Array, value
 
 def _ppo(learner: Learner, agent: Agent, key, params, factors, rate) -> Agent:
     env, settings, scale = learner.env, learner.settings, float(learner.env.steps)
-    apply = lambda variables: learner.policy.apply(variables, env, params)
+    apply = lambda variables: learner.outputs(variables, env, params)
     outputs = apply(agent.variables)
     old = jax.nn.log_softmax(outputs[:_A], axis=0)
     experience = rollout(env, params, jnp.exp(old), key, settings.runs_a_batch)
@@ -273,7 +278,7 @@ def _ppo(learner: Learner, agent: Agent, key, params, factors, rate) -> Agent:
 
 def _q_learning(learner: Learner, agent: Agent, key, params, factors, rate) -> Agent:
     """Watkins 1989: towards r + d max Q of what follows, by the mean error of the batch at each entry."""
-    apply = lambda variables: learner.policy.apply(variables, learner.env, params)
+    apply = lambda variables: learner.outputs(variables, learner.env, params)
     q, pull = jax.vjp(apply, agent.variables)
     explore = learner.settings.exploration
     greedy = jax.nn.one_hot(q.argmax(axis=0), _A, dtype=q.dtype, axis=0)

@@ -66,7 +66,7 @@ def check_codes(**columns: np.ndarray) -> None:
             require(value in range(len(NAMES[name])), f"{name}s", float(value), "must be a number that `code` gives")
 
 
-def check_numbers(epochs: int, *, cutoff: np.ndarray, learning_rate: np.ndarray, discount: np.ndarray) -> None:
+def check_numbers(epochs: int, *, cutoff: np.ndarray, learning_rate: np.ndarray, discount: np.ndarray | float) -> None:
     """Raises ValueError unless the columns `(S,)` are allowed in runs of E `epochs`."""
     for value in np.unique(cutoff):
         fine = 0 <= value <= epochs and value == int(value)

@@ -9,6 +9,7 @@ from jaxmyopia.report.figures import Caption
 from jaxmyopia.studies.epochs import environment_figures, figures
 from jaxmyopia.studies.epochs.figures import FinishedMyopia
 from jaxmyopia.studies.epochs.sweep import Sweep
+from jaxmyopia.study import Scalar
 
 _CAPTIONS = {
     caption.name: caption
@@ -98,7 +99,7 @@ def draw(run: FinishedMyopia) -> dict[Caption, Figure]:
     return {_CAPTIONS[name]: make(run) for name, make in makers.items()}
 
 
-def rows_of(run: FinishedMyopia) -> list[dict[str, object]]:
+def rows_of(run: FinishedMyopia) -> list[dict[str, Scalar]]:
     """What was run, a row a cell."""
     rows = []
     for index, cell in enumerate(run.cells):

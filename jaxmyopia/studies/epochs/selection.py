@@ -28,7 +28,7 @@ from jaxmyopia.studies.epochs.params import world
 from jaxmyopia.studies.epochs.policies import make_policy
 from jaxmyopia.studies.epochs.rollouts import Experience, act, begin, bounds_of
 from jaxmyopia.studies.epochs.study import Myopia
-from jaxmyopia.study import Study
+from jaxmyopia.study import Scalar, Study
 
 _TRIALS = 256  # agents in a block, about
 
@@ -156,7 +156,7 @@ class Selection(Study):
         policy = make_policy("table", outputs=3, width=1, indices=self.epochs)
         return Learner("reinforce", self.env, policy, self.optimizer, self.settings_of_learner)
 
-    def settings(self) -> dict[str, object]:
+    def settings(self) -> dict[str, Scalar]:
         """The columns by which the table tells this study from others."""
         names = ("epochs", "epoch_steps", "population", "optimizer", "replaced")
         return {"study": "epochs", "learner": "selection"} | {name: getattr(self, name) for name in names}
@@ -168,7 +168,7 @@ class Selection(Study):
 
     def known_settings(self) -> dict[str, bool]:
         """Its own two, and those of a single agent."""
-        return {"interval": True, "swap": True} | self._alone.known_settings()
+        return {"interval": True, "swap": True} | (self._alone.known_settings() or {})
 
     def params(self, *, interval: np.ndarray, swap: np.ndarray, **agent: np.ndarray) -> Params:
         """Makes the parameters of S seeds.
@@ -230,13 +230,13 @@ class Selection(Study):
             return agents, jnp.where(due, 0.0, earned)
 
         agents, earned = jax.vmap(one)(state.key, state.agents, state.earned, params)
-        return state.replace(step=state.step + 1, agents=agents, earned=earned)
+        return dataclasses.replace(state, step=state.step + 1, agents=agents, earned=earned)
 
     def _live(self, key: jax.Array, agents: Agent, params: Params, step: jax.Array) -> tuple[Agent, jax.Array]:
         """One population's update, and what each agent earned in a run `(N,)`."""
         learner, env, now = self.learner_of_one, self.env, world(params.agent, step)
         factors = planner.discounts(env, params.agent.discount, params.agent.credit)
-        logits, pull = jax.vjp(jax.vmap(lambda x: learner.policy.apply(x, env, now)), agents.variables)
+        logits, pull = jax.vjp(jax.vmap(lambda x: learner.outputs(x, env, now)), agents.variables)
         draws = jax.random.uniform(key, (env.steps, self.population, self.settings_of_learner.runs_a_batch))
         lived = shared_rollout(env, now, jax.nn.softmax(logits, axis=1), draws, params.swap)
         slope = jax.vmap(lambda lived, logits: reinforce_from(learner, lived, factors, logits))(lived, logits)

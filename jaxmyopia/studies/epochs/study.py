@@ -18,7 +18,7 @@ from jaxmyopia.studies.epochs.learners import Agent, Learner, Settings, check_le
 from jaxmyopia.studies.epochs.model import LURES, SCHEDULES, EnvParams, EpochEnv
 from jaxmyopia.studies.epochs.params import NEVER, Params, check_codes, check_numbers, world
 from jaxmyopia.studies.epochs.policies import POLICIES, make_policy
-from jaxmyopia.study import Study
+from jaxmyopia.study import Scalar, Study
 
 
 @struct.dataclass
@@ -122,7 +122,7 @@ class Myopia(Study):
             name=self.learner, env=self.env, policy=policy, optimizer=self.optimizer, settings=self.settings_of_learner
         )
 
-    def settings(self) -> dict[str, object]:
+    def settings(self) -> dict[str, Scalar]:
         """The columns by which the table tells this study from others."""
         names = ("epochs", "epoch_steps", "learner", "policy", "optimizer", "reveal_epoch", "show_pending", "width")
         return {"study": "epochs"} | {name: getattr(self, name) for name in names}
@@ -191,7 +191,7 @@ class Myopia(Study):
             factors = planner.discounts(env, params.discount, params.credit)
             return learner.update(agent, key, world(params, state.step), factors, params.learning_rate)
 
-        return state.replace(step=state.step + 1, agent=jax.vmap(one)(state.key, state.agent, params))
+        return dataclasses.replace(state, step=state.step + 1, agent=jax.vmap(one)(state.key, state.agent, params))
 
     def observe(self, state: State, params: Params) -> Record:
         """What one record point keeps: a `Record` with arrays `(S, ...)`, exact."""
@@ -208,7 +208,7 @@ class Myopia(Study):
         found = planner.outcome(model, chances)
         out = {name: getattr(found, name) for name in ("running", "acting", "lured")}
 
-        def judge(credit: jax.Array) -> tuple[jax.Array, jax.Array]:
+        def judge(credit: jax.Array) -> tuple[jax.Array, ...]:
             factors = planner.discounts(env, params.discount, credit)
             best, _ = planner.optimal(model, factors)
             missed = best - planner.policy_values(model, chances, factors)
@@ -233,7 +233,7 @@ class Myopia(Study):
 
         everywhere = learner.chances(agent, long, world_now)
         by_epoch = everywhere.reshape(long.epochs, self.epoch_steps, *everywhere.shape[1:])
-        hidden = world_now.replace(index_shown=jnp.zeros_like(world_now.index_shown))
+        hidden = dataclasses.replace(world_now, index_shown=jnp.zeros_like(world_now.index_shown))
         return {
             "longer": running(long, everywhere),
             "masked": running(self.env, learner.chances(agent, self.env, hidden)),

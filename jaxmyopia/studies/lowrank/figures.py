@@ -2,6 +2,7 @@
 """Figures of losses: quantile quantiles, single seeds with their plateaus, plateau counts, and who reaches zero."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -237,7 +238,7 @@ def by_rate(run: FinishedRun, ranks: Sequence[int], measure: Callable[[Trials], 
                 rates = np.array(rows.unique("learning_rate"))
                 estimates = [measure(rows.matching(learning_rate=rate)) for rate in rates.tolist()]
                 jitter = 1.04 ** (number - (len(ranks) - 1) / 2)
-                style = {"label": f"rank {rank}", "ls": "-", "marker": "o"}
+                style: dict[str, Any] = {"label": f"rank {rank}", "ls": "-", "marker": "o"}
                 draw_intervals(axes, rates * jitter, estimates, COLOURS[number], **style)
             axes.set_xscale("log")
             axes.set_xticks(rates, [f"{rate:g}" for rate in rates])

@@ -149,5 +149,5 @@ def summarise(curves: Record) -> dict[str, jax.Array]:
         best = curves.align_a[-1].max(axis=1) + curves.align_b[-1].max(axis=1)
         # Written out: the order in which XLA takes a mean depends on the number of devices.
         mean = sum(best[:, j] for j in range(best.shape[1])) / (2 * best.shape[1])
-        out["final_alignment"] = jnp.where(finite, mean, jnp.asarray(jnp.nan, mean.dtype))
+        out["final_alignment"] = jnp.where(finite, mean, jnp.asarray(jnp.nan, best.dtype))
     return out

@@ -19,7 +19,7 @@ from jaxmyopia.studies.lowrank.gradients import Path, block_size, choose_path
 from jaxmyopia.studies.lowrank.losses import LOSSES, Target
 from jaxmyopia.studies.lowrank.measures import Record, Thresholds
 from jaxmyopia.studies.lowrank.model import TARGETS, draw_problem
-from jaxmyopia.study import Study
+from jaxmyopia.study import Scalar, Study
 
 _NOISE = 2**31  # folded into the key of a seed whose optimiser draws noise
 
@@ -79,7 +79,7 @@ class LowRank(Study):
         require_one_of("losses", self.loss, LOSSES)
         optimizers.check(self.optimizer, "optimizers")
         if self.target == "spectrum":
-            fine = len(self.spectrum) >= self.target_rank and all(0 < s < float("inf") for s in self.spectrum)
+            fine = len(self.spectrum) >= self._target_rank and all(0 < s < float("inf") for s in self.spectrum)
             require(
                 fine,
                 "spectrum",
@@ -91,21 +91,26 @@ class LowRank(Study):
         return f"{self.target} rank {self.rank}, {self.loss}, {self.optimizer}"
 
     @property
+    def _target_rank(self) -> int:
+        assert self.target_rank is not None  # set when the study is made
+        return self.target_rank
+
+    @property
     def path(self) -> Path:
         """How the gradient is computed, and with it the layout of the state."""
-        return choose_path(self.loss, n=self.n, rank=self.rank, target_rank=self.target_rank)
+        return choose_path(self.loss, n=self.n, rank=self.rank, target_rank=self._target_rank)
 
     @property
     def block(self) -> int:
         """Seeds a block: enough to fill the vector units, few enough to stay in cache."""
-        return block_size(self.path, n=self.n, rank=self.rank, target_rank=self.target_rank)
+        return block_size(self.path, n=self.n, rank=self.rank, target_rank=self._target_rank)
 
     @property
     def standard(self) -> tuple[Measure, ...]:
         """What is taken of every trial."""
-        return self.thresholds.measures(aligned=max(self.rank, self.target_rank) <= observables.ALIGNMENT_RANK)
+        return self.thresholds.measures(aligned=max(self.rank, self._target_rank) <= observables.ALIGNMENT_RANK)
 
-    def settings(self) -> dict[str, object]:
+    def settings(self) -> dict[str, Scalar]:
         """The columns by which the table tells this study from others."""
         names = ("n", "rank", "target_rank", "target", "loss", "optimizer")
         return {name: getattr(self, name) for name in names}
@@ -142,13 +147,14 @@ class LowRank(Study):
         chex.assert_equal_shape([keys, params.learning_rate, params.init_scale])
 
         def draw(key, scale):
-            kind = {"kind": self.target, "spectrum": self.spectrum}
-            drawn = draw_problem(key, scale, n=self.n, rank=self.rank, target_rank=self.target_rank, **kind)
+            sizes = {"n": self.n, "rank": self.rank, "target_rank": self._target_rank}
+            drawn = draw_problem(key, scale, kind=self.target, spectrum=self.spectrum, **sizes)
             return jnp.stack([drawn.a, drawn.b]), jnp.stack([drawn.u, drawn.v])
 
         # The draws above fold the ranks, small numbers, into the key: no key serves twice.
         noise = jax.vmap(lambda key: jax.random.fold_in(key, _NOISE))(keys)
-        return self.start(*jax.vmap(draw)(keys, params.init_scale), params, noise)
+        factors, target = jax.vmap(draw)(keys, params.init_scale)
+        return self.start(factors, target, params, noise)
 
     def start(self, factors: jax.Array, target: jax.Array, params: Params, noise: jax.Array | None = None) -> State:
         """Starts from given matrices.
@@ -180,7 +186,7 @@ class LowRank(Study):
         factors, opt_state = dynamics.apply_optimizer(
             self.optimizer, path.layout, gradients, state.opt_state, state.factors, params.learning_rate
         )
-        return state.replace(step=state.step + 1, factors=factors, opt_state=opt_state)
+        return dataclasses.replace(state, step=state.step + 1, factors=factors, opt_state=opt_state)
 
     def observe(self, state: State, params: Params) -> Record:
         """What one record point keeps: a `Record` with arrays `(S, ...)`."""

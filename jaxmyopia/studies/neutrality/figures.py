@@ -115,6 +115,7 @@ def neutrality_against_usefulness(table: Trials, study: Neutrality) -> Figure:
         pressing.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     legend = figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     for handle in legend.legend_handles:
+        assert handle is not None  # every entry of the legend has one
         handle.set(alpha=1, sizes=[18])
     return figure
 

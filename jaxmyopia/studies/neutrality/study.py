@@ -41,7 +41,7 @@ from jaxmyopia import optimizers
 from jaxmyopia.checks import require
 from jaxmyopia.studies.neutrality.model import ACTIONS, LONG, CoinGrid, best_values, outcome
 from jaxmyopia.studies.neutrality.rollouts import Rollout, roll_out, score
-from jaxmyopia.study import Study
+from jaxmyopia.study import Scalar, Study
 
 _BASELINE_RATE = 0.1  # of the running mean of rewards
 _BLOCK = {"cpu": 64}
@@ -167,10 +167,10 @@ class Neutrality(Study):
         """Seeds a block: on a CPU as many as stay in cache."""
         return _BLOCK.get(jax.default_backend(), _BLOCK_ELSEWHERE)
 
-    def settings(self) -> dict[str, object]:
+    def settings(self) -> dict[str, Scalar]:
         """The columns by which the table tells this study from others."""
         lengths = {"default_length": self.grid.default_length, "delay": self.grid.delay}
-        grid = {"grid": "/".join(self.grid.rows), **lengths}
+        grid: dict[str, Scalar] = {"grid": "/".join(self.grid.rows), **lengths}
         return {"study": "neutrality", **grid, "optimizer": self.optimizer, "episodes": self.episodes}
 
     def known_settings(self) -> dict[str, bool]:
