@@ -105,11 +105,9 @@ class RunFolder:
         ]
 
     @property
-    def settings(self) -> tuple[str, ...]:
-        """The columns of the table that say what a trial was given."""
-        cells = self.cells()
-        names = [name for cell in cells for name in (*cell.settings, *(each for each, _ in cell.sweep))]
-        return tuple(dict.fromkeys(names))
+    def given(self) -> tuple[tuple[str, ...], ...]:
+        """For each cell, the columns of the table that say what its trials were given."""
+        return tuple((*cell.settings, *(name for name, _ in cell.sweep)) for cell in self.cells())
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -249,7 +247,7 @@ class RunFolder:
             pieces = [pq.read_table(path, columns=[name] if name in schema.names else []) for path, schema in chunks]
             return to_numpy(pa.concat_tables(pieces, promote_options="default")[name])
 
-        return Trials(Columns(names, read), self.settings)
+        return Trials(Columns(names, read), self.given)
 
     def names(self, cell: int, ending: str) -> list[str]:
         """The names `(m,)` of a cell's curves (ending `.npy`) or sketches (`.parquet`)."""

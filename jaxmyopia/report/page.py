@@ -20,7 +20,7 @@ from jaxmyopia.stats.intervals import Interval
 _WIDTH = 100  # columns of the table of claims in a terminal
 
 
-def _wrap(text: str, width: int = _WIDTH, **indent: str) -> list[str]:
+def _wrap(text: str, width: int = _WIDTH, **indent: Any) -> list[str]:
     """Lines of text; names with hyphens stay whole, so that they can be searched for."""
     return textwrap.wrap(text, width, break_on_hyphens=False, **indent)
 

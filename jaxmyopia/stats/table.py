@@ -46,11 +46,20 @@ class NoTrials(ArgumentError):
 class Trials:
     """Columns `(rows,)` of equal length, a column `seed` among them. A column that a row lacks holds NaN there.
 
-    `settings`: the columns that say what a trial was given; the others were measured.
+    `given`: for each number in the column `cell`, the columns that say what its trials were given; or those of all, as
+    one entry. The others were measured: a name may be given in one study and measured in another.
     """
 
     columns: Mapping[str, np.ndarray]
-    settings: tuple[str, ...] = ()
+    given: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The columns that say what these trials were given."""
+        if len(self.given) < 2:
+            return self.given[0] if self.given else ()
+        cells = np.unique(self.columns["cell"]).tolist()
+        return tuple(dict.fromkeys(name for cell in cells for name in self.given[int(cell)]))
 
     def __len__(self) -> int:
         return len(self.columns["seed"])
@@ -97,13 +106,13 @@ class Trials:
         """The rows where `mask`, `(rows,)`, is True."""
         if mask.all():  # a million rows are not copied for nothing
             return self
-        return Trials(Columns(self.columns, lambda name: self.columns[name][mask]), self.settings)
+        return Trials(Columns(self.columns, lambda name: self.columns[name][mask]), self.given)
 
     def joined(self, *others: "Trials") -> "Trials":
         """These trials and those of others, which have the same columns."""
         every = (self, *others)
         make = lambda name: np.concatenate([each.columns[name] for each in every])
-        return Trials(Columns(self.columns, make), self.settings)
+        return Trials(Columns(self.columns, make), self.given)
 
     def unique(self, name: str) -> list:
         """The sorted distinct values of a column."""

@@ -79,7 +79,7 @@ def swept(optimizer: str, rates: list[float], scales: list[float], loss: list[fl
     seed, rate, scale = (np.array(column) for column in zip(*rows, strict=True))
     columns = {"seed": seed, "learning_rate": rate, "init_scale": scale, "loss": np.array(loss, float)}
     columns |= {"optimizer": np.full(len(rows), optimizer, object), "diverged": np.zeros(len(rows), bool)}
-    return Trials(columns, ("optimizer", "learning_rate", "init_scale"))
+    return Trials(columns, (("optimizer", "learning_rate", "init_scale"),))
 
 
 def test_pairs_agree_in_every_setting_that_does_not_tell_the_sides_apart():

@@ -54,7 +54,7 @@ def make_table(early, late, neutral, useful) -> Trials:
         "repeat_discount",
         "per_length",
     )
-    return Trials(columns, settings)
+    return Trials(columns, (settings,))
 
 
 def judged(table: Trials):

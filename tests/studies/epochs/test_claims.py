@@ -54,7 +54,7 @@ def table_of(*trials):
         "dropped",
     )
     settings = tuple(name for name in trials[0] if not name.startswith(measured))
-    return Trials({name: np.concatenate([rows[name] for rows in trials]) for name in trials[0]}, settings)
+    return Trials({name: np.concatenate([rows[name] for rows in trials]) for name in trials[0]}, (settings,))
 
 
 def flat(**changed):

@@ -41,7 +41,7 @@ def make_table(summary, ranks=(1, 2, 4, 10, N), optimizers=("sgd", "adam")):
             columns |= summary(loss, optimizer, rank, rate, seeds)
             parts.append(columns)
     settings = ("n", "rank", "loss", "optimizer", "learning_rate")
-    return Trials({name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, settings)
+    return Trials({name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, (settings,))
 
 
 def plateaus(values):
