@@ -91,7 +91,7 @@ def test_pairs_agree_in_every_setting_that_does_not_tell_the_sides_apart():
 
 
 def test_a_side_with_two_trials_for_one_pair_is_refused_by_what_they_differ_in():
-    sgd, adam = swept("sgd", [0.1], [1.0], [1, 2]), swept("adam", [0.1, 0.3], [1.0], [10, 20, 30, 40])
+    sgd, adam = swept("sgd", [0.2], [1.0], [1, 2]), swept("adam", [0.1, 0.3], [1.0], [10, 20, 30, 40])
     with pytest.raises(ArgumentError, match=r"the first side has several.*learning_rate"):
         pair(adam, sgd)
     assert sorted(differences(adam, sgd, "loss", over=("learning_rate",))) == [(0, 9), (0, 29), (1, 18), (1, 38)]

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kit that evidence is built with, against numbers worked by hand and scipy; and what it refuses."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import jaxmyopia as jm
+from jaxmyopia.checks import ArgumentError
+from jaxmyopia.measures import Derived
+from jaxmyopia.stats.intervals import RESAMPLES, bca_mean
+from jaxmyopia.stats.table import Trials
+
+SEEDS = 60
+LARGE = Derived("large", lambda trials, least: trials.values("score") >= least, least=(3.0, 1.0, 5.0))
+
+
+def table(score, *, optimizer="sgd", scales=(1.0,), diverged=()) -> Trials:
+    """`score(seed, scale)` of seeds 0, 1, ... at every scale."""
+    seed, scale = np.tile(np.arange(SEEDS), len(scales)), np.repeat(scales, SEEDS)
+    columns = {"seed": seed, "init_scale": scale, "optimizer": np.full(len(seed), optimizer, object)}
+    columns |= {"score": np.broadcast_to(score(seed, scale), len(seed)).astype(float)}
+    return Trials(columns | {"diverged": np.isin(seed, diverged)}, (("optimizer", "init_scale"),))
+
+
+def test_a_share_is_wilsons_over_seeds_and_a_diverged_seed_shows_nothing():
+    piece = jm.share(table(lambda seed, scale: seed % 4, diverged=[3, 7]), "score", lambda score: score == 3).above(0.1)
+    low, high = stats.binomtest(13, SEEDS).proportion_ci(method="wilson")
+    interval = piece.interval
+    assert (interval.estimate, interval.low, interval.high, interval.n) == (13 / SEEDS, low, high, SEEDS)
+    assert (piece.verdict, piece.diverged, piece.null, piece.direction) == ("supported", 2, 0.1, 1)
+
+
+def test_a_seed_with_several_trials_counts_once():
+    trials = table(lambda seed, scale: (seed % 2) * (scale > 1), scales=(1.0, 2.0))
+    shares = {
+        combine: jm.share(trials, "score", lambda score: score > 0, combine=combine).above(0.5).interval
+        for combine in (np.mean, np.min, np.max)
+    }
+    assert {combine: each.n for combine, each in shares.items()} == dict.fromkeys(shares, SEEDS)
+    assert [each.estimate for each in shares.values()] == [0.25, 0.0, 0.5]
+    assert [each.method for each in shares.values()] == ["BCa", "Wilson", "Wilson"]
+
+
+def test_a_share_of_two_sides_looks_at_both():
+    one, other = table(lambda seed, scale: seed % 2), table(lambda seed, scale: seed % 3 == 0, optimizer="adam")
+    piece = jm.share((one, other), "score", lambda a, b: (a == 1) & ~(b == 1)).below(0.9)
+    assert piece.interval.estimate == pytest.approx(np.mean([s % 2 == 1 and s % 3 != 0 for s in range(SEEDS)]))
+
+
+def test_a_mean_is_the_bootstraps_of_the_seeds_that_did_not_diverge():
+    piece = jm.mean(table(lambda seed, scale: seed**0.5, diverged=range(10)), "score").above(1)
+    wanted = bca_mean(np.arange(10, SEEDS) ** 0.5, rng=np.random.default_rng(0), resamples=RESAMPLES)
+    assert piece.interval == wanted and piece.diverged == 10 and piece.grid == ()
+    shown = jm.mean(table(lambda seed, scale: seed), "score", lambda score: 2 * score).above(0)
+    assert shown.interval.estimate == SEEDS - 1
+
+
+def test_a_paired_difference_is_that_of_the_same_seeds_under_the_same_settings():
+    noise = np.random.default_rng(0).normal(size=SEEDS)
+    a = table(lambda seed, scale: 10 * noise[seed] + scale + 0.5 * (seed % 2), scales=(2.0, 1.0), optimizer="adam")
+    b = table(lambda seed, scale: 10 * noise[seed] + scale, scales=(1.0, 2.0), diverged=[5])
+    piece = jm.paired(a, b, "score").above(0)
+    rest = np.delete(0.5 * (np.arange(SEEDS) % 2), 5)
+    assert piece.interval.estimate == pytest.approx(rest.mean()) and piece.interval.n == SEEDS - 1
+    assert piece.diverged == 2 and piece.verdict == "supported"  # both of its pairs
+    assert piece.details["P(a > b)"] == pytest.approx((1 + rest.astype(bool).mean()) / 2)
+
+
+def test_the_grid_holds_every_choice_and_the_first_decides():
+    trials = table(lambda seed, scale: 2 + 3 * (seed % 2))
+    piece = jm.share(trials, LARGE, lambda large: large == 1).above(0.2)
+    assert [point.thresholds for point in piece.grid] == list(LARGE.choices)
+    assert [point.estimate for point in piece.grid] == [0.5, 1.0, 0.5]
+    assert (piece.interval.estimate, piece.holds, piece.verdict) == (0.5, 1.0, "supported")
+    turned = jm.share(trials, LARGE, lambda large: large == 1).below(0.7)
+    assert turned.holds == pytest.approx(2 / 3) and turned.verdict == "mixed"
+
+
+def test_a_least_effect_moves_the_null_and_its_grid_the_points():
+    trials = table(lambda seed, scale: 0.3 + 0.01 * (seed % 3))
+    piece = jm.mean(trials, "score").above(0, least=(0.2, 0.1, 0.35))
+    assert piece.null == 0.2 and piece.verdict == "mixed"  # 0.31 is above 0.2 and 0.1, not above 0.35
+    assert [point.estimate for point in piece.grid] == pytest.approx([0.31, 0.31 + 0.1, 0.31 - 0.15])
+    fallen = jm.mean(trials, "score", lambda score: -score).below(0, least=0.2)
+    assert fallen.null == -0.2 and fallen.verdict == "supported"
+
+
+def test_sameness_is_two_one_sided_tests():
+    a, b = (
+        table(lambda seed, scale: seed % 5),
+        table(lambda seed, scale: seed % 5 + 0.1 * (-1) ** seed, optimizer="adam"),
+    )
+    piece = jm.same(a, b, "score", 0.2)
+    assert (piece.verdict, piece.margin, piece.null, piece.direction) == ("supported", 0.2, 0, 0)
+    assert jm.same(a, table(lambda seed, scale: seed % 5 + 1 + seed % 2, optimizer="adam"), "score", 0.2).verdict == (
+        "contradicted"
+    )
+
+
+def test_a_verdict_does_not_depend_on_what_was_judged_before():
+    trials = table(lambda seed, scale: np.sin(seed))
+    first = jm.mean(trials, "score").above(0)
+    jm.mean(table(lambda seed, scale: seed), "score").above(0)
+    assert jm.mean(trials, "score").above(0) == first
+
+
+@jm.claim("It is large.", details=lambda trials: {"most": float(trials["score"].max())})
+def it_is_large(trials):
+    return {"large": jm.mean(trials, "score").above(1), "small": jm.mean(trials, "score").above(100)}
+
+
+def test_a_claim_names_its_pieces_and_is_not_judged_where_trials_lack():
+    judged = it_is_large.judge(table(lambda seed, scale: 2 + seed % 2))
+    assert (it_is_large.id, judged.verdict, judged.details) == ("it-is-large", "mixed", {"most": 3.0})
+    assert [piece.name for piece in judged.evidence] == ["large", "small"]
+    lacking = jm.claim("Lion is larger.")(lambda trials: jm.mean(trials.where(optimizer="lion"), "score").above(0))
+    judged = lacking.judge(table(lambda seed, scale: seed))
+    assert (judged.verdict, judged.reason) == ("not judged", "the run lacks optimizer='lion'")
+    assert jm.claim("Nothing.")(lambda trials: {}).judge(table(lambda seed, scale: seed)).verdict == "not judged"
+
+
+def _two_scales():
+    return table(lambda seed, scale: seed, scales=(1.0, 2.0))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (lambda t: jm.share(t, "scores", lambda x: x > 0).above(0.5), "column='scores'"),
+        (lambda t: jm.mean(t, LARGE).within(0), "margin=0"),
+        (lambda t: jm.mean(t, "score").above(0, least=-1.0), "least=-1.0"),
+        (lambda t: t.values(LARGE, {"least": 7.0}), "least=7.0"),
+        (lambda t: t.values(LARGE, {"most": 3.0}), "most=3.0"),
+        (lambda t: t.where(optimizr="sgd"), "column='optimizr'"),
+        (lambda t: jm.paired(t, _two_scales(), "score"), "init_scale="),
+        (lambda t: jm.paired(t, _two_scales(), "score", apart=("init_scale",)), "paired="),
+        (lambda t: jm.share((t, t, t), "score", lambda *x: x[0] > 0), "trials='3 sides'"),
+        (lambda t: jm.claim(""), "text=''"),
+        (lambda t: jm.claim("It is.")("no function"), "claim='no function'"),
+        (lambda t: jm.claim("It is.", id="it-is")(lambda trials: 3).judge(t), "claim it-is='int'"),
+        (lambda t: jm.claim("It is.", id="it-is")(lambda trials: {"a": 0.5}).judge(t), "claim it-is, a='float'"),
+        (lambda t: jm.Measure("two words", len), "name='two words'"),
+        (lambda t: jm.Measure("m", 3), "fn=3"),
+        (lambda t: jm.Measure("m", len, by=()), "by=()"),
+        (lambda t: jm.Measure("m", len, by=(0.1, 0.1 + 1e-12)), "by="),
+        (lambda t: jm.Measure("m", len, by=float("nan")), "by=nan"),
+        (lambda t: jm.Measure("m", len, by=None), "by=None"),
+        (lambda t: jm.measures.plateaus(ratio=1.0), "ratio=1.0"),
+        (lambda t: jm.measures.plateaus(fall=(0.02, 0.0)), "fall=0.0"),
+        (lambda t: jm.measures.upticks(rise=1.0), "rise=1.0"),
+        (lambda t: jm.measures.bumps(delta=0.1), "names=()"),
+        (lambda t: jm.measures.bumps("align", delta=0), "delta=0"),
+        (lambda t: jm.measures.time_to(share=0), "share=0"),
+        (lambda t: jm.measures.final_ratio(parts=0.5), "parts=0.5"),
+    ],
+)
+def test_what_is_wrong_takes_one_line_that_names_it(wrong, named):
+    with pytest.raises(ArgumentError) as error:
+        wrong(table(lambda seed, scale: seed))
+    assert str(error.value).startswith(named), str(error.value)
+    assert "\n" not in str(error.value) and error.value.allowed.startswith("must")
+
+
+def test_evidence_is_frozen():
+    piece = jm.mean(table(lambda seed, scale: seed), "score").above(0)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        piece.verdict = "supported"
