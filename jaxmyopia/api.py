@@ -21,7 +21,7 @@ from jaxmyopia.engine.folder import PlannedCell, RunFolder
 from jaxmyopia.engine.mesh import CACHE, use_compilation_cache, use_cpu_devices
 from jaxmyopia.engine.session import RunOptions
 from jaxmyopia.report import claim_figures, curve_figures
-from jaxmyopia.report.figures import svg
+from jaxmyopia.report.figures import house_style, svg
 from jaxmyopia.report.page import Report, claims_from_json, claims_html, claims_json, claims_text, write_page
 from jaxmyopia.stats.sketch import Sketch
 from jaxmyopia.stats.table import Trials
@@ -113,17 +113,17 @@ class Answer:
         return f"{claims_text(self.claims)}\n{head}" if self.claims else head
 
     def _repr_html_(self) -> str:
-        shown = [each for each in self.claims if each.evidence]
-        return claims_html(self.claims, svg(claim_figures.forest(self.claims)) if shown else "")
+        with house_style():
+            shown = any(each.evidence for each in self.claims)
+            return claims_html(self.claims, svg(claim_figures.forest(self.claims)) if shown else "")
 
     def report(self, title: str = "jaxmyopia") -> Report:
         """What a page shows of any run: the evidence, and the curves that every study keeps."""
-        figures = {claim_figures.CAPTION: claim_figures.forest(self.claims)} if self.claims else {}
-        curves = {
-            curve_figures.caption(name): curve_figures.quantile_curves(self.folder, name)
-            for name in curve_figures.names(self.folder)
-        }
-        return Report(title, figures | curves)
+        with house_style():
+            figures = {claim_figures.CAPTION: claim_figures.forest(self.claims)} if self.claims else {}
+            for name in curve_figures.names(self.folder):
+                figures[curve_figures.caption(name)] = curve_figures.quantile_curves(self.folder, name)
+        return Report(title, figures)
 
     def write(self, report: Report | None = None, **where: object) -> None:
         """Writes claims.json, the figures and the page into the run's folder; `where`: see `claims_json`."""

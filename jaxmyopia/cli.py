@@ -26,6 +26,7 @@ from jaxmyopia.engine.session import RunOptions, say
 from jaxmyopia.experiment import Experiment
 from jaxmyopia.flags import FlagValues, flag
 from jaxmyopia.launch import Machine, command, finish, in_kernel, launch, parse, read, use_machine
+from jaxmyopia.report.figures import house_style
 from jaxmyopia.report.page import claims_json, claims_text, write_page
 from jaxmyopia.study import Study
 
@@ -172,7 +173,8 @@ def _judge(experiment: Experiment, answer: Answer, claims: Sequence[Claim], swee
     pairs = list(zip(wheres, judged, strict=True))
     answer = dataclasses.replace(answer, claims=tuple(judged[0]))
     answer.folder.write_json("claims.json", [entry for where, each in pairs for entry in claims_json(each, **where)])
-    report = experiment.report(answer, sweep) if experiment.report else answer.report(experiment.summary)
+    with house_style():
+        report = experiment.report(answer, sweep) if experiment.report else answer.report(experiment.summary)
     write_page(answer.folder, report, answer.claims)
     for where, each in pairs:
         print(_heading(where) + claims_text(each))

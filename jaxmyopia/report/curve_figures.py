@@ -15,7 +15,10 @@ _COLUMNS, _MOST = 3, 12  # panels side by side, and in all
 
 def caption(name: str) -> Caption:
     """What to see in the figure of a curve."""
-    text = "Median over seeds, with the band between the 5th and the 95th percentile; a line a combination of settings."
+    text = (
+        "Median over seeds, with the band between the 5th and the 95th percentile; a line a combination of settings. "
+    )
+    text += "What leaves the panel upwards diverges."
     return Caption(f"curves_{name}", f"{name.replace('_', ' ').capitalize()} over steps", text)
 
 
@@ -32,6 +35,7 @@ def quantile_curves(folder: RunFolder, name: str) -> Figure:
     cells = folder.cells()[:_MOST]
     columns = min(_COLUMNS, len(cells))
     figure, axes = panels(-(-len(cells) // columns), columns, sharey=True)
+    tops: list[float] = []
     for index, (cell, panel) in enumerate(zip(cells, axes.ravel(), strict=False)):
         if name not in folder.names(index, ".parquet"):
             continue
@@ -44,8 +48,11 @@ def quantile_curves(folder: RunFolder, name: str) -> Figure:
             panel.fill_between(steps, low, high, color=colour, alpha=0.2, lw=0)
         panel.set(title=cell.title(cells), yscale="log" if _spread(sketch) else "linear", xlabel="step")
         log_steps(panel, steps)
+        tops.append(np.nanmax(_positive(values[2][0])))
         if label:
             panel.legend()
+    if tops and tops[0] > 0:  # what leaves the panel upwards diverges
+        axes[0, 0].set_ylim(top=10 * max(tops))
     axes[0, 0].set_ylabel(name.replace("_", " "))
     return figure
 
