@@ -211,8 +211,8 @@ def epoch_env() -> Iterator[Row]:
         entered = rl_baselines.environments(observed=observed)
         if len(entered) == 1:
             say("gymnax is not installed (pip install gymnax, where it allows this jax): EpochEnv is measured alone.")
-        case = {"trials": rl_baselines.LANES, "observed": observed}
-        yield from _against_last(case, entered, rl_baselines.LANES)
+        case = {"trials": rl_baselines.ENVIRONMENTS, "observed": observed}
+        yield from _against_last(case, entered, rl_baselines.ENVIRONMENTS)
 
 
 def training() -> Iterator[Row]:

@@ -22,12 +22,12 @@ from jaxmyopia.studies.epochs.model import EpochEnv
 from jaxmyopia.studies.epochs.params import Params, world
 from jaxmyopia.studies.epochs.study import Myopia
 
-LANES = 4096
+ENVIRONMENTS = 4096
 SETTINGS = Settings(runs_a_batch=16, passes=4)
 
 
 def random_policy(env: object, params: object, *, observed: bool) -> Train:
-    """`vmap` + `scan` of a gymnax-shaped environment under a random policy, `LANES` trials.
+    """`vmap` + `scan` of a gymnax-shaped environment under a random policy, `ENVIRONMENTS` trials.
 
     A random policy does not look: what is seen is made if `observed`, else XLA leaves it out.
     """
@@ -38,12 +38,12 @@ def random_policy(env: object, params: object, *, observed: bool) -> Train:
         def forward(_, carry):
             key, state, total = carry
             key, key_actions, key_steps = jax.random.split(key, 3)
-            drawn = jax.random.randint(key_actions, (LANES,), 0, actions)
-            seen, state, reward, *_ = step(jax.random.split(key_steps, LANES), state, drawn, params)
+            drawn = jax.random.randint(key_actions, (ENVIRONMENTS,), 0, actions)
+            seen, state, reward, *_ = step(jax.random.split(key_steps, ENVIRONMENTS), state, drawn, params)
             return key, state, total + reward + (seen.sum(axis=-1) if observed else 0.0)
 
-        _, state = jax.vmap(env.reset, in_axes=(0, None))(jax.random.split(key, LANES), params)
-        return jax.lax.fori_loop(0, steps, forward, (key, state, jnp.zeros(LANES)))[-1]
+        _, state = jax.vmap(env.reset, in_axes=(0, None))(jax.random.split(key, ENVIRONMENTS), params)
+        return jax.lax.fori_loop(0, steps, forward, (key, state, jnp.zeros(ENVIRONMENTS)))[-1]
 
     lived, key = jax.jit(live), jax.random.key(0)
     run = lambda steps: jax.block_until_ready(lived(key, jnp.int32(steps)))
