@@ -245,7 +245,12 @@ class RunFolder:
 
         def read(name: str) -> np.ndarray:
             pieces = [pq.read_table(path, columns=[name] if name in schema.names else []) for path, schema in chunks]
-            return to_numpy(pa.concat_tables(pieces, promote_options="default")[name])
+            texts = {pa.types.is_string(schema.field(name).type) for _, schema in chunks if name in schema.names}
+            if len(texts) == 1:
+                return to_numpy(pa.concat_tables(pieces, promote_options="default")[name])
+            # A name in one study and a number in another: each as it is.
+            own = [to_numpy(piece[name]) if name in piece.column_names else [None] * len(piece) for piece in pieces]
+            return np.concatenate([np.asarray(each, object) for each in own])
 
         return Trials(Columns(names, read), self.given)
 

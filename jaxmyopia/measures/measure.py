@@ -43,7 +43,8 @@ class Measure:
     `name`: of the measure, an identifier. `fn(curves, **thresholds)`: `(S,)` from curves `(T, S, ...)`, which are asked
     by name, `curves["loss"]`, and their steps `curves.step` `(T,)`. `grid`: each threshold's (or definition's) values,
     the main one first; numbers reach `fn` as scalars. `part`: where `fn` gives a dict of several measures at once, the
-    name of this one in it; measures that share `fn` and grid are computed once.
+    name of this one in it; measures that share `fn` and grid are computed once. `unroll`: numbers reach `fn` as
+    constants, one trace a choice: for what is as cheap as a comparison.
 
     >>> peak = Measure("late_rise", lambda curves, share: curves["loss"].max(axis=0) / curves["loss"][-1], share=0.5)
     >>> peak.column(), Measure("bumps", len, delta=(0.1, 0.05)).column({"delta": 0.05})
@@ -57,8 +58,11 @@ class Measure:
     fn: Callable[..., Any]
     grid: tuple[tuple[str, tuple[Any, ...]], ...]
     part: str | None
+    unroll: bool
 
-    def __init__(self, name: str, fn: Callable[..., Any], *, part: str | None = None, **grid: object):
+    def __init__(
+        self, name: str, fn: Callable[..., Any], *, part: str | None = None, unroll: bool = False, **grid: object
+    ):
         require(isinstance(name, str) and name.isidentifier(), "name", name, "must be an identifier")
         require(callable(fn), "fn", fn, "must be a function of curves and thresholds")
         try:
@@ -69,6 +73,7 @@ class Measure:
         object.__setattr__(self, "fn", fn)
         object.__setattr__(self, "grid", tuple((axis, _values(axis, values)) for axis, values in grid.items()))
         object.__setattr__(self, "part", part)
+        object.__setattr__(self, "unroll", unroll)
 
     @property
     def choices(self) -> tuple[dict[str, Any], ...]:
@@ -167,7 +172,7 @@ def _over_grid(measure: Measure, curves: Any) -> list[Any]:
     """What `fn` gives at every choice, in their order. Numbers of which there are several are data: one small program,
     and the memory of one choice."""
     varied = [name for name, values in measure.grid if len(values) > 1 and isinstance(values[0], float)]
-    if not varied:
+    if not varied or measure.unroll:
         return [measure.fn(curves, **choice) for choice in measure.choices]
     dtype = curves.loss.dtype
     by_definition: dict[tuple[tuple[str, Any], ...], list[tuple[int, list[float]]]] = {}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxmyopia.checks import RunError
-from jaxmyopia.engine.chunk import run_chunks
+from jaxmyopia.engine.chunk import Chunk, run_chunks
 from jaxmyopia.engine.experiment import open_folder, run_cells
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.session import RunOptions
@@ -127,3 +127,12 @@ def test_numbers_that_json_lacks_become_null(tmp_path):
     folder = RunFolder(tmp_path / "run", {})
     folder.write_json("claims.json", {"a": np.float32("nan"), "b": [float("inf"), np.int64(3)], "c": (np.bool_(True),)})
     assert json.loads((folder.path / "claims.json").read_text()) == {"a": None, "b": [None, 3], "c": [True]}
+
+
+def test_a_name_in_one_study_and_a_number_in_another_is_read_as_each_is(tmp_path):
+    folder = RunFolder(tmp_path / "run", {})
+    for index, policy in enumerate((np.array([0.5, 0.25]), np.array(["mlp", "mlp"], object))):
+        rows = {"seed": np.arange(2), "diverged": np.zeros(2, bool), "policy": policy}
+        folder.write_chunk(index, {}, Chunk(index=0, rows=rows, kept={}, sketches={}))
+    assert folder.table()["policy"].tolist() == [0.5, 0.25, "mlp", "mlp"]
+    assert folder.table().matching(policy="mlp")["seed"].tolist() == [0, 1]

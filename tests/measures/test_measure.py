@@ -106,3 +106,12 @@ def test_a_measure_that_gives_no_number_a_trial_is_refused_by_name(wrong, came):
 def test_measures_made_alike_are_equal_and_hashable():
     assert measures.plateaus() == measures.plateaus() and len({measures.plateaus(), measures.plateaus()}) == 1
     assert measures.plateaus() != measures.descents() != measures.plateaus(ratio=0.3)
+
+
+def test_an_unrolled_grid_gives_the_same():
+    by_data = Measure("share", lambda curves, c: (curves.loss > c).mean(axis=0), c=(0.5, 0.2, 1.0))
+    by_constants = Measure("share", by_data.fn, unroll=True, c=(0.5, 0.2, 1.0))
+    one, other = found(by_data), found(by_constants)
+    assert one.keys() == other.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name])

@@ -40,7 +40,7 @@ def cooperative(*, late: bool = False, window: int = 500, judged: int = 5000) ->
       The `Measure`, over the grid of `COOPERATIVE`.
     """
     name = "cooperative_late" if late else "cooperative"
-    return Measure(name, _cooperative, c=COOPERATIVE, late=float(late), window=window, judged=judged)
+    return Measure(name, _cooperative, unroll=True, c=COOPERATIVE, late=float(late), window=window, judged=judged)
 
 
 def _kept(trials: Trials, c: float) -> np.ndarray:
