@@ -48,9 +48,10 @@ def test_with_and_without_a_folder_it_gives_the_same(tmp_path, monkeypatch, caps
 
 def test_the_temporary_folder_goes_with_the_answer():
     answer = jm.run(STUDY, progress=False, **WANTED)
-    path = answer.folder.path
-    assert path.is_dir()
+    path, trials = answer.folder.path, answer.trials
     del answer
+    assert path.is_dir() and len(trials["loss_ratio"]) == 80  # what still reads it keeps it
+    del trials
     assert not path.exists()
 
 

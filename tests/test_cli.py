@@ -66,7 +66,7 @@ def test_every_field_of_a_sweep_is_a_flag_and_presets_stay_as_they_are(name):
 
 def test_one_flag_sets_the_seeds_of_both_and_nested_fields_are_reached():
     sweep = myopia.main.experiment.resolve("full", {"seeds": 9, "clip": 0.3, "sure": 0.8, "dilemma_steps": 40})
-    assert (sweep.seeds, sweep.companions.seeds, sweep.companions.dilemma_steps) == (9, 9, 40)
+    assert (sweep.seeds, sweep.dilemma.seeds, sweep.neutrality.seeds, sweep.dilemma.dilemma_steps) == (9, 9, 9, 40)
     assert (sweep.settings.clip, sweep.thresholds.sure) == (0.3, 0.8)
     assert sweep.settings.runs_a_batch == myopia.main.experiment.presets["full"].settings.runs_a_batch
 

@@ -53,6 +53,7 @@ class RunFolder:
     def __init__(self, path: str | os.PathLike, config: dict[str, object]):
         require(str(path) != "", "out", path, "must be a folder")
         self.path = pathlib.Path(path)
+        self.owner: object = None  # what keeps a temporary folder from going
         self.config = json.loads(json.dumps({"format": FORMAT, **config}))
         try:
             self._open()
@@ -90,7 +91,7 @@ class RunFolder:
         allowed = f"was written by jaxmyopia {version} (format {written}); this version reads format {FORMAT}"
         require(written == FORMAT, "folder", str(path), allowed)
         folder = cls.__new__(cls)  # nothing is written, so that it may lie where nothing can be
-        folder.path, folder.config = pathlib.Path(path), config
+        folder.path, folder.config, folder.owner = pathlib.Path(path), config, None
         return folder
 
     def cells(self) -> list[PlannedCell]:

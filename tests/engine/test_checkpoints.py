@@ -13,7 +13,7 @@ from jaxmyopia.engine import chunk as runner
 from jaxmyopia.engine.checkpoints import Checkpoints, InFlight
 from jaxmyopia.engine.chunk import ChunkRun, compile_cell
 from jaxmyopia.studies.lowrank.study import LowRank
-from jaxmyopia.study import Cell
+from jaxmyopia.study import Cell, Study
 
 SWEEP = (("learning_rate", (0.01, 0.2)), ("init_scale", (0.5,)))
 
@@ -27,10 +27,12 @@ class Walk:
 
 
 @dataclasses.dataclass(frozen=True)
-class RandomWalk:
+class RandomWalk(Study):
     """A study whose state holds its keys."""
 
-    block: int = 32
+    @property
+    def block(self):
+        return 32
 
     def settings(self):
         return {"name": "walk"}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The benchmark and the experiment on Adam's bumps, as a user runs them, at sizes of a moment."""
 
+import copy
 import json
 import os
 import pathlib
@@ -8,6 +9,10 @@ import subprocess
 import sys
 
 import pytest
+
+from experiments.benchmarks import benchmark
+from jaxmyopia import cli, launch
+from jaxmyopia.studies.lowrank.adam_bumps import ADAM_BUMPS
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -55,7 +60,7 @@ def test_the_predictions_on_adams_bumps_are_judged(tmp_path):
     (
         ("benchmark", "--sections=cell", "error: --sections='cell' is not allowed: must be one of cells, "),
         (
-            "benchmarks.benchmark",
+            "benchmark",
             "--sizes=100",
             "error: --sizes='100' is not allowed: must be a side and a rank, as in 100x2",
         ),
@@ -65,15 +70,21 @@ def test_the_predictions_on_adams_bumps_are_judged(tmp_path):
         ("benchmark", "--agents=0", "error: --agents=0 is not allowed: must be at least 1"),
         ("benchmark", "--batches=0", "error: --batches=0 is not allowed: must be at least 1"),
         (
-            "benchmarks.benchmark",
+            "benchmark",
             "--sizes=10x20",
             "error: --sizes='10x20' is not allowed: must be a side and a rank, as in 100x2",
         ),
         ("benchmark", "--peak_tflops=-1", "error: --peak_tflops=-1.0 is not allowed: must be positive"),
     ),
 )
-def test_bad_input_takes_one_line_and_leaves_nothing(tmp_path, name, flag, message):
-    done = call(name, flag, f"--out={tmp_path / 'out'}")
-    assert done.returncode == 2
-    assert done.stderr.startswith(message) and done.stderr.count("\n") == 1
+def test_bad_input_takes_one_line_and_leaves_nothing(tmp_path, monkeypatch, capsys, name, flag, message):
+    words = [flag, f"--out={tmp_path / 'out'}"]
+    if name == "adam_bumps":
+        code = cli.binary(ADAM_BUMPS).exit_code(words)
+    else:
+        monkeypatch.setattr(benchmark, "FLAGS", copy.deepcopy(benchmark.FLAGS))
+        launch.parse(benchmark.FLAGS, [name, *words])
+        code = launch.finish(benchmark.main, benchmark.FLAGS)
+    printed = capsys.readouterr().err
+    assert code == 2 and printed.startswith(message) and printed.count("\n") == 1
     assert not (tmp_path / "out").exists()

@@ -103,7 +103,7 @@ def test_a_rate_far_too_high_ends_normally_with_its_seeds_counted(tmp_path, caps
     assert "12 of 24" in (out / "report.html").read_text()
     table = read_table(out)
     np.testing.assert_array_equal(table["diverged"], table["learning_rate"] > 1)
-    assert "not judged" in capsys.readouterr().out
+    assert "NOT JUDGED" in capsys.readouterr().out
 
 
 def read_table(out):

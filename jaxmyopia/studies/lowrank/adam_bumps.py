@@ -11,12 +11,13 @@ import dataclasses
 import numpy as np
 from matplotlib.figure import Figure
 
+from jaxmyopia.checks import require
 from jaxmyopia.claims import Claim, Evidence, Quantity, claim, paired
 from jaxmyopia.experiment import Experiment, Report
 from jaxmyopia.flags import flag
 from jaxmyopia.report.figures import COLOURS, Caption, draw_intervals, panels
 from jaxmyopia.stats.table import Trials
-from jaxmyopia.studies.lowrank.measures import Thresholds
+from jaxmyopia.studies.lowrank.measures import ALIGNMENT_RANK, Thresholds
 from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.study import Cell
 
@@ -40,6 +41,11 @@ class Sweep:
     seeds: int = flag(64, "Seeds in every cell: 0, 1, ...")
     steps: int = flag(3000, "Optimisation steps.")
     bump_delta: float = flag(0.1, "A bump: an alignment falls by this much after a maximum.")
+
+    def __post_init__(self) -> None:
+        for rank in self.ranks:
+            most = min(self.n, ALIGNMENT_RANK)
+            require(1 <= rank <= most, "ranks", rank, f"must be between 1 and {most}")
 
     def cells(self) -> list[Cell]:
         """Adam over the grid of rates and scales, SGD over the scales; square loss. One of each a rank."""

@@ -51,7 +51,7 @@ def test_orthogonal_targets_point_everywhere_alike():
 
 def test_gaussian_targets_and_starts_are_independent_standard_normals():
     drawn = problems("gaussian")
-    entries = [drawn[name].reshape(SEEDS, -1) for name in ("u", "v", "a", "b")]
+    entries = [getattr(drawn, name).reshape(SEEDS, -1) for name in ("u", "v", "a", "b")]
     for each in entries:
         assert stats.kstest(each.ravel(), stats.norm.cdf).pvalue > 1e-3
     correlations = np.corrcoef(np.concatenate(entries, axis=1).T) - np.eye(4 * N * RANK)
@@ -75,9 +75,9 @@ def test_other_ranks_and_other_keys_share_no_draws(other):
     one, two = problems("gaussian"), problems("gaussian", **other)
     for name in ("u", "v", "a", "b"):
         # Of some 3000 draws each, a few are equal by chance: float32's normals come from 2^23 uniforms.
-        assert np.intersect1d(one[name], two[name]).size < SEEDS / 10
+        assert np.intersect1d(getattr(one, name), getattr(two, name)).size < SEEDS / 10
 
 
 def test_no_two_matrices_of_any_seeds_share_draws():
-    drawn = np.concatenate([problems("gaussian")[name].ravel() for name in ("u", "v", "a", "b")])
+    drawn = np.concatenate([getattr(problems("gaussian"), name).ravel() for name in ("u", "v", "a", "b")])
     assert drawn.size - np.unique(drawn).size < SEEDS / 5
