@@ -3,10 +3,8 @@
 
 import dataclasses
 import functools
-import hashlib
 import inspect
 import operator
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -211,23 +209,6 @@ def trace(study: "Study", member: str, function: Callable[..., Any], *args: Any)
         raise
     except Exception as error:
         raise _raised(study, member, error, "must be a function that JAX can trace, from arrays to arrays") from error
-
-
-def fingerprint(function: Callable[..., Any], *args: Any) -> str:
-    """Eight digits that tell the arithmetic of a function from that of another.
-
-    Args:
-      function: one that JAX can trace.
-      *args: shapes or arrays.
-
-    Returns:
-      Hexadecimal digits.
-    """
-    traced = jax.make_jaxpr(function)(*args)
-    numbers = [x for x in traced.consts if not jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)]
-    constants = b"".join(jax.device_get(x).tobytes() for x in numbers)
-    text = re.sub(r"0x[0-9a-f]+", "", str(traced.jaxpr))  # without addresses
-    return hashlib.sha256(text.encode() + constants).hexdigest()[:8]
 
 
 def shown(tree: Any) -> str:

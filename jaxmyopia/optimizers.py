@@ -20,8 +20,8 @@ import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 
-from jaxmyopia import contract
 from jaxmyopia.checks import ArgumentError
+from jaxmyopia.fingerprint import fingerprint
 
 Factory = Callable[..., optax.GradientTransformation]
 Optimizer: TypeAlias = str | Factory | optax.GradientTransformation
@@ -144,7 +144,7 @@ def _fingerprint(optimizer: Optimizer) -> str:
         return made.update(x, made.init(x), x)
 
     with jax.numpy_dtype_promotion("standard"):
-        return contract.fingerprint(update, jnp.ones((2, 2)), jnp.asarray(1e-3))
+        return fingerprint(update, jnp.ones((2, 2)), jnp.asarray(1e-3))
 
 
 def name_of(optimizer: Optimizer) -> str:

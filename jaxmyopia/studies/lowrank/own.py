@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 
 from jaxmyopia import contract
 from jaxmyopia.checks import ArgumentError, require
+from jaxmyopia.fingerprint import fingerprint
 from jaxmyopia.studies.lowrank.layouts import Layout
 from jaxmyopia.studies.lowrank.losses import LOSSES, Loss, Target
 from jaxmyopia.studies.lowrank.model import TARGETS
@@ -153,7 +154,7 @@ def _check_loss(loss: OwnLoss, n: int, dtype: Any) -> None:
 @functools.lru_cache(maxsize=4096)
 def _digest_of_loss(loss: OwnLoss, n: int, dtype: Any) -> str:
     matrix = jax.ShapeDtypeStruct((n, n), dtype)
-    return contract.fingerprint(lambda z, c: (loss.value(z, c), loss.slope_of_one(z, c)), matrix, matrix)
+    return fingerprint(lambda z, c: (loss.value(z, c), loss.slope_of_one(z, c)), matrix, matrix)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,7 +205,7 @@ class OwnTarget:
     def label(self) -> str:
         """The name, and eight digits that tell this target from others."""
         if callable(self.given):
-            return f"{self}-{contract.fingerprint(self.given, _key())}"
+            return f"{self}-{fingerprint(self.given, _key())}"
         return f"{self}-{hashlib.sha256(b''.join(each.data for each in self.given)).hexdigest()[:8]}"
 
     def shapes(self, n: int) -> tuple[tuple[int, ...], ...]:
