@@ -10,9 +10,7 @@ An object, such as `optax.adam(0.01)`, has a rate of its own, the same for all t
 """
 
 import functools
-import hashlib
 import inspect
-import re
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -23,6 +21,7 @@ import optax
 from jax.flatten_util import ravel_pytree
 
 from jaxmyopia.checks import ArgumentError
+from jaxmyopia.fingerprint import fingerprint
 
 Factory = Callable[..., optax.GradientTransformation]
 Optimizer: TypeAlias = str | Factory | optax.GradientTransformation
@@ -145,10 +144,7 @@ def _fingerprint(optimizer: Optimizer) -> str:
         return made.update(x, made.init(x), x)
 
     with jax.numpy_dtype_promotion("standard"):
-        traced = jax.make_jaxpr(update)(jnp.ones((2, 2)), jnp.asarray(1e-3))
-    constants = b"".join(jax.device_get(x).tobytes() for x in traced.consts if not _is_key(x))
-    text = re.sub(r"0x[0-9a-f]+", "", str(traced.jaxpr))
-    return hashlib.sha256(text.encode() + constants).hexdigest()[:8]
+        return fingerprint(update, jnp.ones((2, 2)), jnp.asarray(1e-3))
 
 
 def name_of(optimizer: Optimizer) -> str:

@@ -83,6 +83,13 @@ def test_observations_measures_and_minibatches_of_ones_own(capsys):
     assert "With noisy labels most seeds overfit" in capsys.readouterr().out
 
 
+def test_a_loss_and_a_target_of_ones_own(capsys):
+    scope = {"__name__": "a notebook"}
+    exec(compile(blocks("docs/own_claim.md")[2], "huber.py", "exec"), scope)
+    assert not scope["answer"].trials["diverged"].any() and scope["study"].target_rank == 3
+    assert float(capsys.readouterr().out.split()[0]) >= 1
+
+
 @pytest.mark.parametrize("page", ["docs/measures.md", "docs/verdicts.md"])
 def test_other_blocks_run(page):
     for block in blocks(page):

@@ -37,7 +37,7 @@ class FinishedRun:
     @functools.cached_property
     def target(self) -> str:
         """The target that figures show: the first that was run."""
-        return self.study.target
+        return str(self.study.target)
 
     def shown(self) -> Trials:
         """The rows of that target, `(rows,)`."""

@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxmyopia.studies.lowrank.layouts import SEEDS_FIRST, SEEDS_LAST, Layout
-from jaxmyopia.studies.lowrank.losses import LOSSES, Target
+from jaxmyopia.studies.lowrank.losses import Target
+from jaxmyopia.studies.lowrank.own import OwnLoss, arithmetic
 
 _SMALL_WORK = 4096  # multiply-adds a step below which a call of a matrix product costs more than it saves
 _SMALL_RANK = 4  # seeds-last has a loop, to be compiled, for every pair of columns
@@ -33,15 +34,15 @@ class Path:
     layout: Layout
     factored: bool
 
-    def prepare(self, loss: str, factors: jax.Array) -> Target:
+    def prepare(self, loss: str | OwnLoss, factors: jax.Array) -> Target:
         """The target from its pair of factors U, V, in the layout's order."""
-        return Target(factors=factors, dense=() if self.factored else LOSSES[loss].prepare(self.layout, factors))
+        return Target(factors=factors, dense=() if self.factored else arithmetic(loss).prepare(self.layout, factors))
 
-    def gradient(self, loss: str, factors: jax.Array, target: Target) -> jax.Array:
+    def gradient(self, loss: str | OwnLoss, factors: jax.Array, target: Target) -> jax.Array:
         """The gradient of every seed's loss in its factors.
 
         Args:
-          loss: a name of `LOSSES`; `square` if factored.
+          loss: a name of `LOSSES`, or one's own; `square` if factored.
           factors: the pair A, B, `(2, n, r, S)` or `(2, S, r, n)`.
           target: from `prepare`.
 
@@ -50,16 +51,16 @@ class Path:
         """
         layout = self.layout
         if not self.factored:
-            return layout.backward(LOSSES[loss].slope(layout, factors, target), factors)
+            return layout.backward(arithmetic(loss).slope(layout, factors, target), factors)
         own, other = (jnp.flip(layout.gram(factors, y), axis=0) for y in (factors, target.factors))
         return layout.mix((own, factors), (-other, target.factors))
 
 
-def counted_cost(loss: str, *, factored: bool, n: int, rank: int, target_rank: int) -> int:
+def counted_cost(loss: str | OwnLoss, *, factored: bool, n: int, rank: int, target_rank: int) -> int:
     """The multiply-adds of one gradient of one seed, an exp counted as several.
 
     Args:
-      loss: a name of `LOSSES`.
+      loss: a name of `LOSSES`, or one's own, counted as an exp an entry.
       factored: whether Z is not formed.
       n: side of the matrices.
       rank: columns r of the learned factors.
@@ -70,14 +71,14 @@ def counted_cost(loss: str, *, factored: bool, n: int, rank: int, target_rank: i
     """
     if factored:
         return 4 * n * rank * (rank + target_rank)
-    return 3 * n * n * rank + (_EXP * n * n if loss == "cross_entropy" else 0)
+    return 3 * n * n * rank + (0 if loss == "square" else _EXP * n * n)
 
 
-def choose_path(loss: str, *, n: int, rank: int, target_rank: int) -> Path:
+def choose_path(loss: str | OwnLoss, *, n: int, rank: int, target_rank: int) -> Path:
     """The path of the least counted cost.
 
     Args:
-      loss: a name of `LOSSES`.
+      loss: a name of `LOSSES`, or one's own, counted as an exp an entry.
       n: side of the matrices.
       rank: columns r of the learned factors.
       target_rank: rank R of the target.

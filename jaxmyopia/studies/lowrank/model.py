@@ -5,9 +5,14 @@ The same seed has the same target and the same start under every optimiser, loss
 nothing else enters the keys.
 """
 
+from typing import TYPE_CHECKING
+
 import jax
 import jax.numpy as jnp
 from flax import struct
+
+if TYPE_CHECKING:
+    from jaxmyopia.studies.lowrank.own import OwnTarget
 
 TARGETS = ("gaussian", "orthogonal", "spectrum")
 
@@ -36,14 +41,14 @@ def _orthonormal(key: jax.Array, n: int, rank: int) -> jax.Array:
 
 
 def draw_target(
-    key: jax.Array, kind: str, n: int, rank: int, spectrum: tuple[float, ...] = ()
+    key: jax.Array, kind: "str | OwnTarget", n: int, rank: int, spectrum: tuple[float, ...] = ()
 ) -> tuple[jax.Array, jax.Array]:
     """Draws the factors of one seed's target.
 
     Args:
       key: consumed.
-      kind: `gaussian` (entries from N(0, 1)), `orthogonal` (orthonormal columns: all singular values are 1) or
-        `spectrum` (orthonormal columns, scaled so that `U V^T` has the singular values given).
+      kind: `gaussian` (entries from N(0, 1)), `orthogonal` (orthonormal columns: all singular values are 1),
+        `spectrum` (orthonormal columns, scaled so that `U V^T` has the singular values given), or one's own.
       n: side of the target.
       rank: its rank R.
       spectrum: for `spectrum`, at least R singular values, of which the first R are used.
@@ -51,6 +56,8 @@ def draw_target(
     Returns:
       `u`, `v`: `(n, R)` each.
     """
+    if not isinstance(kind, str):
+        return kind.draw(key, rank)
     key_u, key_v = jax.random.split(key)
     if kind == "gaussian":
         return _normal(key_u, n, rank), _normal(key_v, n, rank)
@@ -65,7 +72,7 @@ def draw_problem(
     key: jax.Array,
     init_scale: jax.Array,
     *,
-    kind: str,
+    kind: "str | OwnTarget",
     n: int,
     rank: int,
     target_rank: int,

@@ -19,6 +19,7 @@ from jaxmyopia.studies.lowrank.gradients import Path, block_size, choose_path
 from jaxmyopia.studies.lowrank.losses import LOSSES, Target
 from jaxmyopia.studies.lowrank.measures import Record, Thresholds
 from jaxmyopia.studies.lowrank.model import TARGETS, draw_problem
+from jaxmyopia.studies.lowrank.own import LossLike, OwnLoss, OwnTarget, TargetLike, arithmetic
 from jaxmyopia.study import Scalar, Study
 
 _NOISE = 2**31  # folded into the key of a seed whose optimiser draws noise
@@ -54,29 +55,39 @@ class LowRank(Study):
     default r. `target`: a name of `TARGETS`; `spectrum`: its singular values. `loss`: a name of `LOSSES`.
     `optimizer`: a name, see `optimizers.make`. `thresholds`: where counting starts.
 
-    Raises ValueError if a field is not allowed.
+    A loss of one's own is a pair of functions of one seed's Z and C, `(n, n)` each: `value(Z, C)`, a scalar, and
+    `slope(Z, C)`, dL/dZ, `(n, n)`; or `value` alone, then its slope is automatic.
+
+    A target of one's own is a pair `(U, V)` of `(n, R)`, a matrix C `(n, n)`, or a function of the key of one seed that
+    gives either. R is the columns of a pair. A C is split by its singular values: if it is fixed, R is by default its
+    numerical rank, and lower is refused; if a function gives it, R is by default n, which every C fits, and where
+    `target_rank` is lower C is replaced by its best approximation of that rank. Matrices are kept in double precision
+    and used in that of the study. In the table a function has its name, and matrices are `own`.
+
+    Raises ArgumentError, a ValueError, if a field is not allowed.
     """
 
     n: int = 100
     rank: int = 2
     target_rank: int | None = None
-    target: str = "gaussian"
+    target: TargetLike = "gaussian"
     spectrum: tuple[float, ...] = ()
-    loss: str = "square"
+    loss: LossLike = "square"
     optimizer: str = "sgd"
     thresholds: Thresholds = dataclasses.field(default_factory=Thresholds)
 
     def __post_init__(self):
         super().__post_init__()
-        if self.target_rank is None:
-            object.__setattr__(self, "target_rank", self.rank)
         require(self.n >= 2, "n", self.n, "must be at least 2")
+        self._make_own()
         for name in ("rank", "target_rank"):
             require(
                 1 <= getattr(self, name) <= self.n, f"{name}s", getattr(self, name), f"must be between 1 and n={self.n}"
             )
-        require_one_of("targets", self.target, TARGETS)
-        require_one_of("losses", self.loss, LOSSES)
+        if isinstance(self.target, str):
+            require_one_of("targets", self.target, TARGETS)
+        if isinstance(self.loss, str):
+            require_one_of("losses", self.loss, LOSSES)
         optimizers.check(self.optimizer, "optimizers")
         if self.target == "spectrum":
             fine = len(self.spectrum) >= self._target_rank and all(0 < s < float("inf") for s in self.spectrum)
@@ -87,8 +98,34 @@ class LowRank(Study):
                 f"must be positive singular values, at least rank={self.target_rank} of them",
             )
 
+    def _make_own(self) -> None:
+        """Keeps a loss and a target of one's own in a form that is hashable, and settles the target's rank."""
+        made: dict[str, object] = {}
+        if not isinstance(self.loss, str):
+            made["loss"] = OwnLoss.of(self.loss, self.n)
+        if not isinstance(self.target, str):
+            made["target"] = target = OwnTarget.of(self.target, self.n)
+            made["target_rank"] = target.rank(self.n, self.target_rank)
+        elif self.target_rank is None:
+            made["target_rank"] = self.rank
+        for name, value in made.items():
+            object.__setattr__(self, name, value)
+
     def __str__(self) -> str:
-        return f"{self.target} rank {self.rank}, {self.loss}, {self.optimizer}"
+        # A run is resumed only by the same cells: the digits tell one own loss or target from another.
+        target = self._target if isinstance(self._target, str) else self._target.label()
+        loss = self._loss if isinstance(self._loss, str) else self._loss.label(self.n)
+        return f"{target} rank {self.rank}, {loss}, {self.optimizer}"
+
+    @property
+    def _loss(self) -> str | OwnLoss:
+        assert isinstance(self.loss, str | OwnLoss)  # made when the study is
+        return self.loss
+
+    @property
+    def _target(self) -> str | OwnTarget:
+        assert isinstance(self.target, str | OwnTarget)  # likewise
+        return self.target
 
     @property
     def _target_rank(self) -> int:
@@ -98,7 +135,7 @@ class LowRank(Study):
     @property
     def path(self) -> Path:
         """How the gradient is computed, and with it the layout of the state."""
-        return choose_path(self.loss, n=self.n, rank=self.rank, target_rank=self._target_rank)
+        return choose_path(self._loss, n=self.n, rank=self.rank, target_rank=self._target_rank)
 
     @property
     def block(self) -> int:
@@ -113,7 +150,7 @@ class LowRank(Study):
     def settings(self) -> dict[str, Scalar]:
         """The columns by which the table tells this study from others."""
         names = ("n", "rank", "target_rank", "target", "loss", "optimizer")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names} | {"target": str(self._target), "loss": str(self._loss)}
 
     def params(self, *, learning_rate: np.ndarray, init_scale: np.ndarray) -> Params:
         """Makes the parameters of S seeds.
@@ -148,7 +185,7 @@ class LowRank(Study):
 
         def draw(key, scale):
             sizes = {"n": self.n, "rank": self.rank, "target_rank": self._target_rank}
-            drawn = draw_problem(key, scale, kind=self.target, spectrum=self.spectrum, **sizes)
+            drawn = draw_problem(key, scale, kind=self._target, spectrum=self.spectrum, **sizes)
             return jnp.stack([drawn.a, drawn.b]), jnp.stack([drawn.u, drawn.v])
 
         # The draws above fold the ranks, small numbers, into the key: no key serves twice.
@@ -176,13 +213,13 @@ class LowRank(Study):
             step=jnp.zeros((), jnp.int32),
             factors=factors,
             opt_state=dynamics.init_optimizer(self.optimizer, layout, factors, params.learning_rate, noise),
-            target=self.path.prepare(self.loss, target),
+            target=self.path.prepare(self._loss, target),
         )
 
     def step(self, state: State, params: Params) -> State:
         """One optimisation step of all S seeds."""
         path = self.path
-        gradients = path.gradient(self.loss, state.factors, state.target)
+        gradients = path.gradient(self._loss, state.factors, state.target)
         factors, opt_state = dynamics.apply_optimizer(
             self.optimizer, path.layout, gradients, state.opt_state, state.factors, params.learning_rate
         )
@@ -194,7 +231,7 @@ class LowRank(Study):
         layout = self.path.layout
         norm_a, norm_b = observables.column_norms(layout, state.factors)
         align_a, align_b = observables.alignments(layout, state.factors, state.target.factors)
-        loss = LOSSES[self.loss].value(layout, state.factors, state.target)
+        loss = arithmetic(self._loss).value(layout, state.factors, state.target)
         return Record(step=state.step, loss=loss, norm_a=norm_a, norm_b=norm_b, align_a=align_a, align_b=align_b)
 
     def summarise(self, curves: Record) -> dict[str, jax.Array]:
