@@ -61,8 +61,8 @@ class Curves(Mapping[str, np.ndarray]):
 class Answer:
     """A finished run, with its claims judged.
 
-    `folder`: of the run; it goes with the answer and its table unless one was asked for. `claims`: judged, in order. `studies`: the
-    cells as they were run; none for a run that was read back.
+    `folder`: of the run; unless one was asked for, it goes with the answer and its table. `claims`: judged, in order.
+    `studies`: the cells as they were run; none for a run that was read back.
     """
 
     folder: RunFolder

@@ -244,16 +244,17 @@ class RunFolder:
         chunks = [(path, pq.read_schema(path)) for path in self._chunks(".parquet") if path.parent.name == "seeds"]
         names = dict.fromkeys(name for _, schema in chunks for name in schema.names)
 
-        def read(name: str) -> np.ndarray:
-            pieces = [pq.read_table(path, columns=[name] if name in schema.names else []) for path, schema in chunks]
-            texts = {pa.types.is_string(schema.field(name).type) for _, schema in chunks if name in schema.names}
-            if len(texts) == 1:
-                return to_numpy(pa.concat_tables(pieces, promote_options="default")[name])
-            # A name in one study and a number in another: each as it is.
-            own = [to_numpy(piece[name]) if name in piece.column_names else [None] * len(piece) for piece in pieces]
-            return np.concatenate([np.asarray(each, object) for each in own])
+        return Trials(Columns(names, functools.partial(self._column, chunks)), self.given)
 
-        return Trials(Columns(names, read), self.given)
+    def _column(self, chunks: list[tuple[pathlib.Path, pa.Schema]], name: str) -> np.ndarray:
+        """One column `(rows,)` of the table; being a method, it keeps what owns the folder."""
+        pieces = [pq.read_table(path, columns=[name] if name in schema.names else []) for path, schema in chunks]
+        texts = {pa.types.is_string(schema.field(name).type) for _, schema in chunks if name in schema.names}
+        if len(texts) == 1:
+            return to_numpy(pa.concat_tables(pieces, promote_options="default")[name])
+        # A name in one study and a number in another: each as it is.
+        own = [to_numpy(piece[name]) if name in piece.column_names else [None] * len(piece) for piece in pieces]
+        return np.concatenate([np.asarray(each, object) for each in own])
 
     def names(self, cell: int, ending: str) -> list[str]:
         """The names `(m,)` of a cell's curves (ending `.npy`) or sketches (`.parquet`)."""

@@ -20,8 +20,9 @@ SWEEP = (("learning_rate", (0.01, 0.2)), ("init_scale", (0.5,)))
 
 @struct.dataclass
 class Walk:
-    """A random walk's state: `key` `(S,)` typed keys, `place` and `loss` `(S,)`."""
+    """A random walk's state: `step` scalar, `key` `(S,)` typed keys, `loss` `(S,)`."""
 
+    step: jax.Array
     key: jax.Array
     loss: jax.Array
 
@@ -41,14 +42,15 @@ class RandomWalk(Study):
         return jnp.asarray(learning_rate * init_scale, jnp.float32)
 
     def init(self, keys, params):
-        return Walk(key=keys, loss=params)
+        return Walk(step=jnp.zeros((), jnp.int32), key=keys, loss=params)
 
     def step(self, state, params):
         key, now = jax.vmap(jax.random.split, out_axes=1)(state.key)
-        return Walk(key=key, loss=state.loss + params * jax.vmap(jax.random.normal)(now))
+        loss = state.loss + params * jax.vmap(jax.random.normal)(now)
+        return Walk(step=state.step + 1, key=key, loss=loss)
 
     def observe(self, state, params):
-        return Walk(key=jax.vmap(jax.random.bits)(state.key), loss=state.loss)
+        return Walk(step=state.step, key=jax.vmap(jax.random.bits)(state.key), loss=state.loss)
 
     def summarise(self, curves):
         return {"last": curves.loss[-1], "diverged": jnp.zeros(curves.loss.shape[1], bool)}
