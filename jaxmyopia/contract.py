@@ -5,6 +5,8 @@ import dataclasses
 import functools
 import inspect
 import operator
+import pathlib
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -117,6 +119,7 @@ def check(study: "Study", columns: Mapping[str, np.ndarray]) -> None:
     """
     check_members(study)
     _check_names(study, columns)
+    _check_columns_apart(study, columns)
     try:
         study.params(**columns)  # refuses values that are not allowed
     except ArgumentError:
@@ -182,10 +185,39 @@ def _check_names(study: "Study", columns: Mapping[str, np.ndarray]) -> None:
             )
 
 
+def _check_columns_apart(study: "Study", columns: Mapping[str, np.ndarray]) -> None:
+    """Refuses two columns of one name: of settings, of measures, and of what the table has anyway."""
+    taken = dict.fromkeys(RESERVED, "a column of every table")
+    for name in columns:
+        allowed = f"must have another name: {name} is {taken.get(name, '')}"
+        require_member(name not in taken, study, "init", name, allowed)
+        taken[name] = "a setting"
+    taken |= dict.fromkeys(study.settings().keys() - taken.keys(), "a field of the study")
+    for measure in dict.fromkeys((*study.standard, *study.measures)):
+        for name in measure.columns:
+            require_member(
+                name not in taken, study, "measures", name, f"must be named once, but it is {taken.get(name)}"
+            )
+            taken[name] = "another measure's column"
+
+
+RESERVED = ("cell", "seed", "diverged")
+
+
 def _raised(study: "Study", member: str, error: Exception, allowed: str) -> ArgumentError:
     text = str(error).strip().splitlines()
     came = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+    frames = [each for each in traceback.extract_tb(error.__traceback__) if not _is_library(each.filename)]
+    if frames:  # where the user's own code was at last
+        came += f" ({pathlib.Path(frames[-1].filename).name}, line {frames[-1].lineno})"
     return ArgumentError(f"{type(study).__name__}.{member}", came, allowed)
+
+
+def _is_library(path: str) -> bool:
+    return any(part in path for part in ("site-packages", "importlib")) or pathlib.Path(path).is_relative_to(_HERE)
+
+
+_HERE = pathlib.Path(__file__).parent
 
 
 def trace(study: "Study", member: str, function: Callable[..., Any], *args: Any) -> Any:

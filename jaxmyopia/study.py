@@ -56,8 +56,9 @@ class Study:
     members: ClassVar[tuple[str, ...]] = ("init", "step", "observe", "settings", "params", "summarise", "quantiles")
 
     def __post_init__(self):
-        if isinstance(self.measures, list):
-            object.__setattr__(self, "measures", tuple(self.measures))
+        several = isinstance(self.measures, list | tuple)
+        require(several, "measures", self.measures, "must be a list of measures")
+        object.__setattr__(self, "measures", tuple(self.measures))
 
     def __str__(self) -> str:
         columns = self.settings()
@@ -236,9 +237,13 @@ class Grid:
     records: int = 200
 
     def __post_init__(self):
-        for name in ("seeds", "steps"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
-        require(self.records >= 4, "records", self.records, "must be at least 4")
+        for name, least, most in (("seeds", 1, 2**32), ("steps", 1, 2**31 - 1), ("records", 4, 2**31 - 1)):
+            value = getattr(self, name)
+            whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+            require(whole, name, value, f"must be at least {least}, a whole number")
+            require(least <= value, name, value, f"must be at least {least}")
+            require(value <= most, name, value, f"must be at most {most}")
+            object.__setattr__(self, name, int(value))
         for name, values in self.sweep:
             require(0 < len(set(values)) == len(values), name, values, "must be values without repeats, at least one")
 

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`run`, `settle` and `load` as a notebook uses them: with a folder or without, with the same numbers."""
 
+import importlib.util
 import json
+import linecache
+import sys
 
 import numpy as np
 import pytest
@@ -94,6 +97,12 @@ def test_an_older_folder_is_refused_with_the_version_that_wrote_it(tmp_path):
         ({"keep_curves": -1}, "keep_curves=-1 is not allowed: must be at least 0"),
         ({"seeds": 0}, "seeds=0 is not allowed"),
         ({"momentum": 0.9}, "momentum=0.9 is not allowed"),
+        ({"seeds": "8"}, "seeds='8' is not allowed: must be at least 1, a whole number"),
+        ({"seeds": 1e3}, "seeds=1000.0 is not allowed"),
+        ({"seeds": True}, "seeds=True is not allowed"),
+        ({"seeds": 10**12}, "seeds=1000000000000 is not allowed: must be at most"),
+        ({"steps": None}, "steps=None is not allowed"),
+        ({"records": [0, 1]}, "records=[0, 1] is not allowed"),
         ({"learning_rate": "fast"}, "learning_rate='fast' is not allowed"),
         ({"out": ""}, "out='' is not allowed: must be a folder"),
     ],
@@ -108,3 +117,75 @@ def test_bad_arguments_take_one_line(changed, message):
 def test_what_is_no_list_of_claims_is_refused(claims):
     with pytest.raises(jm.ArgumentError, match="claim"):
         jm.settle(STUDY, claims, progress=False, **WANTED)
+
+
+END = jm.Measure("end", lambda curves: curves["loss"][-1])
+SMALL = {"seeds": 8, "steps": 4, "records": 4, "learning_rate": 0.1, "init_scale": 0.5, "progress": False}
+
+
+def test_home_is_where_the_user_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    answer = jm.settle(STUDY, [larger_is_better], **SMALL | {"out": "~/mine", "learning_rate": (0.01, 0.1)})
+    assert answer.folder.path == tmp_path / "mine" and len(jm.load("~/mine").trials) == 16
+
+
+@pytest.mark.parametrize(
+    "measures",
+    [
+        [END, jm.Measure("end", lambda curves: curves["loss"][0])],
+        [jm.Measure("seed", END.fn)],
+        [jm.Measure("diverged", END.fn)],
+        [jm.Measure("optimizer", END.fn)],
+        [jm.Measure("plateaus_r0.5_f0.02".replace(".", "_"), END.fn), END, END, jm.Measure("learning_rate", END.fn)],
+    ],
+)
+def test_two_columns_of_one_name_are_refused(measures):
+    study = jm.LowRank(n=6, rank=2, measures=measures)
+    with pytest.raises(jm.ArgumentError, match=r"^LowRank\.measures="):
+        jm.run(study, **SMALL)
+
+
+def test_measures_are_a_list():
+    with pytest.raises(jm.ArgumentError, match=r"measures=.* must be a list of measures"):
+        jm.LowRank(measures=END)
+
+
+OWN = """
+import dataclasses
+import jax.numpy as jnp
+import jaxmyopia as jm
+
+@dataclasses.dataclass(frozen=True)
+class Own(jm.Training):
+    def init(self, key, *, start):
+        return jnp.ones(2) * start, ()
+
+    def loss(self, w, data):
+        return {scale} * (w * w).sum()
+"""
+
+
+def _own(path, **words):
+    path.write_text(OWN.format(**words))
+    spec = importlib.util.spec_from_file_location("own", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["own"] = module
+    linecache.checkcache()
+    spec.loader.exec_module(module)
+    return module.Own()
+
+
+def test_a_folder_is_not_resumed_with_edited_code(tmp_path):
+    run = {"seeds": 4, "steps": 4, "records": 4, "learning_rate": 0.1, "start": 1.0, "progress": False}
+    path, out = tmp_path / "own.py", tmp_path / "run"
+    first = jm.run(_own(path, scale="1.0"), out=out, **run)
+    assert len(jm.run(_own(path, scale="1.0"), out=out, **run).trials) == len(first.trials)
+    with pytest.raises(jm.ArgumentError, match=r"another configuration .*source: "):
+        jm.run(_own(path, scale="100.0"), out=out, **run)
+
+
+def test_an_error_of_the_users_own_code_says_where(tmp_path):
+    study = _own(tmp_path / "own.py", scale="undefined_name")
+    with pytest.raises(jm.ArgumentError, match=r"NameError: .*undefined_name.* \(own\.py, line 12\)") as error:
+        jm.run(study, seeds=4, steps=4, learning_rate=0.1, start=1.0, progress=False)
+    assert "\n" not in str(error.value)

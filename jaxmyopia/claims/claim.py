@@ -9,7 +9,7 @@ from jaxmyopia.checks import require
 from jaxmyopia.claims.verdicts import Evidence, Judgement, combine
 from jaxmyopia.stats.table import NoTrials, Trials
 
-Pieces = Evidence | Mapping[str, Evidence] | None
+Pieces = Evidence | Mapping[str, Evidence]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Claim:
         return Judgement(self.id, self.text, verdict, reason, evidence, details)
 
     def _named(self, found: Pieces) -> list[Evidence]:
-        several = {} if found is None else {self.id: found} if isinstance(found, Evidence) else found
         allowed = "must return evidence, such as jm.share(...).above(0.5), or a dict of it by name"
+        several: Any = {self.id: found} if isinstance(found, Evidence) else found
         require(isinstance(several, Mapping), f"claim {self.id}", type(found).__name__, allowed)
         for name, piece in several.items():
             require(isinstance(piece, Evidence), f"claim {self.id}, {name}", type(piece).__name__, allowed)

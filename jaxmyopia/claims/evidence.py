@@ -11,6 +11,7 @@ The unit is the seed: its number is the mean over its trials. Shares have Wilson
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -40,13 +41,15 @@ class Quantity:
     """What is estimated over seeds, before it is held against anything.
 
     `statistic`: in words. `sample(choice)`: the seeds' numbers at a choice of thresholds. `choices`: of them, main
-    first. `proportion`: whether numbers that are all 0 or 1 are successes, not differences. `details`: beside it.
+    first. `proportion`: whether numbers that are all 0 or 1 are successes, not differences. `bounded`: whether it is a
+    share. `details`: beside it.
     """
 
     statistic: str
     sample: Callable[[Choice], Sample]
     choices: tuple[Choice, ...] = ({},)
     proportion: bool = True
+    bounded: bool = False
     details: dict[str, object] = dataclasses.field(default_factory=dict)
 
     def named(self, statistic: str, **details: object) -> "Quantity":
@@ -63,7 +66,8 @@ class Quantity:
 
     def within(self, margin: float) -> Evidence:
         """Evidence that it lies within `margin` of zero: that two things are the same."""
-        require(margin > 0, "margin", margin, "must be positive")
+        positive = isinstance(margin, int | float) and 0 < margin < math.inf
+        require(positive, "margin", margin, "must be positive")
         main, points = self._equivalence(self.choices[0], margin, RESAMPLES), []
         for choice in self.choices if len(self.choices) > 1 else ():
             found = self._equivalence(choice, margin, _GRID_RESAMPLES).difference
@@ -91,6 +95,10 @@ class Quantity:
     def _one_sided(self, null: float, least: float | Sequence[float], direction: int) -> Evidence:
         """Where the minimum effect has a grid, a point's estimate is moved by how far its own lies from the main one:
         all points are held against one null."""
+        finite = isinstance(null, int | float) and math.isfinite(null)
+        require(finite, "null", null, "must be a finite number")
+        share = self.bounded and not 0 <= null <= 1
+        require(not share, "null", null, "must lie between 0 and 1: it is held against a share of seeds")
         efforts = tuple(least) if isinstance(least, Sequence) else (least,)
         require(all(effort >= 0 for effort in efforts), "least", least, "must be at least 0, main first")
         against, points = null + direction * efforts[0], []
@@ -156,9 +164,11 @@ def share(
     def sample(choice: Choice) -> Sample:
         numbers = [side.values(what, choice)[place] for side, place in zip(sides, places, strict=True)]
         shown = np.asarray(show(*numbers), float)
+        fine = shown.shape == seed.shape and bool(np.isin(shown, (0, 1)).all())
+        require(fine, "show", show, "must say of each trial whether it shows it: True or False, or 1 or 0")
         return Sample(over_seeds(seed, shown, combine), int(sum(np.isnan(each).sum() for each in numbers)))
 
-    return Quantity(f"share of seeds by {_name(what)}", sample, _choices(what))
+    return Quantity(f"share of seeds by {_name(what)}", sample, _choices(what), bounded=True)
 
 
 def mean(trials: Trials, what: str | Measured, show: Show | None = None) -> Quantity:

@@ -12,6 +12,7 @@ from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.lock import Lock
 from jaxmyopia.engine.processes import disconnect
 from jaxmyopia.engine.session import RunOptions, Session
+from jaxmyopia.fingerprint import source_digest
 from jaxmyopia.study import Cell
 
 
@@ -47,6 +48,7 @@ def _plan_of(cell: Cell) -> dict[str, object]:
         "name": str(study),
         "settings": study.settings(),
         "sweep": dict(cell.sweep),
+        "source": source_digest([*type(study).__mro__[:-1], *(measure.fn for measure in study.measures)]),
         "measures": [measure.describe() for measure in (*study.standard, *study.measures)],
         **{name: getattr(cell, name) for name in ("seeds", "steps", "records")},
         "chunks": chunks(cell),

@@ -83,7 +83,7 @@ def read_manifest(path: str | os.PathLike) -> dict[str, Any]:
     """
     try:
         return json.loads((pathlib.Path(path) / "manifest.json").read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except ValueError:
         raise RunError(f"{path}/manifest.json is damaged: it is not JSON; choose another folder") from None

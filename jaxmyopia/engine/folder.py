@@ -52,7 +52,7 @@ class RunFolder:
 
     def __init__(self, path: str | os.PathLike, config: dict[str, object]):
         require(str(path) != "", "out", path, "must be a folder")
-        self.path = pathlib.Path(path)
+        self.path = pathlib.Path(path).expanduser()
         self.owner: object = None  # what keeps a temporary folder from going
         self.config = json.loads(json.dumps({"format": FORMAT, **config}))
         try:

@@ -175,6 +175,8 @@ def pair(a: Trials, b: Trials, *, apart: Sequence[str] = (), over: Sequence[str]
       ArgumentError: if a side holds several trials for one pair, the sides share some values of a setting alone, or
         there is no pair.
     """
+    for each in (a, b):
+        require(isinstance(each, Trials), "trials", each, "must be trials of a run, such as trials.where(...)")
     names = [name for name in dict.fromkeys((*a.settings, *b.settings)) if name in a.columns and name in b.columns]
     shared = [name for name in names if name not in (*apart, *over) and _is_shared(a, b, name)]
     keys = _keys(a, b, ["seed", *shared])
