@@ -39,6 +39,18 @@ def pytest_configure(config):
     jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
 
 
+# Modules of a minute of work and more, most of it compiling: marked `slow` as a whole.
+LONG = ("test_stopping", "test_docs", "test_own", "test_training", "test_testing", "test_checkpoints", "test_resume")
+LONG += ("experiments/test_myopia", "experiments/test_plateaus", "engine/test_chunk", "epochs/test_study")
+
+
+def pytest_collection_modifyitems(items):
+    """CI runs what is slow on one interpreter only."""
+    for item in items:
+        if item.path.with_suffix("").as_posix().endswith(LONG):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True)
 def one_folder_of_compiled_programs(monkeypatch):
     """A binary that is run within a test would turn to the user's folder, for the tests after it too."""

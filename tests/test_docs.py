@@ -24,7 +24,9 @@ def start(path: pathlib.Path, *flags: str) -> subprocess.CompletedProcess:
 
 
 def test_the_readmes_claim_is_that_of_the_guide():
-    assert [block for block in blocks("README.md") if "@jm.claim" in block] == blocks("docs/own_claim.md")[:1]
+    plain = lambda text: [re.sub(r"\s+#.*", "", line) for line in text.splitlines()]
+    (short,) = (block for block in blocks("README.md") if "@jm.claim" in block)
+    assert plain(short) == plain(blocks("docs/own_claim.md")[0])
 
 
 @pytest.fixture(scope="module")

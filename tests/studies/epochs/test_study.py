@@ -30,7 +30,7 @@ def trained(learner: str) -> Trials:
     study, steps = Myopia(learner=learner, settings_of_learner=QUICK), {"reinforce": 120, "ppo": 60}[learner]
     return run(
         study, seeds=40, steps=steps, progress=False, schedule=(NEGATIVE, FLAT), lure=INVEST, credit=(0.0, 1.0), **LANES
-    ).table  # fmt: skip
+    ).trials  # fmt: skip
 
 
 @pytest.mark.parametrize("learner", ["reinforce", "ppo"])
@@ -63,7 +63,7 @@ def test_without_the_index_no_agent_stops_at_the_cutoff_and_none_beats_the_best_
     study = Myopia(reveal_epoch="masked", settings_of_learner=QUICK)
     table = run(
         study, seeds=32, steps=100, schedule=NEGATIVE, lure=(INVEST, BORROW), credit=1.0, progress=False, **LANES
-    ).table
+    ).trials
     assert not any(runs_then_stops(table.matching(lure=lure), 0.7).any() for lure in (INVEST, BORROW))
     env = EpochEnv(reveal_epoch="masked")
     for name, lure in (("invest", INVEST), ("borrow", BORROW)):
@@ -83,7 +83,7 @@ def test_q_learning_learns_what_it_does_not_have_to_explore_far_for():
     trials = LANES | {"learning_rate": 0.9}
     table = run(
         study, seeds=64, steps=150, schedule=NEGATIVE, lure=INVEST, credit=(0.0, 1.0), progress=False, **trials
-    ).table
+    ).trials
     assert (table.matching(credit=0.0).values("value_share") >= GOOD).mean() >= 0.95
     assert runs_then_stops(table.matching(credit=1.0), 0.9).mean() >= 0.95
 
