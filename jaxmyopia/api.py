@@ -19,6 +19,7 @@ from jaxmyopia.engine.experiment import open_folder, run_cells
 from jaxmyopia.engine.files import read_json
 from jaxmyopia.engine.folder import PlannedCell, RunFolder
 from jaxmyopia.engine.mesh import CACHE, use_compilation_cache, use_cpu_devices
+from jaxmyopia.engine.precision import HIGHEST
 from jaxmyopia.engine.session import RunOptions
 from jaxmyopia.report import claim_figures, curve_figures
 from jaxmyopia.report.figures import house_style, svg
@@ -190,6 +191,7 @@ def run(
     records: int = 200,
     root_seed: int = 0,
     keep_curves: int = 4,
+    matmul_precision: str = HIGHEST,
     out: str | os.PathLike | None = None,
     progress: bool = True,
     **settings: Any,
@@ -207,8 +209,10 @@ def run(
       seeds: how many seeds S.
       steps: how many steps T.
       records: about how many records are taken of a run.
-      root_seed: the root of every seed's key.
+      root_seed: the root of every seed's key, from 0 to 2**64 - 1.
       keep_curves: how many seeds' whole curves are kept.
+      matmul_precision: of products of matrices: highest (float32 everywhere), high or default (the device's choice), or
+        simulated_tf32, simulated_bfloat16.
       out: a folder to run in, which can be stopped and resumed; by default a temporary one, which goes with the answer.
       progress: whether to show a bar.
       **settings: a value or several. A field of the study (such as `optimizer`) makes a cell for each; any other name
@@ -222,7 +226,9 @@ def run(
       RunError: if the folder cannot be used.
     """
     studies = _studies(study)
-    options = RunOptions(root_seed=root_seed, keep_curves=keep_curves, progress=progress)
+    options = RunOptions(
+        root_seed=root_seed, keep_curves=keep_curves, matmul_precision=matmul_precision, progress=progress
+    )
     use_cpu_devices()
     use_compilation_cache(CACHE, unless_set=True)
     cells = [cell for each in studies for cell in each.cells(seeds=seeds, steps=steps, records=records, **settings)]

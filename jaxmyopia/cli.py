@@ -20,6 +20,7 @@ from jaxmyopia import flags
 from jaxmyopia.api import Answer, execute
 from jaxmyopia.claims import Claim, judge_all
 from jaxmyopia.engine.experiment import plan
+from jaxmyopia.engine.precision import HIGHEST, NAMES
 from jaxmyopia.engine.probe import estimate
 from jaxmyopia.engine.processes import Share
 from jaxmyopia.engine.session import RunOptions, say
@@ -37,8 +38,9 @@ SHARED = "what every experiment has"  # heading of the shared flags
 class Engine(Machine):
     """Flags of every experiment, beside those of its own."""
 
-    root_seed: int = flag(0, "Root of every seed's random key.")
+    root_seed: int = flag(0, "Root of every seed's random key, from 0 to 2**64 - 1.")
     keep_curves: int = flag(4, "Keep all curves of this many seeds in every cell.")
+    matmul_precision: str = flag(HIGHEST, f"Of products of matrices: {', '.join(NAMES)}; see docs/numerics.md.")
     dry_run: bool = flag(False, "Print what would be run, time a few steps of it, and stop.")
     checkpoint_secs: float = flag(60.0, "Seconds between checkpoints of what is in flight.")
     repair: bool = flag(False, "Compute chunks again whose files are damaged or missing.")
@@ -61,6 +63,7 @@ def run_options(engine: Engine) -> RunOptions:
     return RunOptions(
         root_seed=engine.root_seed,
         keep_curves=engine.keep_curves,
+        matmul_precision=engine.matmul_precision,
         checkpoint_secs=engine.checkpoint_secs,
         repair=engine.repair,
         share=share,
@@ -152,7 +155,7 @@ class Binary:
         options = run_options(engine)
         if engine.dry_run:
             print(plan(cells), flush=True)
-            print(estimate(cells, options.share))
+            print(estimate(cells, options))
             return None
         config = {"experiment": experiment.name, **dataclasses.asdict(sweep)}
         answer = execute(cells, options, config=config, out=values.out, command=typed)

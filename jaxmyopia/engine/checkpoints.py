@@ -5,8 +5,8 @@ Orbax's CheckpointManager writes in the background with the help of the other pr
 given up (`processes.disconnect`); its Checkpointer, in a thread of ours, does without.
 
 A checkpoint holds the state and the curves of the chunk's blocks, `(blocks, ...)` each whatever the number of devices,
-and where it stopped. Its arrays carry a checksum: one that was altered or cut short is passed over, first for the one
-before it and then for the chunk's beginning.
+where it stopped, and the hash of the run's identity. Its arrays carry a checksum: one that was altered or cut short, or
+is another run's, is passed over, first for the one before it and then for the chunk's beginning.
 """
 
 import dataclasses
@@ -56,8 +56,8 @@ def from_host(leaves: list[np.ndarray], like: object) -> object:
     )
 
 
-def _digest(record: int, leaves: list[np.ndarray]) -> str:
-    digest = hashlib.sha256(str(record).encode())
+def _digest(identity: str, record: int, leaves: list[np.ndarray]) -> str:
+    digest = hashlib.sha256(f"{identity} {record}".encode())
     for leaf in leaves:
         digest.update(f"{leaf.dtype}{leaf.shape}".encode())
         digest.update(np.ascontiguousarray(leaf).data)
@@ -69,36 +69,42 @@ class InFlightHandler(ocp.CheckpointHandler):
 
     def save(self, directory: os.PathLike, args: "SaveInFlight") -> None:
         """Writes; leaves are `(blocks, ...)`."""
-        record, leaves = args.in_flight.record, args.in_flight.leaves
+        record, leaves, identity = args.in_flight.record, args.in_flight.leaves, args.identity
         named = {f"{number:04d}": leaf for number, leaf in enumerate(leaves)}
         with open(pathlib.Path(directory) / _FILE, "wb") as file:
-            named |= {"record": np.array(record), "sha256": np.array(_digest(record, leaves))}
+            named |= {"record": np.array(record), "identity": np.array(identity)}
+            named |= {"sha256": np.array(_digest(identity, record, leaves))}
             np.savez(file, **named)  # type: ignore[arg-type]  # its stub takes each for `allow_pickle`
             file.flush()
             os.fsync(file.fileno())
 
     def restore(self, directory: os.PathLike, args: "RestoreInFlight") -> InFlight:
-        """Reads the leaves, `(blocks, ...)` each; raises ValueError if they are not what was written."""
+        """Reads the leaves, `(blocks, ...)` each; raises ValueError if they are not what this run wrote."""
         with np.load(pathlib.Path(directory) / _FILE, allow_pickle=False) as file:
             leaves = [file[name] for name in sorted(file.files) if name.isdigit()]
-            record, digest = int(file["record"]), str(file["sha256"])
-        if _digest(record, leaves) != digest:
+            record, identity, digest = int(file["record"]), str(file["identity"]), str(file["sha256"])
+        if _digest(identity, record, leaves) != digest:
             raise ValueError("its checksum differs")
+        if identity != args.identity:
+            raise ValueError(f"it is of another run, of identity {identity[:8]}; this one's is {args.identity[:8]}")
         return InFlight(record=record, leaves=leaves)
 
 
 @ocp.args.register_with_handler(InFlightHandler, for_save=True)
 @dataclasses.dataclass
 class SaveInFlight(ocp.args.CheckpointArgs):
-    """Save `in_flight`, leaves `(blocks, ...)`."""
+    """Save `in_flight`, leaves `(blocks, ...)`, of the run of an `identity`."""
 
     in_flight: InFlight
+    identity: str
 
 
 @ocp.args.register_with_handler(InFlightHandler, for_restore=True)
 @dataclasses.dataclass
 class RestoreInFlight(ocp.args.CheckpointArgs):
-    """Restore it."""
+    """Restore what the run of an `identity` saved."""
+
+    identity: str
 
 
 class Checkpoints:
@@ -106,13 +112,22 @@ class Checkpoints:
 
     Args:
       folder: of the run; they lie in `checkpoints/PROCESS`.
+      identity: the hash of the run's.
       seconds: between two of them.
       process: the number of this process.
       warn: is told in one line of a checkpoint that cannot be used.
     """
 
-    def __init__(self, folder: pathlib.Path, *, seconds: float, process: int = 0, warn: Callable[[str], None] = print):
-        self._folder, self._seconds, self._warn = folder, seconds, warn
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        *,
+        identity: str,
+        seconds: float,
+        process: int = 0,
+        warn: Callable[[str], None] = print,
+    ):
+        self._folder, self._identity, self._seconds, self._warn = folder, identity, seconds, warn
         self._path = folder / "checkpoints" / str(process)
         alone = ocp.options.MultiprocessingOptions(
             primary_host=process, active_processes={process}, barrier_sync_key_prefix=f"process{process}"
@@ -156,24 +171,29 @@ class Checkpoints:
             raise FileNotFoundError
         self._path.mkdir(parents=True, exist_ok=True)
         place = (self._path / f"{chunk:06d}-{in_flight.record:06d}").absolute()
-        self._checkpointer.save(place, args=SaveInFlight(in_flight), force=True)
-        for old in self._found()[_KEEP:]:
+        self._checkpointer.save(place, args=SaveInFlight(in_flight, self._identity), force=True)
+        for old in self._found(chunk)[_KEEP:]:
             shutil.rmtree(old, ignore_errors=True)
 
-    def _found(self) -> list[pathlib.Path]:
-        """The checkpoints that were written to their end, newest first."""
-        return sorted((path for path in self._path.glob("*") if _NAME.fullmatch(path.name)), reverse=True)
+    def _found(self, chunk: int) -> list[pathlib.Path]:
+        """A chunk's checkpoints that were written to their end, the furthest first."""
+        every = self._path.parent.glob(f"*/{chunk:06d}-*")  # also of a process that had the chunk before
+        return sorted((path for path in every if _NAME.fullmatch(path.name)), key=lambda path: path.name, reverse=True)
+
+    def done(self, chunk: int) -> None:
+        """Deletes those of a chunk, by its scalar number: it stands. Others may be of chunks that are still to come."""
+        self._wait()
+        for path in self._found(chunk):
+            shutil.rmtree(path, ignore_errors=True)
 
     def restore(self, chunk: int) -> InFlight | None:
         """The newest checkpoint of a chunk, by its scalar number, that is whole; None if there is none."""
-        for path in self._found():
-            name = _NAME.fullmatch(path.name)
-            if name and int(name[1]) == chunk:
-                try:
-                    return self._checkpointer.restore(path.absolute(), args=RestoreInFlight())
-                except Exception as error:  # many kinds are raised for a damaged file
-                    what = " ".join(str(error).split())[:100]
-                    self._warn(f"checkpoint {path} is damaged and passed over ({what})")
+        for path in self._found(chunk):
+            try:
+                return self._checkpointer.restore(path.absolute(), args=RestoreInFlight(self._identity))
+            except Exception as error:  # many kinds are raised for a damaged file
+                what = " ".join(str(error).split())[:100]
+                self._warn(f"checkpoint {path} cannot be used and is passed over ({what})")
         return None
 
     def close(self) -> None:

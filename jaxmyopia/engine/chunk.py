@@ -20,6 +20,7 @@ import numpy as np
 
 from jaxmyopia import contract
 from jaxmyopia.curves import Curves
+from jaxmyopia.engine import precision
 from jaxmyopia.engine.checkpoints import InFlight, from_host, to_host
 from jaxmyopia.engine.mesh import seed_mesh
 from jaxmyopia.engine.program import Compiled, Program
@@ -81,18 +82,20 @@ def chunks(cell: Cell) -> int:
     return -(-cell.blocks // blocks_a_chunk(cell))
 
 
-def compile_cell(cell: Cell) -> Compiled:
+def compile_cell(cell: Cell, matmul_precision: str = precision.HIGHEST) -> Compiled:
     """Compiles what a cell runs, for blocks `(S,)` on all local devices.
 
     Args:
       cell: the cell; those that differ in seeds or values alone share what is compiled.
+      matmul_precision: a name of `precision.NAMES`.
 
     Returns:
       The three programs.
     """
     mesh = seed_mesh()
     slots = -(-blocks_a_chunk(cell) // mesh.size)
-    program = Program(study=cell.study, mesh=mesh, points=len(cell.record_steps()), slots=slots)
+    points = len(cell.record_steps())
+    program = Program(study=cell.study, mesh=mesh, points=points, slots=slots, matmul_precision=matmul_precision)
     shapes, tree = jax.tree.flatten(_shapes(cell).params)
     return _compile(program, tree, tuple(shapes))
 
@@ -100,6 +103,12 @@ def compile_cell(cell: Cell) -> Compiled:
 @functools.lru_cache(maxsize=64)
 def _compile(program: Program, tree: jax.tree_util.PyTreeDef, shapes: tuple[jax.ShapeDtypeStruct, ...]) -> Compiled:
     return program.compile(jax.tree.unflatten(tree, shapes))
+
+
+def root_key(root_seed: int) -> jax.Array:
+    """The key of all seeds, which holds the 64 bits of a root seed from 0 to 2**64 - 1."""
+    with jax.enable_x64(True):  # without, jax.random.key drops the upper half
+        return jax.random.key(np.uint64(root_seed).astype(np.int64))
 
 
 def _no_pause(record: int, take: Callable[[], InFlight]) -> None:
@@ -149,7 +158,7 @@ class ChunkRun:
         params = jax.tree.map(lambda x: np.asarray(x).reshape(trials.shape), params)
         if self.resume is None:
             seeds = cell.seed_of(trials).astype(np.uint32)
-            state, curves = self.compiled.begin(jax.random.key(self.root_seed), seeds, params, count)
+            state, curves = self.compiled.begin(root_key(self.root_seed), seeds, params, count)
         else:
             spread = [self._spread(leaf) for leaf in self.resume.leaves]
             state, curves = self.compiled.put(from_host(spread, self.compiled.shapes))

@@ -4,15 +4,12 @@
 import contextlib
 from collections.abc import Sequence
 
-import jax
-
 from jaxmyopia.checks import RunError
-from jaxmyopia.engine.chunk import chunks
 from jaxmyopia.engine.folder import RunFolder
+from jaxmyopia.engine.identity import agree, numerics, plan_of
 from jaxmyopia.engine.lock import Lock
 from jaxmyopia.engine.processes import disconnect
 from jaxmyopia.engine.session import RunOptions, Session
-from jaxmyopia.fingerprint import source_digest
 from jaxmyopia.study import Cell
 
 
@@ -29,30 +26,20 @@ def open_folder(out: str, config: dict[str, object], cells: Sequence[Cell], opti
       The `RunFolder`.
 
     Raises:
-      ValueError: if the folder holds something else or cannot be written.
+      ArgumentError: if the folder holds something else or cannot be written.
+      RunError: if another process was given something else.
     """
     share = options.share
-    identity = {
+    whole = {
+        **config,
         "root_seed": options.root_seed,
         "keep_curves": options.keep_curves,
-        "jax": jax.__version__,
-        "backend": jax.default_backend(),
+        "numerics": numerics(options.matmul_precision),
         **({"num_shards": share.shards, "shard_index": share.shard} if share.shards > 1 else {}),
+        "cells": [plan_of(cell) for cell in cells],
     }
-    return RunFolder(out, {**config, **identity, "cells": [_plan_of(cell) for cell in cells]})
-
-
-def _plan_of(cell: Cell) -> dict[str, object]:
-    study = cell.study
-    return {
-        "name": str(study),
-        "settings": study.settings(),
-        "sweep": dict(cell.sweep),
-        "source": source_digest([*type(study).__mro__[:-1], *(measure.fn for measure in study.measures)]),
-        "measures": [measure.describe() for measure in (*study.standard, *study.measures)],
-        **{name: getattr(cell, name) for name in ("seeds", "steps", "records")},
-        "chunks": chunks(cell),
-    }
+    agree(whole)
+    return RunFolder(out, whole)
 
 
 def plan(cells: Sequence[Cell]) -> str:

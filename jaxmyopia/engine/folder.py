@@ -30,11 +30,13 @@ import pyarrow.parquet as pq
 from jaxmyopia.checks import ArgumentError, RunError, require
 from jaxmyopia.engine.chunk import Chunk
 from jaxmyopia.engine.files import atomic, checksum_of, differences, json_value, read_manifest, save_array, to_numpy
+from jaxmyopia.engine.identity import hash_of
 from jaxmyopia.engine.planned import PlannedCell
 from jaxmyopia.stats.sketch import Sketch
 from jaxmyopia.stats.table import Columns, Trials
 
-FORMAT = 3  # of a run's folder; 2 is version 0.1's
+FORMAT = 4  # of a run's folder; 2 is version 0.1's
+_IDENTITY = b"identity"  # in the metadata of a chunk's rows
 _STEM = re.compile(r"chunk-(\d+)-(\d+)")
 _ENTRIES = {"manifest.json", "seeds", "curves", "checkpoints", "claims.json", "figures", "report.html"}
 
@@ -104,6 +106,11 @@ class RunFolder:
             )
             for cell in self.config.get("cells", ())
         ]
+
+    @functools.cached_property
+    def identity(self) -> str:
+        """The hash of all that can change a row; chunks and checkpoints carry it."""
+        return hash_of(self.config)
 
     @property
     def given(self) -> tuple[tuple[str, ...], ...]:
@@ -179,7 +186,11 @@ class RunFolder:
 
     def _is_whole(self, name: str, checksum: str) -> bool:
         path = self.path / name
-        return path.is_file() and checksum_of(path) == checksum
+        return path.is_file() and checksum_of(path) == checksum and self._is_ours(path)
+
+    def _is_ours(self, path: pathlib.Path) -> bool:
+        """Whether a file with rows is this run's; a curve's file has no identity, but a checksum beside its rows."""
+        return path.parent.name != "seeds" or pq.read_schema(path).metadata.get(_IDENTITY) == self.identity.encode()
 
     def forget(self, stems: list[str]) -> None:
         """Takes chunks, `(m,)` names, for not finished; their files will be written again."""
@@ -207,13 +218,14 @@ class RunFolder:
             write(f"curves/{stem}.{name}.npy", functools.partial(save_array, leaf=leaf))
         for name, sketch in chunk.sketches.items():
             counts = {"group": sketch.group, "bucket": sketch.bucket, "count": sketch.count}
-            table = pa.table(counts, metadata={"shape": json.dumps(sketch.shape)})
-            write(f"curves/{stem}.{name}.parquet", functools.partial(pq.write_table, table))
+            groups = pa.table(counts, metadata={"shape": json.dumps(sketch.shape)})
+            write(f"curves/{stem}.{name}.parquet", functools.partial(pq.write_table, groups))
         rows = len(chunk.rows["seed"])
         columns: dict[str, Any] = (
             {"cell": np.full(rows, cell)} | {name: [value] * rows for name, value in settings.items()} | chunk.rows
         )
-        write(f"seeds/{stem}.parquet", lambda path: pq.write_table(pa.table(columns), path))
+        table = pa.table(columns, metadata={_IDENTITY: self.identity})
+        write(f"seeds/{stem}.parquet", functools.partial(pq.write_table, table))
         self.write_json(f"seeds/{stem}.json", files)
 
     def _chunks(self, ending: str, cell: int | None = None) -> list[pathlib.Path]:

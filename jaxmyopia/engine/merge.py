@@ -12,13 +12,8 @@ from typing import Any
 from jaxmyopia.checks import RunError, require
 from jaxmyopia.engine.files import differences, read_manifest
 from jaxmyopia.engine.folder import RunFolder
+from jaxmyopia.engine.identity import whole
 from jaxmyopia.engine.provenance import environment
-
-_SHARD = ("num_shards", "shard_index")
-
-
-def _config(manifest: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in manifest["config"].items() if name not in _SHARD}
 
 
 def _check(folders: Sequence[str], manifests: list[dict[str, Any]]) -> None:
@@ -29,7 +24,7 @@ def _check(folders: Sequence[str], manifests: list[dict[str, Any]]) -> None:
         require(is_shard, "folders", folder, "must be folders of shards, made with --num_shards and --shard_index")
         status = manifest["status"]
         require(status == "complete shard", "folders", folder, f"must be of finished shards, but it is {status}")
-        differing = list(differences(_config(manifests[0]), _config(manifest)))
+        differing = list(differences(whole(manifests[0]["config"]), whole(manifest["config"])))
         require(not differing, "folders", folder, f"must have {folders[0]}'s configuration: {'; '.join(differing[:3])}")
     holders: dict[str, str] = {}
     for folder, manifest in zip(folders, manifests, strict=True):
@@ -85,15 +80,15 @@ def merge(folders: Sequence[str], out: str) -> tuple[RunFolder, str]:
     require(len(folders) >= 1, "folders", "", "must be the folders of all shards")
     manifests = [read_manifest(folder) for folder in folders]
     _check(folders, manifests)
-    whole = RunFolder(out, _config(manifests[0]))
-    begun = whole.manifest.get("status") in (None, "merging")
+    joined = RunFolder(out, whole(manifests[0]["config"]))
+    begun = joined.manifest.get("status") in (None, "merging")
     require(begun, "out", out, "must be a new folder, or that of this merge, but it holds a run")
-    whole.write_manifest(status="merging", command="")
+    joined.write_manifest(status="merging", command="")
     for folder, manifest in zip(folders, manifests, strict=True):
         for stem, files in manifest["chunks"].items():
             for name, checksum in files.items():
-                _copy(pathlib.Path(folder) / name, whole, name, checksum)
-            whole.write_json(f"seeds/{stem}.json", files)
+                _copy(pathlib.Path(folder) / name, joined, name, checksum)
+            joined.write_json(f"seeds/{stem}.json", files)
     command = whole_command(manifests[0]["command"], out)
     entries = environment() | {
         "git": ", ".join(dict.fromkeys(manifest["git"] for manifest in manifests)),
@@ -104,18 +99,18 @@ def merge(folders: Sequence[str], out: str) -> tuple[RunFolder, str]:
         "compile_seconds": {},
         "shards": [os.path.abspath(folder) for folder in folders],
     }
-    whole.write_manifest(**entries)
-    whole.sweep()
-    return whole, command
+    joined.write_manifest(**entries)
+    joined.sweep()
+    return joined, command
 
 
-def _copy(source: pathlib.Path, whole: RunFolder, name: str, checksum: str) -> None:
+def _copy(source: pathlib.Path, joined: RunFolder, name: str, checksum: str) -> None:
     try:
-        copied = whole.write_with(name, lambda temporary: shutil.copyfile(source, temporary))
+        copied = joined.write_with(name, lambda temporary: shutil.copyfile(source, temporary))
     except RunError:
         if source.is_file():
             raise
         copied = None
     if copied != checksum:
-        (whole.path / name).unlink(missing_ok=True)
+        (joined.path / name).unlink(missing_ok=True)
         raise RunError(f"{source} is damaged or missing; give its shard's command again with --repair, then merge anew")

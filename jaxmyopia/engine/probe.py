@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from jaxmyopia.engine.chunk import ChunkRun, blocks_a_chunk, bytes_of_a_block, compile_cell
-from jaxmyopia.engine.processes import Share
+from jaxmyopia.engine.session import RunOptions
 from jaxmyopia.study import Cell
 
 SECONDS = 30.0  # after which no further program is timed
@@ -30,16 +30,17 @@ class Cost:
         return -(-cell.blocks // devices) * (cell.steps * self.step + self.records)
 
 
-def measure(cell: Cell) -> Cost:
+def measure(cell: Cell, matmul_precision: str) -> Cost:
     """Times a cell's programs, those that the run will use, on one block a device.
 
     Args:
       cell: the cell.
+      matmul_precision: that of the run.
 
     Returns:
       The `Cost`.
     """
-    compiled, points = compile_cell(cell), len(cell.record_steps())
+    compiled, points = compile_cell(cell, matmul_precision), len(cell.record_steps())
     state, curves, params, count = ChunkRun(cell=cell, compiled=compiled, index=0, root_seed=0).begin()
     count = np.minimum(count, 1)
 
@@ -63,12 +64,12 @@ def measure(cell: Cell) -> Cost:
     return Cost(step=max(seconds - one, 0) / steps, records=records, compile=compiled.seconds)
 
 
-def estimate(cells: Sequence[Cell], share: Share) -> str:
+def estimate(cells: Sequence[Cell], options: RunOptions) -> str:
     """About how long a run takes and how much memory, as text that says what it leaves out.
 
     Args:
       cells: of the experiment, `(cells,)`.
-      share: of the run, this process's.
+      options: how it would be run.
 
     Returns:
       Some lines.
@@ -79,12 +80,12 @@ def estimate(cells: Sequence[Cell], share: Share) -> str:
     for cell in cells:
         key = cell.study, len(cell.record_steps())
         if key not in costs and time.monotonic() - began < SECONDS:
-            costs[key] = measure(cell)
+            costs[key] = measure(cell, options.matmul_precision)
         if key in costs:
             seconds += costs[key].seconds(cell, devices)
         else:
             untimed.append(cell)
-    seconds /= share.shards * share.processes
+    seconds /= options.share.shards * options.share.processes
     compiling = sum(cost.compile for cost in costs.values())
     device, several = jax.local_devices()[0].device_kind, f"{devices} device{'s' if devices > 1 else ''}"
     at_once = max(bytes_of_a_block(cell) * min(blocks_a_chunk(cell), cell.blocks) for cell in cells)

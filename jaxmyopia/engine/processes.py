@@ -9,6 +9,7 @@ its own devices, and nothing but files passes between them. Shards have folders 
 import dataclasses
 
 import jax
+import numpy as np
 
 from jaxmyopia.checks import RunError, require
 
@@ -65,6 +66,18 @@ def meet(coordinator: str | None, processes: int | None, process: int | None) ->
         jax.distributed.initialize(coordinator, processes, process)
     except (ValueError, RuntimeError) as error:
         raise RunError(f"the processes did not find each other: {' '.join(str(error).split())[:200]}") from None
+
+
+def gather(text: str) -> list[str]:
+    """The texts of all processes, in their order, `(processes,)`; every process waits for the others' here."""
+    from jax.experimental import multihost_utils  # it starts a backend when it is imported
+
+    data = np.frombuffer(text.encode(), np.uint8)
+    sizes = np.asarray(multihost_utils.process_allgather(np.asarray(len(data), np.int32))).ravel()
+    padded = np.zeros(sizes.max(), np.uint8)
+    padded[: len(data)] = data
+    every = np.asarray(multihost_utils.process_allgather(padded)).reshape(len(sizes), -1)
+    return [each[:size].tobytes().decode() for each, size in zip(every, sizes, strict=True)]
 
 
 def disconnect() -> None:

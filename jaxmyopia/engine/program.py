@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxmyopia.curves import Curves
+from jaxmyopia.engine import precision
 from jaxmyopia.engine.mesh import per_device
 from jaxmyopia.study import Study
 
@@ -51,6 +52,8 @@ def _in_turn(block: Callable, count: jax.Array, slots: int, *args):
 class Program:
     """A study over blocks of one size, `slots` of them a device of the `mesh`, with `points` records a run.
 
+    `matmul_precision`: of every product of matrices that names none of its own, see `precision`.
+
     The three methods are pure. Their arrays: seeds `(D, slots, S)`, params and states `(D, slots, ...)`, curves
     `(D, slots, points, S, ...)`, count `(D,)`: how many of a device's slots are filled.
     """
@@ -59,16 +62,18 @@ class Program:
     mesh: Mesh
     points: int
     slots: int
+    matmul_precision: str = precision.HIGHEST
 
     def begin(self, root: jax.Array, seeds: jax.Array, params, count: jax.Array):
         """States at step 0, from `root`, the key of all seeds, and curves without records."""
 
         def block(seeds, params):
-            return self.study.batched.init(jax.vmap(lambda seed: jax.random.fold_in(root, seed))(seeds), params)
+            init = self._rounded(self.study.batched.init)
+            return init(jax.vmap(lambda seed: jax.random.fold_in(root, seed))(seeds), params)
 
         def begin(seeds, params, count):
             state = _in_turn(block, count, self.slots, seeds, params)
-            record = jax.eval_shape(self.study.batched.observe, _take(state, 0), _take(params, 0))
+            record = jax.eval_shape(self._rounded(self.study.batched.observe), _take(state, 0), _take(params, 0))
             return state, _blank(record, self.slots, self.points)
 
         return per_device(begin, self.mesh)(seeds, params, count)
@@ -76,11 +81,13 @@ class Program:
     def advance(self, state, curves, params, count: jax.Array, waits: jax.Array, span: jax.Array):
         """Goes on from record `span[0]` to `span[1]`; `waits[i]` steps lie before record i. Trip counts are data."""
 
+        step, observe = self._rounded(self.study.batched.step), self._rounded(self.study.batched.observe)
+
         def block(state, curves, params):
             def to_record(i, carry):
                 state, curves = carry
-                state = jax.lax.fori_loop(0, waits[i], lambda _, s: self.study.batched.step(s, params), state)
-                return state, _put(curves, self.study.batched.observe(state, params), i)
+                state = jax.lax.fori_loop(0, waits[i], lambda _, s: step(s, params), state)
+                return state, _put(curves, observe(state, params), i)
 
             return jax.lax.fori_loop(span[0], span[1], to_record, (state, curves))
 
@@ -105,6 +112,9 @@ class Program:
 
         return per_device(summarise, self.mesh)(curves, count)
 
+    def _rounded(self, function: Callable) -> Callable:
+        return precision.simulated(function, self.matmul_precision)
+
     def calls(self, params) -> dict[str, tuple[Callable, tuple]]:
         """The three and the shapes of their arguments; `params` are those of one block, arrays or shapes `(S, ...)`."""
         spread, whole = (NamedSharding(self.mesh, spec) for spec in (PartitionSpec("seeds"), PartitionSpec()))
@@ -121,17 +131,22 @@ class Program:
         arguments = {"begin": begin, "advance": advance, "summarise": (curves, count)}
         return {name: (getattr(self, name), each) for name, each in arguments.items()}
 
+    def traced(self, params) -> dict[str, jax.stages.Traced]:
+        """The three, traced at the precision asked for; `params` as for `calls`."""
+        spread, found = NamedSharding(self.mesh, PartitionSpec("seeds")), {}
+        with precision.of_products(self.matmul_precision):
+            for name, (function, arguments) in self.calls(params).items():
+                donated = (0, 1) if name == "advance" else ()  # it takes over the memory of its state and curves
+                found[name] = jax.jit(function, out_shardings=spread, donate_argnums=donated).trace(*arguments)
+        return found
+
     def compile(self, params) -> "Compiled":
         """Compiles the three; `params` as for `calls`."""
-        began, programs = time.monotonic(), {}
-        spread = NamedSharding(self.mesh, PartitionSpec("seeds"))
+        began = time.monotonic()
         options = COMPILER_OPTIONS.get(self.mesh.devices.flat[0].platform)
-        calls = self.calls(params)
-        for name, (function, arguments) in calls.items():
-            donated = (0, 1) if name == "advance" else ()  # it takes over the memory of its state and curves
-            jitted = jax.jit(function, out_shardings=spread, donate_argnums=donated)
-            programs[name] = jitted.lower(*arguments).compile(options)
-        shapes = calls["advance"][1][:2]
+        with precision.of_products(self.matmul_precision):  # lowering makes products too
+            programs = {name: each.lower().compile(options) for name, each in self.traced(params).items()}
+            shapes = self.calls(params)["advance"][1][:2]
         return Compiled(program=self, shapes=shapes, seconds=time.monotonic() - began, **programs)
 
 

@@ -11,7 +11,10 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from jaxmyopia.checks import RunError, require
+import numpy as np
+
+from jaxmyopia.checks import RunError, require, require_one_of
+from jaxmyopia.engine import precision
 from jaxmyopia.engine.checkpoints import Checkpoints, InFlight
 from jaxmyopia.engine.chunk import ChunkRun, chunks, compile_cell, trials_of_chunk
 from jaxmyopia.engine.folder import RunFolder
@@ -31,20 +34,26 @@ _AHEAD = 3  # cells that are compiled or compiling: the one at work and two more
 class RunOptions:
     """How any experiment is run.
 
-    Scalars: `root_seed`, of every seed's key; `keep_curves`, the seeds whose whole curves are kept; `checkpoint_secs`
-    between checkpoints; `repair`: damaged chunks are computed again; `progress`: a bar is shown. `share`: what of it is
-    this process's. Raises ValueError if a value is not allowed.
+    Scalars: `root_seed`, of every seed's key; `keep_curves`, the seeds whose whole curves are kept; `matmul_precision`:
+    a name of `precision.NAMES`; `checkpoint_secs` between checkpoints; `repair`: damaged chunks are computed again;
+    `progress`: a bar is shown. `share`: what of it is this process's. Raises ArgumentError if a value is not allowed.
     """
 
     root_seed: int = 0
     keep_curves: int = 4
+    matmul_precision: str = precision.HIGHEST
     checkpoint_secs: float = 60.0
     repair: bool = False
     progress: bool = True
     share: Share = dataclasses.field(default_factory=Share)
 
     def __post_init__(self):
-        require(self.keep_curves >= 0, "keep_curves", self.keep_curves, "must be at least 0")
+        for name, most in (("root_seed", 2**64 - 1), ("keep_curves", 2**32)):
+            value = getattr(self, name)
+            whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+            require(whole and 0 <= int(value) <= most, name, value, f"must be a whole number from 0 to {most}")
+            object.__setattr__(self, name, int(value))
+        require_one_of("matmul_precision", self.matmul_precision, precision.NAMES)
         require(self.checkpoint_secs > 0, "checkpoint_secs", self.checkpoint_secs, "must be positive")
 
 
@@ -56,8 +65,9 @@ class Session:
         self._entries, self._began = _first_entries(folder, command), time.monotonic()
         self._seconds_before = self._entries["seconds"]
         self._checkpoints = Checkpoints(
-            folder.path, seconds=options.checkpoint_secs, process=options.share.process, warn=say
-        )
+            folder.path, identity=folder.identity, seconds=options.checkpoint_secs,
+            process=options.share.process, warn=say,
+        )  # fmt: skip
         pairs = [(cell, chunk) for cell, each in enumerate(cells) for chunk in range(chunks(each))]
         self._numbers = {pair: number for number, pair in enumerate(pairs)}
 
@@ -110,12 +120,28 @@ class Session:
         with (
             stop_requests() as stop,
             Progress(seed_steps, sum(trials.values()), show=self._options.progress and share.leads) as progress,
-            contextlib.closing(_compiled_ahead({cell: self._cells[cell] for cell in todo})) as ready,
+            contextlib.closing(self._compiled_ahead({cell: self._cells[cell] for cell in todo})) as ready,
         ):
             for cell, compiled in ready:
                 self._entries["compile_seconds"][str(cell)] = round(compiled.seconds, 2)
                 for chunk in todo[cell]:
                     self._run_chunk(cell, chunk, compiled, stop, progress)
+
+    def _compiled_ahead(self, cells: dict[int, Cell]) -> Generator[tuple[int, Compiled]]:
+        """Each cell's index and programs, in turn; the next two cells compile in a thread meanwhile."""
+        waiting = iter(cells.items())
+        coming: collections.deque[tuple[int, Future[Compiled]]] = collections.deque()
+        ahead = ThreadPoolExecutor(1, thread_name_prefix="compile")
+        try:
+            while True:
+                for index, cell in itertools.islice(waiting, _AHEAD - len(coming)):
+                    coming.append((index, ahead.submit(compile_cell, cell, self._options.matmul_precision)))
+                if not coming:
+                    return
+                index, compiled = coming.popleft()
+                yield index, compiled.result()
+        finally:
+            ahead.shutdown(wait=True, cancel_futures=True)
 
     def _run_chunk(self, cell: int, index: int, compiled: Compiled, stop: StopRequest, progress: Progress) -> None:
         number, study = self._numbers[cell, index], self._cells[cell].study
@@ -139,6 +165,7 @@ class Session:
                 resume=self._checkpoints.restore(number),
             )()  # fmt: skip
             self._folder.write_chunk(cell, study.settings(), chunk)
+            self._checkpoints.done(number)
         progress.finish(len(chunk.rows["seed"]), str(study))
         stop.check()
 
@@ -171,23 +198,6 @@ def _first_entries(folder: RunFolder, command: str) -> dict[str, Any]:
         "seconds": before.get("seconds", 0.0),
         "compile_seconds": before.get("compile_seconds", {}),  # by cell
     }
-
-
-def _compiled_ahead(cells: dict[int, Cell]) -> Generator[tuple[int, Compiled]]:
-    """Each cell's index and programs, in turn; the next two cells compile in a thread meanwhile."""
-    waiting = iter(cells.items())
-    coming: collections.deque[tuple[int, Future[Compiled]]] = collections.deque()
-    ahead = ThreadPoolExecutor(1, thread_name_prefix="compile")
-    try:
-        while True:
-            for index, cell in itertools.islice(waiting, _AHEAD - len(coming)):
-                coming.append((index, ahead.submit(compile_cell, cell)))
-            if not coming:
-                return
-            index, compiled = coming.popleft()
-            yield index, compiled.result()
-    finally:
-        ahead.shutdown(wait=True, cancel_futures=True)
 
 
 def say(text: str) -> None:
