@@ -25,7 +25,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "experiments" / "results"
 README, PAGES = ROOT / "README.md", ROOT / "docs" / "results"
 MARK = re.compile(r"<!-- answer (\w+) -->")
-ANSWERS = ("claims.json", "benchmark.json")  # a run has one of them
+ANSWERS = ("claims.json", "benchmark.json", "platforms.json")  # a run has one of them
 WIDTH = 119  # the longest line of prose
 
 
@@ -115,11 +115,51 @@ def benchmark_table(measured: dict[str, Any], manifest: dict[str, Any]) -> str:
     return "\n".join([head, "|---" * len(table[0]) + "|", *lines, "", foot, "", _command(manifest)])
 
 
+def precision_tables(answer: dict[str, Any], manifest: dict[str, Any]) -> str:
+    """What the precision of products does to verdicts, a table an experiment, and what was lowered; Markdown.
+
+    Args:
+      answer: contents of platforms.json.
+      manifest: of the run.
+
+    Returns:
+      Markdown text.
+    """
+    rows, lowered = answer["claims"], answer["lowered"]
+    precisions = list(dict.fromkeys(row["precision"] for row in rows))
+    products, left = sum(row["products"] for row in lowered), sum(len(row["left"]) for row in lowered)
+    platforms = sorted({row["platform"] for row in lowered})
+    said = f"{len(lowered)} lowered cells ({', '.join(platforms)}) hold {products} products; {left} are left at the default."
+    parts = [_wrap(f"{_made(manifest)}, {manifest['seconds']:.0f} s."), _command(manifest), _wrap(said)]
+    for experiment in dict.fromkeys(row["experiment"] for row in rows):
+        parts += [
+            f"## {experiment}",
+            _by_precision([row for row in rows if row["experiment"] == experiment], precisions),
+        ]
+    return "\n\n".join(parts)
+
+
+def _by_precision(rows: list[dict[str, Any]], precisions: list[str]) -> str:
+    lines = [f"| claim, evidence | {' | '.join(precisions)} |", "|---" * (1 + len(precisions)) + "|"]
+    for claim in dict.fromkeys(row["id"] for row in rows):
+        mine = {row["precision"]: row for row in rows if row["id"] == claim}
+        lines.append(f"| {claim} | {' | '.join('**' + mine[each]['verdict'] + '**' for each in precisions)} |")
+        for place, piece in enumerate(mine[precisions[0]]["evidence"]):
+            found = [mine[each]["evidence"][place] for each in precisions]
+            lines.append(f"| – {piece['name']} | {' | '.join(_number(each['estimate']) for each in found)} |")
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
+
+
 def answer_text(folder: pathlib.Path) -> str:
     """What a page of docs/results says of a run's or an answer's folder, whichever of `ANSWERS` it holds."""
     (name,) = (name for name in ANSWERS if (folder / name).is_file())
     answer, manifest = (json.loads((folder / file).read_text()) for file in (name, "manifest.json"))
-    return (evidence_list if name == "claims.json" else benchmark_table)(answer, manifest)
+    write = {"claims.json": evidence_list, "benchmark.json": benchmark_table, "platforms.json": precision_tables}
+    return write[name](answer, manifest)
 
 
 def places(name: str) -> list[pathlib.Path]:

@@ -237,7 +237,9 @@ class RunFolder:
         for path, checksum in paths:
             if (path, checksum) not in self._whole:
                 if not self._is_whole(str(path.relative_to(self.path)), checksum):
-                    raise RunError(f"{path} is damaged or missing; add --repair to the command to compute it again")
+                    raise RunError(
+                        f"{path} is damaged, missing or another run's; add --repair to the command to compute it again"
+                    )
                 self._whole.add((path, checksum))
         return [path for path, _ in paths]
 

@@ -102,10 +102,10 @@ def test_a_chunk_goes_on_with_the_same_bytes_also_on_other_devices(monkeypatch, 
         on(devices[0])
         in_flight = cut_at(study, record)
         assert in_flight.record == record
-        saved = Checkpoints(tmp_path, seconds=60)
+        saved = Checkpoints(tmp_path, identity="mine", seconds=60)
         saved.save(record, in_flight, wait=True)
         saved.close()
-        again = Checkpoints(tmp_path, seconds=60)
+        again = Checkpoints(tmp_path, identity="mine", seconds=60)
         on(devices[1])
         ticks = []
         resumed = part_run(study, resume=again.restore(record), tick=ticks.append)()
@@ -120,7 +120,7 @@ def some_checkpoint(record: int) -> InFlight:
 
 def test_the_newest_whole_checkpoint_of_the_chunk_is_found(tmp_path):
     said = []
-    checkpoints = Checkpoints(tmp_path, seconds=60, warn=said.append)
+    checkpoints = Checkpoints(tmp_path, identity="mine", seconds=60, warn=said.append)
     for record in (3, 7, 9):
         checkpoints.save(2, some_checkpoint(record), wait=True)
     assert checkpoints.restore(2).record == 9
@@ -137,17 +137,17 @@ def test_the_newest_whole_checkpoint_of_the_chunk_is_found(tmp_path):
         assert damage != whole
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(damage)
-        again = Checkpoints(tmp_path, seconds=60, warn=said.append)
+        again = Checkpoints(tmp_path, identity="mine", seconds=60, warn=said.append)
         found = again.restore(2)
         assert found.record == 7
         np.testing.assert_array_equal(found.leaves[0], np.arange(5.0) * 7)
-        assert "is damaged and passed over" in said.pop() and not said
+        assert "cannot be used and is passed over" in said.pop() and not said
         again.save(2, some_checkpoint(9), wait=True)
         assert again.restore(2).record == 9
         again.close()
     next(kept[1].rglob("in_flight.npz")).write_bytes(b"")
     next(kept[0].rglob("in_flight.npz")).write_bytes(b"")
-    last = Checkpoints(tmp_path, seconds=60, warn=said.append)
+    last = Checkpoints(tmp_path, identity="mine", seconds=60, warn=said.append)
     assert last.restore(2) is None and len(said) == 2
     last.clear()
     assert not (tmp_path / "checkpoints" / "0").exists()
@@ -157,10 +157,38 @@ def test_one_is_due_after_the_time_given_by_a_clock_that_does_not_jump(tmp_path,
     now = [100.0]
     monkeypatch.setattr("jaxmyopia.engine.checkpoints.time.monotonic", lambda: now[0])
     monkeypatch.setattr("jaxmyopia.engine.checkpoints.time.time", lambda: 1e5)
-    checkpoints = Checkpoints(tmp_path, seconds=60)
+    checkpoints = Checkpoints(tmp_path, identity="mine", seconds=60)
     assert not checkpoints.due()
     now[0] += 61
     assert checkpoints.due()
     checkpoints.save(0, some_checkpoint(1))
     assert not checkpoints.due()
+    checkpoints.close()
+
+
+def test_another_run_s_checkpoint_is_passed_over(tmp_path):
+    said = []
+    theirs = Checkpoints(tmp_path, identity="theirs", seconds=60)
+    theirs.save(2, some_checkpoint(7), wait=True)
+    theirs.close()
+    mine = Checkpoints(tmp_path, identity="mine", seconds=60, warn=said.append)
+    assert mine.restore(2) is None
+    assert "it is of another run, of identity theirs" in said[0]
+    mine.close()
+
+
+def test_checkpoints_of_chunks_still_to_come_are_kept_whoever_wrote_them(tmp_path):
+    """A run that is resumed by fewer processes, or with --repair, does an earlier chunk first."""
+    other = Checkpoints(tmp_path, identity="mine", seconds=60)
+    for record in (3, 7):
+        other.save(5, some_checkpoint(record), wait=True)
+    other.close()
+    (tmp_path / "checkpoints" / "0").rename(tmp_path / "checkpoints" / "1")  # as if process 1 had
+    checkpoints = Checkpoints(tmp_path, identity="mine", seconds=60)
+    for record in (2, 4, 6):
+        checkpoints.save(1, some_checkpoint(record), wait=True)
+        assert checkpoints.restore(1).record == record
+    checkpoints.done(1)
+    assert checkpoints.restore(1) is None
+    assert checkpoints.restore(5).record == 7
     checkpoints.close()

@@ -106,10 +106,10 @@ def test_a_damaged_chunk_is_named_and_repaired(tmp_path, whole, kind, damage):
         file.write_bytes(bytes_then[: len(bytes_then) // 2])
     else:
         file.write_bytes(bytes_then[:100] + bytes([bytes_then[100] ^ 1]) + bytes_then[101:])
-    with pytest.raises(RunError, match=rf"{file.name} is damaged or missing; add --repair"):
+    with pytest.raises(RunError, match=rf"{file.name} is damaged, missing or another run's; add --repair"):
         go(tmp_path / "run")
     reading = RunFolder(folder.path, folder.config)
-    with pytest.raises(RunError, match=rf"{file.name} is damaged or missing; add --repair"):
+    with pytest.raises(RunError, match=rf"{file.name} is damaged, missing or another run's; add --repair"):
         (reading.table(), reading.curves(0, "loss"), reading.sketch(0, "relative_loss"))
     assert_whole(go(tmp_path / "run", repair=True), whole)
 
@@ -161,7 +161,7 @@ def test_a_killed_run_goes_on_from_its_newest_whole_checkpoint(tmp_path, monkeyp
     monkeypatch.setattr(session, "say", said.append)
     assert_whole(go(tmp_path / "run"), whole)
     assert began[0] == (8, 7, 0)[lost]
-    assert len(said) == lost and all("is damaged and passed over" in text for text in said)
+    assert len(said) == lost and all("cannot be used and is passed over" in text for text in said)
 
 
 def test_a_clock_that_jumps_changes_nothing(tmp_path, monkeypatch, whole):

@@ -59,7 +59,7 @@ def test_a_run_that_is_cut_goes_on_with_the_same_bytes(name, tmp_path, monkeypat
     cell = Cell(study=study, sweep=tuple(sweep.items()), seeds=6, steps=12, records=8)
     options = {"cell": cell, "compiled": compile_cell(cell), "index": 0, "root_seed": 5, "keep": 3}
     whole = ChunkRun(**options)()
-    checkpoints = Checkpoints(tmp_path, seconds=60)
+    checkpoints = Checkpoints(tmp_path, identity="mine", seconds=60)
 
     def cut(record, take):
         if record >= 4:
