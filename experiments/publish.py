@@ -129,7 +129,8 @@ def precision_tables(answer: dict[str, Any], manifest: dict[str, Any]) -> str:
     precisions = list(dict.fromkeys(row["precision"] for row in rows))
     products, left = sum(row["products"] for row in lowered), sum(len(row["left"]) for row in lowered)
     platforms = sorted({row["platform"] for row in lowered})
-    said = f"{len(lowered)} lowered cells ({', '.join(platforms)}) hold {products} products; {left} are left at the default."
+    said = f"{len(lowered)} lowered cells ({', '.join(platforms)}) hold {products} products"
+    said += f"; {left} are left at the default."
     parts = [_wrap(f"{_made(manifest)}, {manifest['seconds']:.0f} s."), _command(manifest), _wrap(said)]
     for experiment in dict.fromkeys(row["experiment"] for row in rows):
         parts += [

@@ -83,6 +83,6 @@ def _within(params: dict[str, Any], mantissa: int) -> dict[str, Any]:
         if isinstance(value, core.Jaxpr):
             inner = functools.partial(_evaluate, core.ClosedJaxpr(value, ()), mantissa)
             return jax.make_jaxpr(inner)(*(var.aval for var in value.invars)).jaxpr
-        return tuple(map(one, value)) if isinstance(value, tuple) else value
+        return tuple(map(one, value)) if type(value) is tuple else value  # named ones are no branches
 
     return {name: one(value) for name, value in params.items()}

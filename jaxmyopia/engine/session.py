@@ -80,8 +80,8 @@ class Session:
             files = [name for names in damaged.values() for name in names]
             others = f" and {len(files) - 1} more" if len(files) > 1 else ""
             raise RunError(
-                f"{self._folder.path / files[0]}{others} is damaged, missing or another run's; add --repair to the command to compute "
-                "it again"
+                f"{self._folder.path / files[0]}{others} is damaged, missing or another run's; add --repair to the "
+                "command to compute it again"
             )
         if damaged:
             say(f"computed again, for they are damaged: {', '.join(damaged)}")
