@@ -100,12 +100,14 @@ def test_a_second_run_is_kept_out_of_a_folder_in_use(tmp_path):
     end(process)
 
 
-def start_two(out: pathlib.Path) -> list[subprocess.Popen]:
+def start_two(out: pathlib.Path, *more: tuple[str, ...]) -> list[subprocess.Popen]:
+    """Two processes of one run; `more`: flags of each."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     flags = ["--distributed", f"--coordinator=127.0.0.1:{port}", "--num_processes=2"]
-    return [start(out, *flags, f"--process_id={number}") for number in range(2)]
+    own = more or ((), ())
+    return [start(out, *flags, f"--process_id={number}", *own[number]) for number in range(2)]
 
 
 @pytest.mark.slow
@@ -127,3 +129,14 @@ def test_two_processes_make_the_same_bytes_and_one_that_is_killed_stops_the_othe
         end(process)
     assert [process.returncode for process in both] == [0, 0]
     assert chunks(out) == whole
+
+
+@pytest.mark.slow
+def test_two_processes_with_different_flags_write_nothing(tmp_path):
+    out = tmp_path / "run"
+    both = start_two(out, ("--root_seed=5",), ())
+    said = [end(process).splitlines()[-1] for process in both]
+    assert [process.returncode for process in both] == [1, 1]
+    wanted = "error: process 1 was given another run than process 0 (root_seed: 5, now 0): nothing is written"
+    assert all(each.startswith(wanted) for each in said), said
+    assert not out.exists()
