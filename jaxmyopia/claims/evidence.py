@@ -44,13 +44,14 @@ class Quantity:
     """What is estimated over seeds, before it is held against anything.
 
     `statistic`: in words. `sample(choice)`: the seeds' numbers at a choice of thresholds. `choices`: of them, main
-    first. `details`: beside it.
+    first. `details`: beside it. `cells`: the numbers of the cells whose trials are asked.
     """
 
     statistic: str
     sample: Callable[[Choice], Sample]
     choices: tuple[Choice, ...] = ({},)
     details: dict[str, object] = dataclasses.field(default_factory=dict)
+    cells: tuple[int, ...] = ()
 
     def named(self, statistic: str, **details: object) -> "Quantity":
         """The same under another name of the statistic, with more details."""
@@ -77,7 +78,7 @@ class Quantity:
         return Evidence(
             name="", statistic=self.statistic, interval=main.difference, null=0.0, margin=margin, direction=0,
             grid=tuple(points), holds=holds, verdict=verdict, reason=reason, diverged=self._main.lost,
-            details=self.details | beside,
+            details=self.details | beside, cells=self.cells,
         )  # fmt: skip
 
     @functools.cached_property
@@ -116,7 +117,7 @@ class Quantity:
         return Evidence(
             name="", statistic=self.statistic, interval=interval, null=against, direction=direction,
             grid=tuple(points), holds=holds, verdict=verdict, reason=reason, diverged=self._main.lost,
-            details=self.details,
+            details=self.details, cells=self.cells,
         )  # fmt: skip
 
 
@@ -126,6 +127,12 @@ def _choices(what: str | Measured) -> tuple[Choice, ...]:
 
 def _name(what: str | Measured) -> str:
     return what if isinstance(what, str) else getattr(what, "name", str(what))
+
+
+def _cells(*sides: Trials) -> tuple[int, ...]:
+    """The numbers of the cells whose trials the sides hold; none in a table that is no run's."""
+    held = [np.unique(side.columns["cell"]) for side in sides if "cell" in side.columns]
+    return tuple(sorted({int(cell) for cells in held for cell in cells}))
 
 
 def _seeds(trials: Trials) -> np.ndarray:
@@ -170,7 +177,7 @@ def share(
         require(fine, "show", show, "must say of each trial whether it shows it: True or False, or 1 or 0")
         return Sample(over_seeds(seed, shown, combine), int(sum(np.isnan(each).sum() for each in numbers)), (0, 1))
 
-    return Quantity(f"share of seeds by {_name(what)}", sample, _choices(what))
+    return Quantity(f"share of seeds by {_name(what)}", sample, _choices(what), cells=_cells(*sides))
 
 
 def _shown(
@@ -216,7 +223,7 @@ def mean(trials: Trials, what: str | Measured, show: Show | None = None, *, rang
         shown, known = _shown(trials.values(what, choice), what, show, range)
         return Sample(over_seeds(_seeds(trials), shown), int(np.isnan(shown).sum()), known)
 
-    return Quantity(f"mean {_name(what)}", sample, _choices(what))
+    return Quantity(f"mean {_name(what)}", sample, _choices(what), cells=_cells(trials))
 
 
 def paired(
@@ -268,7 +275,7 @@ def paired(
     whole = ~(np.isnan(first) | np.isnan(second))
     superior = ((first > second) + (first == second) / 2)[whole]
     details: dict[str, object] = {"means": [_mean(first[whole]), _mean(second[whole])], "P(a > b)": _mean(superior)}
-    return Quantity(f"{_name(what)}, difference on the same seeds", sample, choices, details=details)
+    return Quantity(f"{_name(what)}, difference on the same seeds", sample, choices, details, _cells(a, b))
 
 
 def _mean(values: np.ndarray) -> float:

@@ -42,7 +42,8 @@ class Evidence:
     `name`: what it is (`best rates`, `adam`). `statistic`: in words. `direction`: +1 if the claim says above the
     null, -1 if below, 0 if it says the same, which is within `margin` of the null. `holds`: the share of the grid whose
     estimate lies on the claimed side.
-    `diverged`: seeds left out of the statistic because they diverged (counted, never silently).
+    `diverged`: seeds left out of the statistic because they diverged (counted, never silently). `cells`: the numbers of
+    the cells whose trials it rests on.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Evidence:
     diverged: int = 0
     margin: float | None = None
     details: dict[str, object] = dataclasses.field(default_factory=dict)
+    cells: tuple[int, ...] = ()
 
     @property
     def reference(self) -> str:

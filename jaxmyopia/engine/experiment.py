@@ -2,6 +2,7 @@
 """Runs all cells of an experiment into a folder: skips what is done, keeps what is finished when interrupted."""
 
 import contextlib
+import json
 from collections.abc import Sequence
 
 import jax
@@ -53,6 +54,11 @@ def _plan_of(cell: Cell) -> dict[str, object]:
         **{name: getattr(cell, name) for name in ("seeds", "steps", "records")},
         "chunks": chunks(cell),
     }
+
+
+def described(cells: Sequence[Cell]) -> list[dict[str, object]]:
+    """The cells as a run's folder tells them, JSON values: what its manifest holds where the code is the same."""
+    return [json.loads(json.dumps(_plan_of(cell))) for cell in cells]
 
 
 def plan(cells: Sequence[Cell]) -> str:

@@ -246,6 +246,27 @@ class RunFolder:
 
         return Trials(Columns(names, functools.partial(self._column, chunks)), self.given)
 
+    def files_of_rows(self, cell: int) -> list[tuple[pathlib.Path, int]]:
+        """The files of a cell's rows in their order, and how many rows each has."""
+        return [(path, pq.read_metadata(path).num_rows) for path in self._chunks(".parquet", cell)]
+
+    def rows(self, cell: int, trials: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """The rows of a cell as they were computed, without what other cells have.
+
+        Args:
+          cell: the cell's index.
+          trials: `(rows,)` of the cell, in the order wanted; by default all.
+
+        Returns:
+          Columns `(rows,)`.
+
+        Raises:
+          RunError: if a file is damaged.
+        """
+        table = pa.concat_tables([pq.read_table(path) for path, _ in self.files_of_rows(cell)])
+        table = table if trials is None else table.take(trials)
+        return {name: to_numpy(table[name]) for name in table.column_names}
+
     def _column(self, chunks: list[tuple[pathlib.Path, pa.Schema]], name: str) -> np.ndarray:
         """One column `(rows,)` of the table; being a method, it keeps what owns the folder."""
         pieces = [pq.read_table(path, columns=[name] if name in schema.names else []) for path, schema in chunks]

@@ -123,7 +123,7 @@ def test_a_seed_must_run_and_stop_and_a_diverged_one_does_neither():
         rows[f"running_{i}"] = np.tile(running[:, i], SEEDS // 4)
     found = runs_then_stops(Trials(rows), 0.9)
     assert found[:4].tolist() == [True, False, False, True] and found.sum() == 39
-    assert runs_then_stops(Trials(rows), 0.99).sum() == 9
+    assert runs_then_stops(Trials(rows), 0.99).sum() == 19
 
 
 def test_measures_by_hand():
