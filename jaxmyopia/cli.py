@@ -54,7 +54,9 @@ class Engine(Machine):
     verify: bool = flag(False, "Instead of running, check whether the folder holds what it says.")
     replay: int = flag(0, "With --verify: run this many random trials again.")
     replay_seed: int | None = flag(None, "Instead of running, run this seed again beside what the folder says of it.")
-    replay_cell: tuple[int, ...] = flag((), "With --replay_seed: in these cells, by their numbers; by default in all.")
+    replay_cell: tuple[int, ...] | None = flag(
+        None, "With --replay_seed: in these cells, by their numbers; by default in all."
+    )
     replay_curve: str | None = flag(None, "With --replay_seed: a file for its curves, as CSV.")
 
 

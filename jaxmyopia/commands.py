@@ -91,7 +91,7 @@ class Replay(launch.Machine):
     """Flags of replay."""
 
     seed: int = flag(0, "The seed.")
-    cell: tuple[int, ...] = flag((), "Numbers of cells; by default all.")
+    cell: tuple[int, ...] | None = flag(None, "Numbers of cells; by default all.")
     curve: str | None = flag(None, "A file for the curves, as CSV; by default they are printed.")
 
 

@@ -4,8 +4,10 @@ says how anybody does that."""
 
 import csv
 import dataclasses
+import importlib.metadata
 import io
 import pathlib
+import platform
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +19,6 @@ import numpy as np
 from jaxmyopia.checks import RunError, require
 from jaxmyopia.engine.chunk import Chunk, ChunkRun, compile_cell
 from jaxmyopia.engine.folder import RunFolder
-from jaxmyopia.engine.provenance import environment
 from jaxmyopia.studies.registry import EXPERIMENTS
 from jaxmyopia.study import Cell
 
@@ -54,10 +55,10 @@ class Replayed:
 
 def differences_of_platform(folder: RunFolder) -> list[str]:
     """In what this platform differs from that of a run, a few words each: where nothing does, bits are the same."""
-    manifest, now = folder.manifest, environment()
-    pairs = {name: (manifest["versions"].get(name), now["versions"].get(name)) for name in _VERSIONS}
+    manifest = folder.manifest
+    pairs = {name: (manifest["versions"].get(name), importlib.metadata.version(name)) for name in _VERSIONS}
     pairs["backend"] = folder.config.get("backend"), jax.default_backend()
-    pairs["machine"] = tuple(each["machine"].partition(",")[0] for each in (manifest, now))
+    pairs["machine"] = manifest["machine"].partition(",")[0], platform.machine()
     return [f"{name} {then}, now {here}" for name, (then, here) in pairs.items() if then != here]
 
 
@@ -137,12 +138,11 @@ class _Said:
 
     def __init__(self, folder: RunFolder, number: int, cell: Cell, trials: np.ndarray, exact: bool):
         self._folder, self._number, self._cell, self._trials, self._exact = folder, number, cell, trials, exact
-        self._ends = np.cumsum([rows for _, rows in folder.files_of_rows(number)])
+        self._files, sizes = zip(*folder.files_of_rows(number), strict=True)
+        self._ends = np.cumsum(sizes)
 
     def _file(self, place: int) -> pathlib.Path:
-        return self._folder.files_of_rows(self._number)[int(np.searchsorted(self._ends, self._trials[place], "right"))][
-            0
-        ]
+        return self._files[int(np.searchsorted(self._ends, self._trials[place], "right"))]
 
     def _trial(self, place: int) -> str:
         trial = self._trials[place : place + 1]
@@ -234,7 +234,9 @@ def _index(at: tuple[int, ...]) -> str:
     return f"[{','.join(map(str, at))}]" if at else ""
 
 
-def show(folder: RunFolder, cells: Sequence[Cell], numbers: Sequence[int], seed: int, curve: str | None = None) -> None:
+def show(
+    folder: RunFolder, cells: Sequence[Cell], numbers: Sequence[int] | None, seed: int, curve: str | None = None
+) -> None:
     """Replays a seed in some cells, by default all, and prints its rows and whether they are the table's.
 
     Args:
