@@ -13,6 +13,7 @@ from jaxmyopia.studies.lowrank.measures import Thresholds
 from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.study import Cell, Study
 from jaxmyopia.training import Training
+from jaxmyopia.verify import verify
 
 __version__ = "0.2.0"
 
@@ -42,4 +43,5 @@ __all__ = [
     "same",
     "settle",
     "share",
+    "verify",
 ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""python -m jaxmyopia: lists the experiments; run NAME, merge, curves."""
+"""python -m jaxmyopia: lists the experiments; run NAME, merge, curves, verify, replay."""
 
 import sys
 from collections.abc import Sequence

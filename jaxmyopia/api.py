@@ -21,12 +21,14 @@ from jaxmyopia.engine.folder import PlannedCell, RunFolder
 from jaxmyopia.engine.mesh import CACHE, use_compilation_cache, use_cpu_devices
 from jaxmyopia.engine.precision import HIGHEST
 from jaxmyopia.engine.session import RunOptions
+from jaxmyopia.replay import IN_PYTHON, Replayed, receipt, replay_seed, with_receipts
 from jaxmyopia.report import claim_figures, curve_figures
 from jaxmyopia.report.figures import house_style, svg
 from jaxmyopia.report.page import Report, claims_from_json, claims_html, claims_json, claims_text, write_page
 from jaxmyopia.stats.sketch import Sketch
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.study import Cell, Study
+from jaxmyopia.verify import Declared, Verification, opened, registered, verify_folder
 
 
 class Curves(Mapping[str, np.ndarray]):
@@ -63,12 +65,14 @@ class Answer:
     """A finished run, with its claims judged.
 
     `folder`: of the run; unless one was asked for, it goes with the answer and its table. `claims`: judged, in order.
-    `studies`: the cells as they were run; none for a run that was read back.
+    `studies`: the cells as they were run, and `asked`, the claims as they were declared; none for a run that was read
+    back.
     """
 
     folder: RunFolder
     claims: tuple[Judgement, ...] = ()
     studies: tuple[Cell, ...] = ()
+    asked: tuple[Claim, ...] = ()
 
     @functools.cached_property
     def trials(self) -> Trials:
@@ -106,7 +110,39 @@ class Answer:
 
     def judged(self, claims: Sequence[Claim]) -> "Answer":
         """The same run, with these claims judged."""
-        return dataclasses.replace(self, claims=tuple(judge_all(claims, self.trials)))
+        return dataclasses.replace(self, claims=tuple(judge_all(claims, self.trials)), asked=tuple(claims))
+
+    def verify(self, *, replay: int = 0, rng: np.random.Generator | None = None) -> Verification:
+        """Checks whether the run's folder holds what it says; see `jaxmyopia.verify`.
+
+        Args:
+          replay: how many random trials are run again.
+          rng: draws them; by default other ones every time.
+
+        Returns:
+          The `Verification`: `print` it.
+        """
+        by_claims = lambda trials: claims_json(judge_all(self.asked, trials))
+        declared = Declared(self.studies, by_claims if self.asked else None) if self.studies else None
+        return verify_folder(
+            opened(self.folder.path), declared or registered(self.folder), replay=replay, rng=rng, judged=self.claims
+        )
+
+    def replay(self, *, seed: int, cell: int = 0) -> Replayed:
+        """All trials of a seed in a cell again, with their whole curves, beside what the table says of them.
+
+        Args:
+          seed: from 0 on.
+          cell: its number.
+
+        Returns:
+          What came of it: `print` it; its `faults` are empty where bits are the same.
+
+        Raises:
+          ArgumentError: if there is no such cell or seed.
+        """
+        cells = self.studies or registered(self.folder).cells
+        return replay_seed(self.folder, cells, cell, seed)
 
     def __str__(self) -> str:
         head = f"{len(self.trials)} trials in {len(self.cells)} cells"
@@ -127,8 +163,9 @@ class Answer:
 
     def write(self, report: Report | None = None, **where: object) -> None:
         """Writes claims.json, the figures and the page into the run's folder; `where`: see `claims_json`."""
-        self.folder.write_json("claims.json", claims_json(self.claims, **where))
-        write_page(self.folder, report or self.report(str(self.folder.config.get("experiment", ""))), self.claims)
+        self.folder.write_json("claims.json", with_receipts(self.folder, claims_json(self.claims, **where)))
+        title = str(self.folder.config.get("experiment", ""))
+        write_page(self.folder, report or self.report(title), self.claims, functools.partial(receipt, self.folder))
 
     def save(self, path: str | os.PathLike) -> "Answer":
         """Copies the run's folder, with claims and page; the answer that lies there.
@@ -233,7 +270,7 @@ def run(
     use_compilation_cache(CACHE, unless_set=True)
     cells = [cell for each in studies for cell in each.cells(seeds=seeds, steps=steps, records=records, **settings)]
     path = None if out is None else os.fspath(out)
-    found = execute(cells, options, config={"experiment": "jaxmyopia.run"}, out=path, command="jaxmyopia.run")
+    found = execute(cells, options, config={"experiment": IN_PYTHON}, out=path, command="jaxmyopia.run")
     assert found is not None  # one process, one shard
     return found
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One wording for refused arguments: the name, the value and what is allowed; one error for what surrounds a run."""
 
+import math
 from collections.abc import Iterable
 
 
@@ -48,3 +49,24 @@ def require_one_of(name: str, value: str, known: Iterable[str]) -> None:
     """
     known = sorted(known)
     require(value in known, name, value, f"must be one of {', '.join(known)}")
+
+
+def require_range(name: str, value: object) -> tuple[float, float] | None:
+    """The least and the greatest value that there can be, as floats; None is one that is not known.
+
+    Args:
+      name: the argument that the user set.
+      value: what it was set to.
+
+    Returns:
+      `(low, high)`, or None.
+
+    Raises:
+      ArgumentError: if it is anything but two finite numbers in their order.
+    """
+    if value is None:
+        return None
+    pair = value if isinstance(value, tuple | list) and len(value) == 2 else (math.nan, math.nan)
+    low, high = (each if isinstance(each, int | float) and math.isfinite(each) else math.nan for each in pair)
+    require(low < high, name, value, "must be two finite numbers, the least and the greatest value that there can be")
+    return float(low), float(high)

@@ -5,6 +5,7 @@ Flags live in one `FlagValues` a call, so that any number of binaries can be imp
 """
 
 import dataclasses
+import functools
 import inspect
 import pathlib
 import shlex
@@ -18,7 +19,7 @@ from absl import flags as absl_flags
 
 from jaxmyopia import flags
 from jaxmyopia.api import Answer, execute
-from jaxmyopia.claims import Claim, judge_all
+from jaxmyopia.claims import Claim
 from jaxmyopia.engine.experiment import plan
 from jaxmyopia.engine.precision import HIGHEST, NAMES
 from jaxmyopia.engine.probe import estimate
@@ -27,9 +28,11 @@ from jaxmyopia.engine.session import RunOptions, say
 from jaxmyopia.experiment import Experiment
 from jaxmyopia.flags import FlagValues, flag
 from jaxmyopia.launch import Machine, command, finish, in_kernel, launch, parse, read, use_machine
+from jaxmyopia.replay import receipt, show, with_receipts
 from jaxmyopia.report.figures import house_style
 from jaxmyopia.report.page import claims_json, claims_text, write_page
 from jaxmyopia.study import Study
+from jaxmyopia.verify import Declared, opened, tell, verify_folder
 
 SHARED = "what every experiment has"  # heading of the shared flags
 
@@ -50,6 +53,13 @@ class Engine(Machine):
     coordinator: str | None = flag(None, "HOST:PORT of process 0; found on TPU pods, Slurm and MPI.")
     num_processes: int | None = flag(None, "How many processes there are; found likewise.")
     process_id: int | None = flag(None, "Which of them this one is; found likewise.")
+    verify: bool = flag(False, "Instead of running, check whether the folder holds what it says.")
+    replay: int = flag(0, "With --verify: run this many random trials again.")
+    replay_seed: int | None = flag(None, "Instead of running, run this seed again beside what the folder says of it.")
+    replay_cell: tuple[int, ...] | None = flag(
+        None, "With --replay_seed: in these cells, by their numbers; by default in all."
+    )
+    replay_curve: str | None = flag(None, "With --replay_seed: a file for its curves, as CSV.")
 
 
 def run_options(engine: Engine) -> RunOptions:
@@ -150,8 +160,12 @@ class Binary:
 
     def run(self, values: FlagValues, typed: str) -> Answer | None:
         """Runs the experiment as parsed flags say, judges and reports; `typed` is the command, for the manifest."""
-        experiment, sweep = self.experiment, self.sweep(values)
-        cells, engine = experiment.cells(sweep), read(values, Engine)
+        experiment, engine = self.experiment, read(values, Engine)
+        if engine.verify or engine.replay_seed is not None:
+            self._look_back(values, engine)
+            return None
+        sweep = self.sweep(values)
+        cells = experiment.cells(sweep)
         options = run_options(engine)
         if engine.dry_run:
             print(plan(cells), flush=True)
@@ -166,19 +180,27 @@ class Binary:
             )
         if answer is None or experiment.claims is None:
             return answer
-        return _judge(experiment, answer, experiment.claims(sweep), sweep)
+        return _judge(experiment, answer, sweep)
+
+    def _look_back(self, values: FlagValues, engine: Engine) -> None:
+        """Verifies or replays what lies in the folder, at its own settings."""
+        folder = opened(values.out)
+        declared = Declared.by(self.experiment, folder.config, flags.given(values, self.experiment.sweep_type))
+        if engine.replay_seed is not None:
+            show(folder, declared.cells, engine.replay_cell, engine.replay_seed, engine.replay_curve)
+        if engine.verify:
+            tell(verify_folder(folder, declared, replay=engine.replay))
 
 
-def _judge(experiment: Experiment, answer: Answer, claims: Sequence[Claim], sweep: Any) -> Answer:
+def _judge(experiment: Experiment, answer: Answer, sweep: Any) -> Answer:
     """Judges the claims of a finished run, writes them and the report, prints them."""
-    wheres = experiment.apart(sweep)
-    judged = [judge_all(claims, answer.trials.where(**where)) for where in wheres]
-    pairs = list(zip(wheres, judged, strict=True))
-    answer = dataclasses.replace(answer, claims=tuple(judged[0]))
-    answer.folder.write_json("claims.json", [entry for where, each in pairs for entry in claims_json(each, **where)])
+    pairs = experiment.judge(answer.trials, sweep)
+    answer = dataclasses.replace(answer, claims=tuple(pairs[0][1]))
+    entries = [entry for where, each in pairs for entry in claims_json(each, **where)]
+    answer.folder.write_json("claims.json", with_receipts(answer.folder, entries))
     with house_style():
         report = experiment.report(answer, sweep) if experiment.report else answer.report(experiment.summary)
-    write_page(answer.folder, report, answer.claims)
+    write_page(answer.folder, report, answer.claims, functools.partial(receipt, answer.folder))
     for where, each in pairs:
         print(_heading(where) + claims_text(each))
     say(f"\nReport: {answer.folder.path / 'report.html'}")

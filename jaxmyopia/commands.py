@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The subcommands that run no experiment: merge, curves."""
+"""The subcommands that run no experiment: merge, curves, verify, replay."""
 
 import dataclasses
 import pathlib
@@ -12,6 +12,8 @@ from jaxmyopia.engine.merge import merge
 from jaxmyopia.engine.session import say
 from jaxmyopia.flags import flag
 from jaxmyopia.measures.elsewhere import count, read_curves
+from jaxmyopia.replay import show
+from jaxmyopia.verify import opened, registered, tell, verify
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +74,38 @@ def _curves(settings: Curves, files: list[str]) -> None:
         print("{:<24}{:>9}{:>10}{:>9}   {}".format(*line))
 
 
+@dataclasses.dataclass(frozen=True)
+class Verify(launch.Machine):
+    """Flags of verify."""
+
+    replay: int = flag(0, "Run this many random trials again, each from its seed alone.")
+
+
+def _verify(settings: Verify, folders: list[str]) -> None:
+    """Prints a line a check."""
+    tell(verify(_one(folders), replay=settings.replay))
+
+
+@dataclasses.dataclass(frozen=True)
+class Replay(launch.Machine):
+    """Flags of replay."""
+
+    seed: int = flag(0, "The seed.")
+    cell: tuple[int, ...] | None = flag(None, "Numbers of cells; by default all.")
+    curve: str | None = flag(None, "A file for the curves, as CSV; by default they are printed.")
+
+
+def _replay(settings: Replay, folders: list[str]) -> None:
+    """Prints the seed's rows, their curves, and whether they are the table's."""
+    folder = opened(_one(folders))
+    show(folder, registered(folder).cells, settings.cell, settings.seed, settings.curve)
+
+
+def _one(folders: list[str]) -> str:
+    require(len(folders) == 1, "folder", " ".join(folders), "must be one folder of a run")
+    return folders[0]
+
+
 MERGE = Command(
     name="merge",
     summary="Joins the folders of shards, made with --num_shards and --shard_index on machines that do not know of "
@@ -87,4 +121,19 @@ CURVES = Command(
     settings=Curves,
     main=_curves,
 )
-COMMANDS = {command.name: command for command in (MERGE, CURVES)}
+VERIFY = Command(
+    name="verify",
+    summary="Checks whether a run's folder holds what it says: files, rows, claims; --replay=50 runs trials again.",
+    usage="python -m jaxmyopia verify FOLDER [--replay=K]    a program of your own: its command with --verify",
+    settings=Verify,
+    main=_verify,
+)
+REPLAY = Command(
+    name="replay",
+    summary="Runs one seed of a run again, and compares it with the run's table.",
+    usage="python -m jaxmyopia replay FOLDER --seed=17 [--cell=3] [--curve=FILE]    a program of your own: its command "
+    "with --replay_seed",
+    settings=Replay,
+    main=_replay,
+)
+COMMANDS = {command.name: command for command in (MERGE, CURVES, VERIFY, REPLAY)}

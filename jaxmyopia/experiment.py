@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from jaxmyopia import flags
 from jaxmyopia.checks import require_one_of
-from jaxmyopia.claims import Claim
+from jaxmyopia.claims import Claim, Judgement, judge_all
 from jaxmyopia.report.page import Report
+from jaxmyopia.stats.table import Trials
 from jaxmyopia.study import Cell
 
 if TYPE_CHECKING:
@@ -47,6 +48,11 @@ class Experiment:
     apart: Callable[[Any], Sequence[dict[str, object]]] = _together
     implied: Callable[[Any, Mapping[str, Any]], Mapping[str, Any]] = _nothing
     notes: str = ""
+
+    def judge(self, trials: Trials, sweep: Any) -> list[tuple[dict[str, object], list[Judgement]]]:
+        """Judges the claims on a run's table: for each of `apart`, what tells it apart and the claims judged on it."""
+        claims = self.claims(sweep) if self.claims else []
+        return [(where, judge_all(claims, trials.where(**where))) for where in self.apart(sweep)]
 
     @property
     def sweep_type(self) -> type:

@@ -190,6 +190,31 @@ def replace(settings: Settings, changes: Mapping[str, Any]) -> Settings:
     return dataclasses.replace(settings, **mine)  # type: ignore[type-var]
 
 
+def rebuilt(settings: type[Settings], values: Mapping[str, Any]) -> Settings:
+    """A dataclass from what `dataclasses.asdict` gave, read back from JSON.
+
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Sweep:
+    ...     ranks: tuple[int, ...] = flag((1, 2), "Ranks.")
+    >>> rebuilt(Sweep, {"ranks": [4], "root_seed": 0})
+    Sweep(ranks=(4,))
+
+    Args:
+      settings: the dataclass.
+      values: by name; those that are no field are passed over, and a field that is not there has its default.
+
+    Returns:
+      The instance.
+    """
+    hints, made = typing.get_type_hints(settings), {}
+    for field in dataclasses.fields(settings):  # type: ignore[arg-type]
+        if field.name in values:
+            value, hint = values[field.name], hints[field.name]
+            nested = isinstance(hint, type) and dataclasses.is_dataclass(hint)
+            made[field.name] = rebuilt(hint, value) if nested else tuple(value) if isinstance(value, list) else value
+    return settings(**made)
+
+
 def as_arguments(values: FlagValues, arguments: Mapping[str, Any]) -> list[str]:
     """Keyword arguments as command-line flags; None is one that is not given.
 

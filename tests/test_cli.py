@@ -175,7 +175,7 @@ def test_the_program_lists_experiments_and_subcommands(capsys):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["frob"], "subcommand='frob' is not allowed: must be one of curves, list, merge, run"),
+        (["frob"], "subcommand='frob' is not allowed: must be one of curves, list, merge, replay, run, verify"),
         (["run", "frob"], "experiment='frob' is not allowed: must be one of adam_bumps, myopia, plateaus"),
     ],
 )

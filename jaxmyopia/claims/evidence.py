@@ -5,8 +5,9 @@
   jm.mean(trials, MEASURE).below(0.1)                                  how large it is
   jm.paired(a, b, MEASURE).within(0.5)                                 how much it differs, a minus b, on the same seeds
 
-The unit is the seed: its number is the mean over its trials. Shares have Wilson's interval where every seed gives 0 or
-1; all else BCa's bootstrap, of one fixed generator, so that a verdict does not depend on what was computed before it.
+The unit is the seed: its number is the mean over its trials. What lies in [0, 1] has Wilson's interval where every seed
+gives 0 or 1; all else BCa's bootstrap, of one fixed generator, so that a verdict does not depend on what was computed
+before it. Where all seeds give the same, the range of what is measured bounds the mean; truth values lie in [0, 1].
 """
 
 import dataclasses
@@ -17,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from jaxmyopia.checks import require
+from jaxmyopia.checks import require, require_range
 from jaxmyopia.claims.verdicts import Evidence, GridPoint, judge, judge_equivalence
 from jaxmyopia.stats.comparisons import Equivalence, equivalence_test
-from jaxmyopia.stats.intervals import RESAMPLES, Interval, bca_mean, wilson
+from jaxmyopia.stats.intervals import RESAMPLES, Interval, Range, bca_mean, wilson
 from jaxmyopia.stats.table import Measured, Trials, over_seeds, pair
 
 _GRID_RESAMPLES = 999
@@ -30,10 +31,12 @@ Show = Callable[..., Any]  # of arrays (rows,), one a side: what counts, as numb
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """One number a seed, `values` `(S,)`; and how many trials were `lost`, being diverged or without a partner."""
+    """One number a seed, `values` `(S,)`; how many trials were `lost`, being diverged or without a partner; and the
+    `range` in which the numbers of all seeds lie, where it is known."""
 
     values: np.ndarray
     lost: int = 0
+    range: Range | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,16 +44,14 @@ class Quantity:
     """What is estimated over seeds, before it is held against anything.
 
     `statistic`: in words. `sample(choice)`: the seeds' numbers at a choice of thresholds. `choices`: of them, main
-    first. `proportion`: whether numbers that are all 0 or 1 are successes, not differences. `bounded`: whether it is a
-    share. `details`: beside it.
+    first. `details`: beside it. `cells`: the numbers of the cells whose trials are asked.
     """
 
     statistic: str
     sample: Callable[[Choice], Sample]
     choices: tuple[Choice, ...] = ({},)
-    proportion: bool = True
-    bounded: bool = False
     details: dict[str, object] = dataclasses.field(default_factory=dict)
+    cells: tuple[int, ...] = ()
 
     def named(self, statistic: str, **details: object) -> "Quantity":
         """The same under another name of the statistic, with more details."""
@@ -77,7 +78,7 @@ class Quantity:
         return Evidence(
             name="", statistic=self.statistic, interval=main.difference, null=0.0, margin=margin, direction=0,
             grid=tuple(points), holds=holds, verdict=verdict, reason=reason, diverged=self._main.lost,
-            details=self.details | beside,
+            details=self.details | beside, cells=self.cells,
         )  # fmt: skip
 
     @functools.cached_property
@@ -85,36 +86,38 @@ class Quantity:
         return self.sample(self.choices[0])
 
     def _equivalence(self, choice: Choice, margin: float, resamples: int) -> Equivalence:
-        return equivalence_test(self.sample(choice).values, margin, rng=np.random.default_rng(0), resamples=resamples)
+        sample, rng = self.sample(choice), np.random.default_rng(0)
+        return equivalence_test(sample.values, margin, rng=rng, resamples=resamples, range=sample.range)
 
-    def _interval(self, values: np.ndarray, resamples: int) -> Interval:
-        if self.proportion and values.size and np.isin(values, (0, 1)).all():
+    def _interval(self, sample: Sample, resamples: int) -> Interval:
+        values = sample.values
+        if sample.range == (0, 1) and values.size and np.isin(values, (0, 1)).all():
             return wilson(int(values.sum()), values.size)
-        return bca_mean(values, rng=np.random.default_rng(0), resamples=resamples)
+        return bca_mean(values, rng=np.random.default_rng(0), resamples=resamples, range=sample.range)
 
     def _one_sided(self, null: float, least: float | Sequence[float], direction: int) -> Evidence:
         """Where the minimum effect has a grid, a point's estimate is moved by how far its own lies from the main one:
         all points are held against one null."""
         finite = isinstance(null, int | float) and math.isfinite(null)
         require(finite, "null", null, "must be a finite number")
-        share = self.bounded and not 0 <= null <= 1
-        require(not share, "null", null, "must lie between 0 and 1: it is held against a share of seeds")
+        low, high = self._main.range or (-math.inf, math.inf)
+        require(low <= null <= high, "null", null, f"must lie between {low:g} and {high:g}, as {self.statistic} does")
         efforts = tuple(least) if isinstance(least, Sequence) else (least,)
         require(all(effort >= 0 for effort in efforts), "least", least, "must be at least 0, main first")
         against, points = null + direction * efforts[0], []
         if len(self.choices) * len(efforts) > 1:
             for choice in self.choices:
-                found = self._interval(self.sample(choice).values, _GRID_RESAMPLES)
+                found = self._interval(self.sample(choice), _GRID_RESAMPLES)
                 for effort in efforts:
                     shift = direction * (efforts[0] - effort)
                     named = dict(choice) | ({"least": effort} if len(efforts) > 1 else {})
                     points.append(GridPoint(named, found.estimate + shift, found.low + shift, found.high + shift))
-        interval = self._interval(self._main.values, RESAMPLES)
+        interval = self._interval(self._main, RESAMPLES)
         verdict, reason, holds = judge(interval, null=against, direction=direction, grid=points)
         return Evidence(
             name="", statistic=self.statistic, interval=interval, null=against, direction=direction,
             grid=tuple(points), holds=holds, verdict=verdict, reason=reason, diverged=self._main.lost,
-            details=self.details,
+            details=self.details, cells=self.cells,
         )  # fmt: skip
 
 
@@ -124,6 +127,12 @@ def _choices(what: str | Measured) -> tuple[Choice, ...]:
 
 def _name(what: str | Measured) -> str:
     return what if isinstance(what, str) else getattr(what, "name", str(what))
+
+
+def _cells(*sides: Trials) -> tuple[int, ...]:
+    """The numbers of the cells whose trials the sides hold; none in a table that is no run's."""
+    held = [np.unique(side.columns["cell"]) for side in sides if "cell" in side.columns]
+    return tuple(sorted({int(cell) for cells in held for cell in cells}))
 
 
 def _seeds(trials: Trials) -> np.ndarray:
@@ -166,29 +175,55 @@ def share(
         shown = np.asarray(show(*numbers), float)
         fine = shown.shape == seed.shape and bool(np.isin(shown, (0, 1)).all())
         require(fine, "show", show, "must say of each trial whether it shows it: True or False, or 1 or 0")
-        return Sample(over_seeds(seed, shown, combine), int(sum(np.isnan(each).sum() for each in numbers)))
+        return Sample(over_seeds(seed, shown, combine), int(sum(np.isnan(each).sum() for each in numbers)), (0, 1))
 
-    return Quantity(f"share of seeds by {_name(what)}", sample, _choices(what), bounded=True)
+    return Quantity(f"share of seeds by {_name(what)}", sample, _choices(what), cells=_cells(*sides))
 
 
-def mean(trials: Trials, what: str | Measured, show: Show | None = None) -> Quantity:
+def _shown(
+    numbers: np.ndarray, what: str | Measured, show: Show | None, range: Range | None
+) -> tuple[np.ndarray, Range | None]:
+    """What is averaged of numbers `(rows,)`, NaN where they are; and its range, where it is known."""
+    if show is None:
+        known = require_range("range", range) or (None if isinstance(what, str) else getattr(what, "range", None))
+        values = numbers
+    else:
+        found = np.asarray(show(numbers))
+        known = require_range("range", range) or ((0.0, 1.0) if found.dtype == bool else None)
+        values = np.where(np.isnan(numbers), np.nan, found.astype(float))
+    if known:
+        slack = 1e-5 * (known[1] - known[0])  # float32's rounding
+        outside = values[(values < known[0] - slack) | (values > known[1] + slack)]
+        allowed = f"must hold the values of {_name(what)}, but one is {outside[0]:g}" if outside.size else ""
+        require(not outside.size, "range", known, allowed)
+    return values, known
+
+
+def mean(trials: Trials, what: str | Measured, show: Show | None = None, *, range: Range | None = None) -> Quantity:
     """The mean of a measure over seeds; trials that diverged are left out, and counted.
+
+    With an infinite value among them (such as the time of a seed that never gets there) the mean is not defined, and
+    nothing is concluded: ask for a share.
 
     Args:
       trials: to take.
       what: a measure, or a column's name.
       show: of the numbers `(rows,)`, what is averaged; by default they themselves.
+      range: the least and the greatest value that there can be; by default the measure's, and (0, 1) of truth values.
+        Where it is not known, seeds that all give the same value say nothing of the others.
 
     Returns:
       The `Quantity`.
+
+    Raises:
+      ArgumentError: if there is no such measure, or a value lies outside the range.
     """
 
     def sample(choice: Choice) -> Sample:
-        numbers = trials.values(what, choice)
-        shown = numbers if show is None else np.where(np.isfinite(numbers), np.asarray(show(numbers), float), np.nan)
-        return Sample(over_seeds(_seeds(trials), shown), int((~np.isfinite(shown)).sum()))
+        shown, known = _shown(trials.values(what, choice), what, show, range)
+        return Sample(over_seeds(_seeds(trials), shown), int(np.isnan(shown).sum()), known)
 
-    return Quantity(f"mean {_name(what)}", sample, _choices(what))
+    return Quantity(f"mean {_name(what)}", sample, _choices(what), cells=_cells(trials))
 
 
 def paired(
@@ -199,6 +234,7 @@ def paired(
     *,
     apart: Sequence[str] = (),
     over: Sequence[str] = (),
+    range: Range | None = None,
 ) -> Quantity:
     """The mean difference between two sides, a minus b, on the same seeds under the same settings.
 
@@ -212,6 +248,7 @@ def paired(
       show: of the numbers `(rows,)`, what is compared; by default they themselves.
       apart: settings by which trials that belong together may differ, though their values are the same on both sides.
       over: settings by which one side may hold several trials for one of the other; they are averaged.
+      range: of what is compared, as of `mean`.
 
     Returns:
       The `Quantity`; its details hold the sides' means and P(a > b) + P(a = b) / 2 over pairs.
@@ -221,22 +258,24 @@ def paired(
     """
     pairs = pair(a, b, apart=apart, over=over)
 
-    def sides(choice: Choice) -> tuple[np.ndarray, np.ndarray]:
-        numbers = [a.values(what, choice)[pairs.a], b.values(what, choice)[pairs.b]]
-        if show is not None:
-            numbers = [np.where(np.isfinite(each), np.asarray(show(each), float), np.nan) for each in numbers]
-        return numbers[0], numbers[1]
+    def sides(choice: Choice) -> tuple[np.ndarray, np.ndarray, Range | None]:
+        first, known = _shown(a.values(what, choice)[pairs.a], what, show, range)
+        second, _ = _shown(b.values(what, choice)[pairs.b], what, show, range)
+        return first, second, known and (known[0] - known[1], known[1] - known[0])
 
     def sample(choice: Choice) -> Sample:
-        difference = np.subtract(*sides(choice))
-        return Sample(over_seeds(pairs.seed, difference), int((~np.isfinite(difference)).sum()))
+        first, second, known = sides(choice)
+        finite = np.isfinite(first) & np.isfinite(second)
+        difference = np.where(finite, first, np.inf) - np.where(finite, second, 0)  # infinite where a side is
+        difference[np.isnan(first) | np.isnan(second)] = np.nan
+        return Sample(over_seeds(pairs.seed, difference), int(np.isnan(difference).sum()), known)
 
     choices = _choices(what)
-    first, second = sides(choices[0])
-    whole = np.isfinite(first) & np.isfinite(second)
-    superior = ((np.sign(first - second) + 1) / 2)[whole]
+    first, second, _ = sides(choices[0])
+    whole = ~(np.isnan(first) | np.isnan(second))
+    superior = ((first > second) + (first == second) / 2)[whole]
     details: dict[str, object] = {"means": [_mean(first[whole]), _mean(second[whole])], "P(a > b)": _mean(superior)}
-    return Quantity(f"{_name(what)}, difference on the same seeds", sample, choices, proportion=False, details=details)
+    return Quantity(f"{_name(what)}, difference on the same seeds", sample, choices, details, _cells(a, b))
 
 
 def _mean(values: np.ndarray) -> float:

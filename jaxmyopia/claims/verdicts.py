@@ -7,7 +7,8 @@ main thresholds, a null, the claimed direction, and the estimate at every point 
   supported      the interval excludes the null in the claimed direction, and the sign holds in >= 80 % of the grid
   contradicted   the interval excludes the null in the other direction
   mixed          the interval excludes it, but the sign turns within the grid; or pieces of evidence disagree
-  inconclusive   the interval holds the null, or there are fewer than MIN_SEEDS seeds
+  inconclusive   the interval holds the null, there is none (a value is not finite, or all are the same and the
+                 measure's range is not known), or there are fewer than MIN_SEEDS seeds
   not judged     the run does not hold what the claim needs
 """
 
@@ -41,7 +42,8 @@ class Evidence:
     `name`: what it is (`best rates`, `adam`). `statistic`: in words. `direction`: +1 if the claim says above the
     null, -1 if below, 0 if it says the same, which is within `margin` of the null. `holds`: the share of the grid whose
     estimate lies on the claimed side.
-    `diverged`: seeds left out of the statistic because they diverged (counted, never silently).
+    `diverged`: seeds left out of the statistic because they diverged (counted, never silently). `cells`: the numbers of
+    the cells whose trials it rests on.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Evidence:
     diverged: int = 0
     margin: float | None = None
     details: dict[str, object] = dataclasses.field(default_factory=dict)
+    cells: tuple[int, ...] = ()
 
     @property
     def reference(self) -> str:
@@ -96,18 +99,13 @@ def judge(interval: Interval, *, null: float, direction: int, grid: Sequence[Gri
     holds = sum(sides) / len(sides) if sides else 1.0
     if not interval.n >= MIN_SEEDS:
         return "inconclusive", f"{interval.n} seeds are fewer than {MIN_SEEDS}", holds
-    if math.isnan(interval.estimate):
-        return "inconclusive", "the statistic is not defined on this run", holds
+    if math.isnan(interval.low):
+        return "inconclusive", interval.why or "the statistic is not defined on this run", holds
     claimed, other = (interval.low > null, interval.high < null)[::direction]
     if other:
         return "contradicted", f"{interval} lies on the other side of {null:g}", holds
     if not claimed:
-        same = (
-            f"all {interval.n} seeds give exactly {null:g}"
-            if interval.method == "none"
-            else f"{interval} holds {null:g}"
-        )
-        return "inconclusive", same, holds
+        return "inconclusive", f"{interval} holds {null:g}", holds
     if holds < GRID_SHARE:
         return (
             "mixed",
@@ -135,6 +133,8 @@ def judge_equivalence(test: Equivalence, *, grid: Sequence[GridPoint]) -> tuple[
     interval, margin = test.difference, test.margin
     if interval.n < MIN_SEEDS:
         return "inconclusive", f"{interval.n} seeds are fewer than {MIN_SEEDS}", holds
+    if math.isnan(interval.low):
+        return "inconclusive", interval.why or "the statistic is not defined on this run", holds
     if interval.low > margin or interval.high < -margin:
         return "contradicted", f"{interval} lies outside ±{margin:g}", holds
     if not test.equivalent:

@@ -120,7 +120,8 @@ class ChunkRun:
     """How one chunk is run: scalars `index` of the chunk, `root_seed`, and `keep`, how many seeds keep whole curves.
 
     `tick(seed_steps)` is called after each stretch, and `pause(record, take)`, from which a run may be stopped; `take`
-    gives what a checkpoint holds. `resume`: such a checkpoint.
+    gives what a checkpoint holds. `resume`: such a checkpoint. `trials` `(trials,)`: run in this order in place of the
+    chunk's own; no more than a chunk has.
     """
 
     cell: Cell
@@ -131,6 +132,7 @@ class ChunkRun:
     tick: Callable[[int], None] = lambda seed_steps: None
     pause: Callable[[int, Callable[[], InFlight]], None] = _no_pause
     resume: InFlight | None = None
+    trials: np.ndarray | None = None
 
     def __call__(self) -> Chunk:
         """Runs it: arrays `(trials,)` and `(T, trials, ...)`."""
@@ -141,7 +143,7 @@ class ChunkRun:
 
     @functools.cached_property
     def _real(self) -> np.ndarray:
-        return trials_of_chunk(self.cell, self.index)
+        return trials_of_chunk(self.cell, self.index) if self.trials is None else self.trials
 
     @property
     def _blocks(self) -> int:
@@ -151,8 +153,8 @@ class ChunkRun:
         """States, curves, params and counts, as the programs take them: `(D, slots, ...)`."""
         cell, devices, slots = self.cell, self.compiled.program.mesh.size, self.compiled.program.slots
         # Block j goes to slot j // D of device j % D. Padding, within a block and of empty slots, has the last trial.
-        trials = np.arange(devices * slots * cell.study.block).reshape(slots, devices, -1).swapaxes(0, 1)
-        trials = np.minimum(self._real[0] + trials, self._real[-1])
+        places = np.arange(devices * slots * cell.study.block).reshape(slots, devices, -1).swapaxes(0, 1)
+        trials = self._real[np.minimum(places, len(self._real) - 1)]
         count = np.asarray([len(range(device, self._blocks, devices)) for device in range(devices)], np.int32)
         params = cell.study.params(**cell.columns(trials.ravel()))
         params = jax.tree.map(lambda x: np.asarray(x).reshape(trials.shape), params)

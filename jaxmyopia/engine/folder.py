@@ -186,9 +186,9 @@ class RunFolder:
 
     def _is_whole(self, name: str, checksum: str) -> bool:
         path = self.path / name
-        return path.is_file() and checksum_of(path) == checksum and self._is_ours(path)
+        return path.is_file() and checksum_of(path) == checksum and self.is_ours(path)
 
-    def _is_ours(self, path: pathlib.Path) -> bool:
+    def is_ours(self, path: pathlib.Path) -> bool:
         """Whether a file with rows is this run's; a curve's file has no identity, but a checksum beside its rows."""
         return path.parent.name != "seeds" or pq.read_schema(path).metadata.get(_IDENTITY) == self.identity.encode()
 
@@ -259,6 +259,27 @@ class RunFolder:
         names = dict.fromkeys(name for _, schema in chunks for name in schema.names)
 
         return Trials(Columns(names, functools.partial(self._column, chunks)), self.given)
+
+    def files_of_rows(self, cell: int) -> list[tuple[pathlib.Path, int]]:
+        """The files of a cell's rows in their order, and how many rows each has."""
+        return [(path, pq.read_metadata(path).num_rows) for path in self._chunks(".parquet", cell)]
+
+    def rows(self, cell: int, trials: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """The rows of a cell as they were computed, without what other cells have.
+
+        Args:
+          cell: the cell's index.
+          trials: `(rows,)` of the cell, in the order wanted; by default all.
+
+        Returns:
+          Columns `(rows,)`.
+
+        Raises:
+          RunError: if a file is damaged.
+        """
+        table = pa.concat_tables([pq.read_table(path) for path, _ in self.files_of_rows(cell)])
+        table = table if trials is None else table.take(trials)
+        return {name: to_numpy(table[name]) for name in table.column_names}
 
     def _column(self, chunks: list[tuple[pathlib.Path, pa.Schema]], name: str) -> np.ndarray:
         """One column `(rows,)` of the table; being a method, it keeps what owns the folder."""

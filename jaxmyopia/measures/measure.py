@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxmyopia.checks import ArgumentError, require
+from jaxmyopia.checks import ArgumentError, require, require_range
 
 Choice = Mapping[str, Any]  # the value of every threshold or definition, by name
 
@@ -44,7 +44,9 @@ class Measure:
     by name, `curves["loss"]`, and their steps `curves.step` `(T,)`. `grid`: each threshold's (or definition's) values,
     the main one first; numbers reach `fn` as scalars. `part`: where `fn` gives a dict of several measures at once, the
     name of this one in it; measures that share `fn` and grid are computed once. `unroll`: numbers reach `fn` as
-    constants, one trace a choice: for what is as cheap as a comparison.
+    constants, one trace a choice: for what is as cheap as a comparison. `range`: the least and the greatest number that
+    there can be, where that is a fact, such as (0, 1) of a share; without it, trials that all give the same number say
+    nothing of the others.
 
     >>> peak = Measure("late_rise", lambda curves, share: curves["loss"].max(axis=0) / curves["loss"][-1], share=0.5)
     >>> peak.column(), Measure("bumps", len, delta=(0.1, 0.05)).column({"delta": 0.05})
@@ -59,9 +61,17 @@ class Measure:
     grid: tuple[tuple[str, tuple[Any, ...]], ...]
     part: str | None
     unroll: bool
+    range: tuple[float, float] | None
 
     def __init__(
-        self, name: str, fn: Callable[..., Any], *, part: str | None = None, unroll: bool = False, **grid: object
+        self,
+        name: str,
+        fn: Callable[..., Any],
+        *,
+        part: str | None = None,
+        unroll: bool = False,
+        range: tuple[float, float] | None = None,
+        **grid: object,
     ):
         require(isinstance(name, str) and name.isidentifier(), "name", name, "must be an identifier")
         require(callable(fn), "fn", fn, "must be a function of curves and thresholds")
@@ -74,6 +84,7 @@ class Measure:
         object.__setattr__(self, "grid", tuple((axis, _values(axis, values)) for axis, values in grid.items()))
         object.__setattr__(self, "part", part)
         object.__setattr__(self, "unroll", unroll)
+        object.__setattr__(self, "range", require_range("range", range))
 
     @property
     def choices(self) -> tuple[dict[str, Any], ...]:

@@ -5,7 +5,7 @@ import base64
 import dataclasses
 import functools
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -61,7 +61,8 @@ def claims_from_json(entries: Sequence[dict]) -> list[Judgement]:
         return GridPoint(thresholds=value["thresholds"], **numbers)
 
     def piece(value: dict) -> Evidence:
-        return Evidence(**value | {"interval": interval(value["interval"]), "grid": tuple(map(point, value["grid"]))})
+        made = {"interval": interval(value["interval"]), "grid": tuple(map(point, value["grid"]))}
+        return Evidence(**value | made | {"cells": tuple(value.get("cells", ()))})
 
     names = [field.name for field in dataclasses.fields(Judgement)]
     made = [{name: entry[name] for name in names} for entry in entries]
@@ -97,13 +98,19 @@ def claims_html(judgements: Sequence[Judgement], figure: str = "") -> str:
     return _template("claims.html").render(claims=judgements, figure=figure)
 
 
-def write_page(folder: RunFolder, report: Report, judgements: Sequence[Judgement]) -> None:
+def write_page(
+    folder: RunFolder,
+    report: Report,
+    judgements: Sequence[Judgement],
+    receipt: Callable[[Sequence[int]], str] | None = None,
+) -> None:
     """Saves the figures and writes `report.html`: claims, figures, what was run.
 
     Args:
       folder: the run's folder, with its manifest.
       report: what to show besides the claims.
       judgements: judged claims.
+      receipt: of some cells' numbers, how the curve of any one seed of theirs is made again.
     """
     for caption, figure in report.figures.items():
         save(folder, caption.name, figure)
@@ -114,6 +121,6 @@ def write_page(folder: RunFolder, report: Report, judgements: Sequence[Judgement
     rows = report.rows or [{"cell": each.name, "seeds": each.seeds, "steps": each.steps} for each in folder.cells()]
     html = _template("page.html").render(
         title=report.title, claims=judgements, captions=list(report.figures), pictures=pictures, rows=rows,
-        notes=report.notes, manifest=folder.manifest,
+        notes=report.notes, manifest=folder.manifest, receipt=receipt,
     )  # fmt: skip
     folder.write_text("report.html", html)

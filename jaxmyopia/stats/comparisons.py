@@ -11,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 from jaxmyopia.checks import require
-from jaxmyopia.stats.intervals import LARGE, RESAMPLES, Interval, bca, bca_mean, wilson
+from jaxmyopia.stats.intervals import LARGE, RESAMPLES, Interval, Range, bca, bca_mean, varies, wilson
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +29,7 @@ class PairedComparison:
 
 
 def compare_paired(
-    a: np.ndarray, b: np.ndarray, *, rng: np.random.Generator, resamples: int = RESAMPLES
+    a: np.ndarray, b: np.ndarray, *, rng: np.random.Generator, resamples: int = RESAMPLES, range: Range | None = None
 ) -> PairedComparison:
     """Compares two conditions that share their seeds.
 
@@ -37,6 +37,7 @@ def compare_paired(
       a, b: `(S,)` one value a seed, in the same order.
       rng: the generator of resamples and permutations.
       resamples: bootstrap resamples and permutations.
+      range: of a - b, where it is known.
 
     Returns:
       The `PairedComparison`.
@@ -50,8 +51,8 @@ def compare_paired(
     )
     difference = a - b
     return PairedComparison(
-        difference=bca_mean(difference, rng=rng, resamples=resamples),
-        superiority=bca_mean((np.sign(difference) + 1) / 2, rng=rng, resamples=resamples),
+        difference=bca_mean(difference, rng=rng, resamples=resamples, range=range),
+        superiority=bca_mean((np.sign(difference) + 1) / 2, rng=rng, resamples=resamples, range=(0, 1)),
         unequal=wilson(int(np.count_nonzero(difference)), difference.size),
         p_value=sign_flip_test(difference, rng=rng, resamples=resamples),
     )
@@ -103,7 +104,7 @@ def cliffs_delta(a: np.ndarray, b: np.ndarray, *, rng: np.random.Generator, resa
         u = stats.mannwhitneyu(x, y, axis=axis, method="asymptotic").statistic
         return 2 * u / (x.shape[axis] * y.shape[axis]) - 1
 
-    return bca([a, b], delta, rng=rng, resamples=resamples)
+    return bca([a, b], delta, rng=rng, resamples=resamples, range=(-1, 1))
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
@@ -128,7 +129,8 @@ class Equivalence:
     """Two one-sided tests of |mean difference| < margin.
 
     `difference`: the mean with its 95 % interval. `inner`: the 90 % interval that must lie within the margin.
-    `p_value`: the greater of the two one-sided t tests' (0 or 1 where the sample shows no variation).
+    `p_value`: the greater of the two one-sided t tests'; where the sample shows no variation, of the exact tests that
+    so few seeds differ; NaN where a value is not finite.
     """
 
     difference: Interval
@@ -142,8 +144,28 @@ class Equivalence:
         return self.p_value < 0.05 and -self.margin < self.inner.low and self.inner.high < self.margin
 
 
+def _p_without_variation(value: float, n: int, margin: float, range: Range | None) -> float:
+    """The chance that none of n seeds differs from `value` though the mean lies at the margin, the greater of both
+    sides'; 1 where the range is not known."""
+    if range is None:
+        return 1.0
+
+    def side(gap: float, room: float) -> float:
+        """The mean reaches what is `gap` away if at least a share gap / room of seeds differ, by `room` at most."""
+        if gap <= 0:
+            return 1.0
+        return (1 - gap / room) ** n if gap < room else 0.0
+
+    return max(side(margin - value, range[1] - value), side(value + margin, value - range[0]))
+
+
 def equivalence_test(
-    difference: np.ndarray, margin: float, *, rng: np.random.Generator, resamples: int = RESAMPLES
+    difference: np.ndarray,
+    margin: float,
+    *,
+    rng: np.random.Generator,
+    resamples: int = RESAMPLES,
+    range: Range | None = None,
 ) -> Equivalence:
     """Tests whether a mean of paired differences lies within a margin of zero.
 
@@ -152,6 +174,7 @@ def equivalence_test(
       margin: what still counts as the same; positive, in the differences' units.
       rng: the generator of the resamples.
       resamples: bootstrap resamples.
+      range: of the differences that there can be, where it is known.
 
     Returns:
       The `Equivalence`.
@@ -161,15 +184,19 @@ def equivalence_test(
     """
     require(margin > 0, "margin", margin, "must be positive")
     difference = np.asarray(difference, float)
-    if difference.size < 2 or np.ptp(difference) == 0:
-        p_value = float(difference.size < 2 or abs(difference[0]) >= margin)
+    if not np.isfinite(difference).all():
+        p_value = float("nan")
+    elif difference.size < 2:
+        p_value = 1.0
+    elif not varies(difference, range):
+        p_value = _p_without_variation(float(difference.mean()), difference.size, margin, range)
     else:
         above = stats.ttest_1samp(difference, -margin, alternative="greater").pvalue
         below = stats.ttest_1samp(difference, margin, alternative="less").pvalue
         p_value = float(max(above, below))
     return Equivalence(
-        difference=bca_mean(difference, rng=rng, resamples=resamples),
-        inner=bca_mean(difference, rng=rng, level=0.9, resamples=resamples),
+        difference=bca_mean(difference, rng=rng, resamples=resamples, range=range),
+        inner=bca_mean(difference, rng=rng, level=0.9, resamples=resamples, range=range),
         margin=margin,
         p_value=p_value,
     )

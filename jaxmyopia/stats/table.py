@@ -240,7 +240,7 @@ def over_seeds(seed: np.ndarray, values: np.ndarray, combine: Callable[..., np.n
 
     Args:
       seed: `(rows,)`, sorted.
-      values: `(rows,)`; a seed of which one is not finite is left out, as is one that has fewer than the others.
+      values: `(rows,)`; a seed of which one is NaN is left out, as is one that has fewer than the others.
       combine: the mean, or another reduction that takes `axis`.
 
     Returns:
@@ -252,4 +252,4 @@ def over_seeds(seed: np.ndarray, values: np.ndarray, combine: Callable[..., np.n
     whole = counts == counts.max()
     rows = starts[whole][:, None] + np.arange(counts.max())
     grouped = values[rows]
-    return combine(grouped[np.isfinite(grouped).all(axis=1)], axis=1)
+    return combine(grouped[~np.isnan(grouped).any(axis=1)], axis=1)

@@ -58,6 +58,42 @@ def test_a_mean_is_the_bootstraps_of_the_seeds_that_did_not_diverge():
     assert shown.interval.estimate == SEEDS - 1
 
 
+def test_an_infinite_value_is_a_value():
+    half_time = table(lambda seed, scale: np.where(seed % 3 == 0, np.inf, 20 + seed % 2))  # a third never get there
+    other = table(lambda seed, scale: np.where(seed % 3 == 0, np.inf, 10.0), optimizer="adam")
+    for piece in (jm.mean(half_time, "score").above(1), jm.paired(half_time, other, "score").above(1)):
+        assert piece.verdict == "inconclusive" and piece.diverged == 0
+        assert piece.reason == "20 of 60 seeds give no finite value: the mean is not defined"
+    early = jm.mean(half_time, "score", lambda steps: steps < 100).above(0.8)
+    assert (early.interval.estimate, early.verdict) == (pytest.approx(2 / 3), "contradicted")
+
+
+NEVER = Derived("never", lambda trials: 0 * trials.values("score"), range=(0, 1))
+NOTHING = table(lambda seed, scale: 0 * seed), table(lambda seed, scale: 0 * seed, optimizer="adam")
+
+
+@pytest.mark.parametrize(
+    ("quantity", "method", "high"),
+    [
+        (jm.share(NOTHING[0], "score", lambda score: score > 0), "Wilson", 0.0602),
+        (jm.mean(NOTHING[0], NEVER), "Wilson", 0.0602),
+        (jm.mean(NOTHING[0], "score", lambda score: score > 0), "Wilson", 0.0602),
+        (jm.mean(NOTHING[0], "score", range=(0, 2)), "rule of three", 2 * 0.0487),
+        (jm.paired(*NOTHING, NEVER), "rule of three", 0.0487),
+        (jm.paired(*NOTHING, "score", lambda score: score > 0), "rule of three", 0.0487),
+        (jm.paired(*NOTHING, "score", range=(0, 2)), "rule of three", 2 * 0.0487),
+        (jm.mean(NOTHING[0], "score"), "none", np.nan),  # counts: one seed in ten may show two of them
+        (jm.paired(*NOTHING, "score"), "none", np.nan),
+    ],
+)
+def test_seeds_that_all_give_the_same_are_no_certainty(quantity, method, high):
+    one_sided, within = quantity.below(0.1 if method != "none" else 0.3), quantity.within(0.1)
+    for piece in (one_sided, within):
+        assert piece.interval.method == method or (method, piece.interval.method) == ("Wilson", "rule of three")
+        assert piece.verdict == ("inconclusive" if method == "none" else "supported")
+    assert one_sided.interval.high == pytest.approx(high, abs=1e-4, nan_ok=True)
+
+
 def test_a_paired_difference_is_that_of_the_same_seeds_under_the_same_settings():
     noise = np.random.default_rng(0).normal(size=SEEDS)
     a = table(lambda seed, scale: 10 * noise[seed] + scale + 0.5 * (seed % 2), scales=(2.0, 1.0), optimizer="adam")
@@ -141,6 +177,10 @@ def _two_scales():
         (lambda t: jm.share(t, "score", lambda x: x > 0).below(50), "null=50"),
         (lambda t: jm.mean(t, "score").above(float("nan")), "null=nan"),
         (lambda t: jm.mean(t, "score").above("0"), "null='0'"),
+        (lambda t: jm.mean(t, "score", range=(0, 1)).above(0), "range=(0.0, 1.0)"),
+        (lambda t: jm.mean(t, "score", range=(1, 0)).above(0), "range=(1, 0)"),
+        (lambda t: jm.mean(t, "score", range=(0, 100)).above(-1), "null=-1"),
+        (lambda t: jm.Measure("m", len, range=(0, float("inf"))), "range=(0, inf)"),
         (lambda t: jm.paired(1, t, "score"), "trials=1"),
         (lambda t: jm.claim("It is.", id="it-is")(lambda trials: None).judge(t), "claim it-is='NoneType'"),
         (lambda t: jm.share((t, t, t), "score", lambda *x: x[0] > 0), "trials='3 sides'"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxmyopia.claims.verdicts import MIN_SEEDS, Evidence, GridPoint, combine, judge, judge_equivalence
-from jaxmyopia.stats.comparisons import Equivalence
+from jaxmyopia.stats.comparisons import Equivalence, equivalence_test
 from jaxmyopia.stats.intervals import Interval, bca_mean
 
 NAN = math.nan
@@ -113,7 +113,16 @@ def same(low: float, high: float, *, inner: tuple[float, float], p_value: float,
 def test_sameness(test, expected):
     verdict, reason, holds = judge_equivalence(test, grid=[])
     assert (verdict, holds) == (expected, 1)
-    assert str(test.difference) in reason or f"{MIN_SEEDS - 1} seeds" in reason
+    assert str(test.difference) in reason or f"{MIN_SEEDS - 1} seeds" in reason or "not defined" in reason
+
+
+@pytest.mark.parametrize("sample", [np.zeros(24), np.full(64, 7.0), np.append(np.arange(40.0), np.inf)])
+def test_without_an_interval_nothing_is_concluded_and_the_reason_is_said(sample):
+    test = equivalence_test(sample, 0.1, rng=np.random.default_rng(0))
+    for verdict, reason, _ in (
+        judge(test.difference, null=-1.0, direction=1, grid=[]), judge_equivalence(test, grid=[])
+    ):  # fmt: skip
+        assert verdict == "inconclusive" and reason == test.difference.why and "seeds give" in reason
 
 
 @pytest.mark.parametrize(

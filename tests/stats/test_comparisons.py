@@ -80,9 +80,10 @@ def test_a_paired_comparison_refuses_what_is_not_paired(shapes):
 def test_one_pair_can_be_compared():
     compared = compare_paired(np.array([2.0]), np.array([1.0]), rng=generator())
     assert (compared.difference.estimate, compared.difference.n, compared.p_value) == (1, 1, 1)
+    assert np.isnan(compared.difference.low) and np.isnan(compared.superiority.low)
 
 
-SAMPLE = st.lists(st.integers(0, 5), min_size=1, max_size=9).map(lambda values: np.array(values, float))
+SAMPLE = st.lists(st.integers(0, 5), min_size=2, max_size=9).map(lambda values: np.array(values, float))
 
 
 @settings(max_examples=50)
@@ -97,9 +98,11 @@ def test_cliffs_delta_by_counting_pairs(a, b):
 
 def test_cliffs_delta_of_groups_apart_alike_and_of_other_sizes():
     few, many = np.arange(10.0), np.arange(15.0) + 20
-    for a, b, expected in ((many, few, 1), (few, many, -1)):
+    differing = 1 - 0.05 ** (1 / 10)  # of ten pairs of other seeds, none turned its sign
+    for a, b, expected in ((many, few, 1), (few, many, -1), (0 * many + 1, 0 * few, 1)):
         delta = cliffs_delta(a, b, rng=generator(), resamples=99)
-        assert (delta.estimate, delta.low, delta.high, delta.n) == (expected, expected, expected, 10)
+        assert (delta.estimate, delta.n) == (expected, 10)
+        assert ends(delta) == pytest.approx(sorted((expected, expected * (1 - 2 * differing))))
     assert cliffs_delta(few, few, rng=generator(), resamples=99).estimate == pytest.approx(0, abs=1e-12)
 
 
@@ -153,12 +156,39 @@ def test_equivalence_needs_the_interval_too():
 
 
 @pytest.mark.parametrize(
-    ("difference", "p_value"), [([0.3] * 20, 0), ([0.5] * 20, 1), ([-0.7] * 20, 1), ([0.1], 1), ([], 1)]
+    ("difference", "range", "p_value"),
+    [
+        ([0.0] * 24, (-1, 1), 0.5**24),  # half of the seeds would have to differ, by 1
+        ([0.0] * 24, (-2, 2), 0.75**24),
+        ([0.0] * 24, (-0.4, 0.4), 0),  # no difference that there can be is at the margin
+        ([0.3] * 24, (-1, 1), (1 - 0.2 / 0.7) ** 24),
+        ([0.3] * 8, (-1, 1), (1 - 0.2 / 0.7) ** 8),  # 0.068: too few seeds
+        ([0.0] * 24, None, 1),
+        ([0.5] * 20, (-1, 1), 1),
+        ([-0.7] * 20, (-1, 1), 1),
+        ([0.1], (-1, 1), 1),
+        ([], (-1, 1), 1),
+        ([0.0] * 24 + [np.inf], (-1, 1), np.nan),
+    ],
 )
-def test_equivalence_without_variation(difference, p_value):
-    test = equivalence_test(np.array(difference), 0.5, rng=generator())
-    assert test.p_value == p_value
-    assert test.equivalent == (p_value == 0)
+def test_equivalence_without_variation(difference, range, p_value):
+    test = equivalence_test(np.array(difference), 0.5, rng=generator(), range=range)
+    assert test.p_value == pytest.approx(p_value, nan_ok=True)
+    assert test.equivalent == (p_value < 0.05)
+
+
+@pytest.mark.parametrize("range", [(-2, 2), None])
+@pytest.mark.parametrize("n", [24, 64])
+def test_rare_differences_are_not_taken_for_none(n, range):
+    # One seed in ten differs by 2, so that the mean lies at a margin of 0.2; of samples of 24, 8 % hold zeros alone,
+    # and all of these were found equivalent. What is expected is summed over how many differ.
+    wrong = 0.0
+    for differing in np.arange(n // 3):
+        sample = np.repeat([2.0, 0.0], [differing, n - differing])
+        test = equivalence_test(sample, 0.2, rng=generator(), resamples=199, range=range)
+        wrong += stats.binom.pmf(differing, n, 0.1) * test.equivalent
+    print(f"found equivalent at the margin, {n} seeds: {wrong:.3f}")
+    assert wrong <= 0.05
 
 
 @pytest.mark.parametrize("margin", [0.0, -1.0, float("nan")])

@@ -142,16 +142,37 @@ def test_the_seed_of_the_resamples_decides_the_interval_and_the_level_its_width(
     assert first.low < inner.low < inner.high < first.high
 
 
-@pytest.mark.parametrize(("sample", "n"), [([2.5] * 12, 12), ([2.5], 1)])
-def test_a_sample_without_variation_gives_a_point(sample, n):
-    interval = bca_mean(np.array(sample), rng=np.random.default_rng(0))
-    assert (interval.estimate, interval.low, interval.high) == (2.5, 2.5, 2.5)
-    assert (interval.n, interval.method) == (n, "none")
+def test_a_sample_without_variation_is_bounded_by_the_range_that_there_can_be():
+    # None of 24 differs: with 1 - 0.05^(1/24) = 11.73 % that do, that is still seen in one sample of twenty.
+    zeros, differing = np.zeros(24), 0.117346
+    share = bca_mean(zeros, rng=np.random.default_rng(0), range=(0, 1))
+    assert (share.low, share.high) == (0, pytest.approx(differing, abs=1e-6))
+    assert (1 - share.high) ** 24 == pytest.approx(0.05) and share.method == "rule of three"
+    lopsided = bca_mean(zeros + 1.5, rng=np.random.default_rng(0), range=(1, 4))
+    assert (lopsided.low, lopsided.high) == (pytest.approx(1.5 - 0.5 * differing), pytest.approx(1.5 + 2.5 * differing))
+    rounded = 1 - np.array([6e-8] + [0.0] * 23)  # a bit of float32 is no variation either
+    assert bca_mean(rounded, rng=np.random.default_rng(0), range=(0, 1)).low == pytest.approx(1 - differing, abs=1e-6)
+    large = bca_mean(np.zeros(LARGE + 1), rng=np.random.default_rng(0), range=(0, 1))
+    assert large.high == pytest.approx(3 / LARGE, rel=1e-2)
 
 
-def test_no_seed_gives_nan():
-    interval = bca_mean(np.array([]), rng=np.random.default_rng(0))
-    assert interval.n == 0 and np.isnan([interval.estimate, interval.low, interval.high]).all()
+@pytest.mark.parametrize(
+    ("sample", "estimate", "why"),
+    [
+        ([2.5] * 12, 2.5, "all 12 seeds give 2.5, and the measure has no known range"),
+        ([0.1 + 0.2, 0.3] * 6, 0.3, "all 12 seeds give 0.3,"),  # 4e-17 apart
+        ([2.5], 2.5, "one seed tells nothing"),
+        ([], math.nan, "there is no seed"),
+        ([*range(40), math.inf], math.nan, "1 of 41 seeds give no finite value: the mean is not defined"),
+        ([*range(40), math.nan, -math.inf], math.nan, "2 of 42 seeds give no finite value"),
+        ([math.inf] * (LARGE + 1), math.nan, f"{LARGE + 1} of {LARGE + 1} seeds"),
+    ],
+)
+def test_where_nothing_bounds_the_mean_there_is_no_interval(sample, estimate, why):
+    interval = bca_mean(np.array(sample, float), rng=np.random.default_rng(0))
+    assert interval.estimate == pytest.approx(estimate, nan_ok=True) and interval.n == len(sample)
+    assert np.isnan([interval.low, interval.high]).all() and interval.method == "none"
+    assert interval.why.startswith(why) and "[undefined]" in str(interval)
 
 
 def test_where_bca_is_not_defined_the_percentiles_stand_in():
@@ -172,7 +193,7 @@ def test_the_smallest_group_counts():
     lone = bca(
         [groups[0], np.array([3.0])], lambda x, y, axis: x.mean(axis) - y.mean(axis), rng=np.random.default_rng(0)
     )
-    assert (lone.n, lone.low, lone.high) == (1, 2.5, 2.5)
+    assert (lone.n, lone.estimate, lone.method) == (1, 2.5, "none") and np.isnan(lone.low)
 
 
 def test_a_large_sample_has_the_interval_that_resampling_would_give():

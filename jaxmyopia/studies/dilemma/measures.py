@@ -40,7 +40,9 @@ def cooperative(*, late: bool = False, window: int = 500, judged: int = 5000) ->
       The `Measure`, over the grid of `COOPERATIVE`.
     """
     name = "cooperative_late" if late else "cooperative"
-    return Measure(name, _cooperative, unroll=True, c=COOPERATIVE, late=float(late), window=window, judged=judged)
+    return Measure(
+        name, _cooperative, unroll=True, range=(0, 1), c=COOPERATIVE, late=float(late), window=window, judged=judged
+    )
 
 
 def _kept(trials: Trials, c: float) -> np.ndarray:
@@ -48,4 +50,6 @@ def _kept(trials: Trials, c: float) -> np.ndarray:
     return late - early
 
 
-KEPT = Derived("kept", _kept, c=COOPERATIVE)  # cooperative agents at the end minus those at the step judged
+KEPT = Derived(
+    "kept", _kept, range=(-1, 1), c=COOPERATIVE
+)  # cooperative agents at the end minus those at the step judged

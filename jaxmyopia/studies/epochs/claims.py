@@ -78,7 +78,9 @@ def avoids_cross_epoch(thresholds: Thresholds) -> Claim:
             lowered = difference.below(0, least=thresholds.least)
             found[f"{learner}, invest"] = lowered
             if lowered.verdict == "supported":  # lower, but at equal usefulness?
-                found[f"{learner}, usefulness"] = same(sides[0], sides[1], "usefulness", thresholds.lowered)
+                # Before K no step pays less than nothing under this lure.
+                useful = same(sides[0], sides[1], "usefulness", thresholds.lowered, range=(0, 1))
+                found[f"{learner}, usefulness"] = useful
         return found
 
     return pieces

@@ -258,7 +258,8 @@ def selection(run: FinishedMyopia) -> Figure:
         for swap, colour, marker in ((0.0, COLOURS[1], "o"), (1.0, COLOURS[0], "s")):
             trials = [mine.matching(interval=interval, swap=swap) for interval in intervals]
             rates = [lure_rate(trial, 0, max(cutoff_of(mine) - 1, 1)) for trial in trials]
-            found = [bca_mean(rate[np.isfinite(rate)], rng=np.random.default_rng(0), resamples=999) for rate in rates]
+            interval = lambda rate: bca_mean(rate, rng=np.random.default_rng(0), resamples=999, range=(0, 1))
+            found = [interval(rate[np.isfinite(rate)]) for rate in rates]
             places = np.arange(len(intervals)) + (0.08 if swap else -0.08)
             draw_intervals(axes, places, found, colour, marker=marker, label="context swap" if swap else "no swap")
         axes.set_xticks(range(len(intervals)), [f"{interval:g}" if interval else "never" for interval in intervals])

@@ -41,12 +41,13 @@ class Thresholds:
     @property
     def runs_then_stops(self) -> Derived:
         """Whether a trial runs through all epochs before the cutoff and stops within it."""
-        return Derived("runs_then_stops", runs_then_stops, sure=self._grid())
+        return Derived("runs_then_stops", runs_then_stops, range=(0, 1), sure=self._grid())
 
     @property
     def stops_where_unseen(self) -> Derived:
         """Whether a trial stops within the first epoch where that one shows an index that training never reached."""
-        return Derived("stops_where_unseen", lambda rows, sure: stops_where_unseen(rows) >= sure, sure=self._grid())
+        stops = lambda rows, sure: stops_where_unseen(rows) >= sure
+        return Derived("stops_where_unseen", stops, range=(0, 1), sure=self._grid())
 
 
 def by_epoch(rows: Trials, name: str) -> np.ndarray:
@@ -124,4 +125,4 @@ def _lures_before(rows: Trials) -> np.ndarray:
     return lure_rate(rows, 0, max(cutoff_of(rows) - 1, 1))
 
 
-LURES_BEFORE = Derived("lures_before", _lures_before)  # the lure rate over the epochs before K - 1
+LURES_BEFORE = Derived("lures_before", _lures_before, range=(0, 1))  # the lure rate over the epochs before K - 1

@@ -80,7 +80,7 @@ class Thresholds:
     @property
     def at_zero(self) -> Derived:
         """Whether the final loss counts as zero: below `epsilon` of the first."""
-        return Derived("zero_loss", _below, epsilon=self._grid("zero_loss", 0.1, 0.3, 3.0, 5.0))
+        return Derived("zero_loss", _below, range=(0, 1), epsilon=self._grid("zero_loss", 0.1, 0.3, 3.0, 5.0))
 
     def measures(self, *, aligned: bool) -> tuple[Measure, ...]:
         """What is taken of every trial; bumps only where alignments are recorded."""

@@ -18,7 +18,7 @@ def _neutral(trials: Trials, bits: float) -> np.ndarray:
     return trials.values("neutrality") >= bits
 
 
-NEUTRAL = Derived("neutral", _neutral, bits=BITS)
+NEUTRAL = Derived("neutral", _neutral, range=(0, 1), bits=BITS)
 
 
 def reward_trials(trials: Trials, reward: str, optimizer: str) -> Trials:
@@ -59,7 +59,7 @@ def drest_useful(trials: Trials) -> Pieces:
         for reward in OTHERS:
             # The two differ in the reward alone, which is two settings, of which one may be the same.
             other, apart = reward_trials(trials, reward, name), ("repeat_discount", "per_length")
-            useful = same(drest, other, "usefulness", MARGIN, apart=apart)
+            useful = same(drest, other, "usefulness", MARGIN, apart=apart, range=(0, 1))
             found[f"{DREST} against {reward}, {name}"] = useful
     return found
 

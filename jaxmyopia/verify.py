@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a run's folder holds what it says: its files, its claims judged again, random trials run again.
+
+files    every chunk's file has the checksum that the manifest tells, and no other file lies there
+plan     the cells that this code makes of the folder's settings are those that the folder tells
+rows     every trial of the plan has its row, with its seed and its settings
+claims   judged again from the rows, verdicts, estimates and intervals are those of claims.json
+replay   random trials, recomputed from their seeds in other company, are those of the table, kept curves too
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxmyopia import flags
+from jaxmyopia.checks import ArgumentError, RunError, require
+from jaxmyopia.claims import Claim, Judgement, judge_all
+from jaxmyopia.engine.files import checksum_of, differences, json_value, read_json
+from jaxmyopia.engine.folder import RunFolder
+from jaxmyopia.engine.identity import plan_of
+from jaxmyopia.experiment import Experiment
+from jaxmyopia.replay import BOUND, IN_PYTHON, differences_of_platform, replay
+from jaxmyopia.report.page import claims_json
+from jaxmyopia.stats.table import Trials
+from jaxmyopia.studies.registry import EXPERIMENTS
+from jaxmyopia.study import Cell
+
+_SHOWN = 10  # faults of a check; the others are counted
+_OWN = {"manifest.json", "claims.json", "report.html"}
+_FIGURE = re.compile(r"figures/[\w-]+\.(png|svg)")
+_OF_A_CHUNK = re.compile(r"(?:seeds|curves)/(chunk-\d+-\d+)\.(?:[\w-]+\.)?(?:parquet|npy)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One line of a verification: `right` of `of` things are as they should be, in words `what`; and its `faults`."""
+
+    name: str
+    right: int
+    of: int
+    what: str
+    faults: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        more = [f"and {len(self.faults) - _SHOWN} more"] if len(self.faults) > _SHOWN else []
+        lines = [f"  fault: {fault}" for fault in [*self.faults[:_SHOWN], *more]]
+        return "\n".join([f"{self.name:<7} {self.right} of {self.of} {self.what}", *lines])
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """What was found of a folder, a line a check."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """All faults, a line each."""
+        return tuple(fault for check in self.checks for fault in check.faults)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.checks))
+
+
+@dataclasses.dataclass(frozen=True)
+class Declared:
+    """What the code says of a run: its `cells`, and `entries(trials)` of claims.json; None where nothing is claimed."""
+
+    cells: Sequence[Cell]
+    entries: Callable[[Trials], list[dict[str, object]]] | None = None
+
+    @classmethod
+    def by(cls, experiment: Experiment, config: Mapping[str, Any], given: Mapping[str, Any]) -> "Declared":
+        """By an experiment, at the settings that a folder tells, those `given` in their place."""
+        try:
+            sweep: Any = flags.replace(flags.rebuilt(experiment.sweep_type, config), given)
+            cells = experiment.cells(sweep)
+        except (ArgumentError, TypeError, ValueError) as error:
+            raise RunError(f"manifest.json: its settings are none of {experiment.name}'s ({error})") from None
+
+        def entries(trials: Trials) -> list[dict[str, object]]:
+            judged = experiment.judge(trials, sweep)
+            return [entry for where, each in judged for entry in claims_json(each, **where)]
+
+        return cls(cells, entries if experiment.claims else None)
+
+
+def opened(path: str | os.PathLike) -> RunFolder:
+    """The folder of a completed run.
+
+    Raises:
+      ArgumentError: if it is none.
+      RunError: if it is not completed.
+    """
+    folder = RunFolder.existing(pathlib.Path(path).expanduser())
+    status = folder.manifest.get("status")
+    what = "a shard: merge all of them first" if status == "complete shard" else f"not completed (status: {status})"
+    if status != "complete":
+        raise RunError(f"{folder.path} is {what}")
+    return folder
+
+
+def registered(folder: RunFolder) -> Declared:
+    """What this package's own experiment says of a folder.
+
+    Raises:
+      ArgumentError: if it is none of them; the message says what to do.
+    """
+    name, typed = folder.config.get("experiment"), folder.manifest.get("command", "")
+    how = f"give its own command, {re.split(r' --', typed)[0]}, with --out={folder.path} and --verify or --replay_seed"
+    how = "ask in Python: answer.verify(), answer.replay()" if name == IN_PYTHON else how
+    require(name in EXPERIMENTS, "folder", str(folder.path), f"must be of an experiment of this package; {how}")
+    return Declared.by(EXPERIMENTS[str(name)](), folder.config, {})
+
+
+def verify(
+    folder: str | os.PathLike,
+    *,
+    replay: int = 0,
+    cells: Sequence[Cell] | None = None,
+    claims: Sequence[Claim] = (),
+    rng: np.random.Generator | None = None,
+) -> Verification:
+    """Checks whether a run's folder holds what it says.
+
+    Args:
+      folder: of a completed run.
+      replay: how many random trials are run again.
+      cells: what was run, and `claims`, what is claimed of it; by default the package's own experiment tells both.
+      rng: draws the trials; by default other ones every time.
+
+    Returns:
+      The `Verification`: `print` it; its `faults` are empty where all is well.
+
+    Raises:
+      ArgumentError: if the folder is none of a run, or nobody knows of which one.
+      RunError: if the run is not completed.
+    """
+    found = opened(folder)
+    by_claims = lambda trials: claims_json(judge_all(claims, trials))
+    declared = registered(found) if cells is None else Declared(cells, by_claims if claims else None)
+    return verify_folder(found, declared, replay=replay, rng=rng)
+
+
+def verify_folder(
+    folder: RunFolder,
+    declared: Declared,
+    *,
+    replay: int = 0,
+    rng: np.random.Generator | None = None,
+    judged: Sequence[Judgement] = (),
+) -> Verification:
+    """As `verify`, of an open folder; `judged`: the claims that it holds, where claims.json is not written."""
+    require(isinstance(replay, int) and replay >= 0, "replay", replay, "must be a number of trials, at least 0")
+    damaged = [name for files in folder.damaged().values() for name in files]
+    files, plan = _files(folder, damaged, bool(declared.entries) and not judged), _plan(folder, declared.cells)
+    if damaged:
+        return Verification((files, plan, Check("rest", 0, 3, "checks: rows, claims and trials need whole files")))
+    checks = [files, plan, rows := _rows(folder)]
+    if declared.entries and (judged or (folder.path / "claims.json").exists()):
+        checks.append(_claims(folder, declared.entries, judged))
+    if replay and not plan.faults and not rows.faults:
+        checks.append(_replay(folder, declared.cells, replay, rng or np.random.default_rng()))
+    elif replay:
+        checks.append(Check("replay", 0, replay, "trials: plan and rows must be right first"))
+    return Verification(tuple(checks))
+
+
+def tell(verification: Verification) -> None:
+    """Prints a verification.
+
+    Raises:
+      RunError: if it found faults.
+    """
+    print(verification)
+    if verification.faults:
+        count = len(verification.faults)
+        raise RunError(f"{count} fault{'s' * (count > 1)}: {verification.faults[0]}")
+
+
+def _files(folder: RunFolder, damaged: Sequence[str], claims: bool) -> Check:
+    told = {name: checksum for files in folder.completed().values() for name, checksum in files.items()}
+    names = {path.relative_to(folder.path).as_posix() for path in folder.path.rglob("*") if not path.is_dir()}
+    faults = [f"{name}: {_damage(folder, name, told[name])}" for name in damaged]
+    faults += [f"{name}: is no name of a chunk's file" for name in told if not _OF_A_CHUNK.fullmatch(name)]
+    faults += [f"{name}: is missing" for name in ("claims.json",) if claims and name not in names]
+    foreign = names - told.keys() - _OWN
+    faults += [f"{name}: does not belong to the run" for name in sorted(foreign) if not _FIGURE.fullmatch(name)]
+    counts = [cell["chunks"] for cell in folder.config["cells"]]
+    wanted = {f"chunk-{cell:03d}-{chunk:05d}" for cell, count in enumerate(counts) for chunk in range(count)}
+    faults += [f"manifest.json: lacks {stem}" for stem in sorted(wanted - folder.completed().keys())]
+    faults += [f"manifest.json: {stem} is none of this run's" for stem in sorted(folder.completed().keys() - wanted)]
+    return Check("files", len(told) - len(damaged), len(told), "chunk files have their checksums", tuple(faults))
+
+
+def _damage(folder: RunFolder, name: str, checksum: str) -> str:
+    path = folder.path / name
+    if not path.is_file():
+        return "is missing"
+    return "its checksum is another" if checksum_of(path) != checksum else "is another run's: its identity is another"
+
+
+def _plan(folder: RunFolder, cells: Sequence[Cell]) -> Check:
+    """Whether code or settings have changed since; how many chunks a cell makes is the machine's."""
+    plans = json.loads(json.dumps([plan_of(cell) for cell in cells]))
+    kept, made = ([{k: v for k, v in cell.items() if k != "chunks"} for cell in each]
+                  for each in (folder.config["cells"], plans))  # fmt: skip
+    faults = [f"manifest.json: tells {len(kept)} cells, this code makes {len(made)}"] if len(kept) != len(made) else []
+    right = 0
+    for number, (then, now) in enumerate(zip(kept, made, strict=False)):
+        differing = list(differences(then, now))
+        right += not differing
+        faults += [f"manifest.json, cell {number}: {each}" for each in differing[:1]]
+    return Check("plan", right, len(kept), "cells are those that this code makes", tuple(faults))
+
+
+def _rows(folder: RunFolder) -> Check:
+    """Whether every trial has its row, with its seed and settings; of each cell, the first that has not is named."""
+    right, faults, cells = 0, [], folder.cells()
+    for number, cell in enumerate(cells):
+        trials, rows = np.arange(cell.trials), folder.rows(number)
+        if len(rows["seed"]) != cell.trials:
+            faults.append(f"seeds/: cell {number} has {len(rows['seed'])} rows, and {cell.trials} trials")
+            continue
+        settings = {name: np.full(cell.trials, value) for name, value in cell.settings.items() if value is not None}
+        wanted = {"cell": np.full(cell.trials, number), "seed": cell.seed_of(trials)} | settings | cell.columns(trials)
+        wrong = np.zeros(cell.trials, bool)
+        for name, values in wanted.items():
+            found = rows.get(name, np.full(cell.trials, None))
+            here = np.asarray(found != values, bool)
+            if here.any() and not wrong.any():
+                trial = int(np.argmax(here))
+                faults.append(
+                    f"seeds/: cell {number}, trial {trial}: {name} is {found[trial]}, planned {values[trial]}"
+                )
+            wrong |= here
+        right += int((~wrong).sum())
+    return Check(
+        "rows", right, sum(cell.trials for cell in cells), "trials have their seed and settings", tuple(faults)
+    )
+
+
+def _claims(
+    folder: RunFolder, entries: Callable[[Trials], list[dict[str, object]]], judged: Sequence[Judgement]
+) -> Check:
+    told = read_json(folder.path / "claims.json")
+    told = json.loads(json.dumps(json_value(claims_json(judged)))) if told is None else told
+    found = json.loads(json.dumps(json_value(entries(folder.table()))))
+    exact = not differences_of_platform(folder)
+    kept, again = ({_key(entry): _compared(entry, exact) for entry in each} for each in (told, found))
+    faults = [f"claims.json: lacks {key}" for key in again if key not in kept]
+    faults += [f"claims.json: {key} is none of this run's claims" for key in kept if key not in again]
+    right = 0
+    for key in (key for key in again if key in kept):
+        differing = sorted(differences(kept[key], again[key]), key=lambda text: text.count("."))
+        right += not differing
+        more = f", and {len(differing) - 1} more entries" if len(differing) > 1 else ""
+        faults += [f"claims.json, {key}: {each} from the rows{more}" for each in differing[:1]]
+    how = "" if exact else ", to six digits"
+    return Check("claims", right, len(again), f"claims are judged as claims.json tells{how}", tuple(faults))
+
+
+def _key(entry: Mapping[str, Any]) -> str:
+    fields = {field.name for field in dataclasses.fields(Judgement)} | {"receipt"}
+    return ", ".join(str(value) for name, value in entry.items() if name == "id" or name not in fields)
+
+
+def _compared(value: Any, exact: bool) -> Any:
+    """An entry without its receipt, which tells where the folder was; on another platform to six digits."""
+    if isinstance(value, dict):
+        return {name: _compared(inner, exact) for name, inner in value.items() if name != "receipt"}
+    if isinstance(value, list):
+        return [_compared(inner, exact) for inner in value]
+    return float(f"{value:.6g}") if isinstance(value, float) and not exact else value
+
+
+def _drawn(cells: Sequence[Cell], count: int, rng: np.random.Generator) -> Iterator[tuple[int, np.ndarray]]:
+    """Random trials of all, by cell, in a random order."""
+    ends = np.cumsum([cell.trials for cell in cells])
+    drawn = rng.choice(ends[-1], min(count, int(ends[-1])), replace=False)
+    places = np.searchsorted(ends, drawn, side="right")
+    for number in np.unique(places):
+        yield int(number), drawn[places == number] - (ends[number] - cells[number].trials)
+
+
+def _replay(folder: RunFolder, cells: Sequence[Cell], count: int, rng: np.random.Generator) -> Check:
+    other = differences_of_platform(folder)
+    again = [replay(folder, cell, cells[cell], drawn, exact=not other) for cell, drawn in _drawn(cells, count, rng)]
+    faults = tuple(fault for each in again for fault in each.faults)
+    of, kept = sum(len(each.trials) for each in again), sum(each.kept for each in again)
+    wrong = {fault.partition(", ")[2].partition(")")[0] for fault in faults}
+    near = sum(each.near for each in again)
+    bound = f"within {BOUND:g} of a column's greatest value, for this is another platform ({'; '.join(other)})"
+    how = f"{bound}; {near} differ in counts, as they may near thresholds" if other else "to the bit"
+    return Check(
+        "replay", of - len(wrong), of, f"trials come out as the table has them, {how}; {kept} kept curves", faults
+    )
