@@ -61,11 +61,11 @@ def differences_of_platform(folder: RunFolder) -> list[str]:
     """
     then = folder.config["numerics"]
     here = numerics(then["matmul_precision"])
-    chosen = list(differences(*({name: each[name] for name in _CHOSEN} for each in (then, here))))
+    chosen = list(differences({name: then[name] for name in _CHOSEN}, {name: here[name] for name in _CHOSEN}))
     if chosen:
         raise RunError(f"the run was made with other settings of JAX ({'; '.join(chosen)}): replay it with those")
-    pairs = {"numerics": (then, here), "processor": (folder.manifest.get("processor"), processor())}
-    return list(differences(*({name: pair[side] for name, pair in pairs.items()} for side in (0, 1))))
+    told = {"numerics": then, "processor": folder.manifest.get("processor")}
+    return list(differences(told, {"numerics": here, "processor": processor()}))
 
 
 def run_again(cell: Cell, trials: np.ndarray, *, root_seed: int, keep: int, matmul_precision: str) -> Chunk:
