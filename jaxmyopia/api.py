@@ -11,12 +11,14 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxmyopia.checks import RunError, require
 from jaxmyopia.claims import Claim, Judgement, judge_all
 from jaxmyopia.engine.experiment import open_folder, run_cells
-from jaxmyopia.engine.files import read_json
+from jaxmyopia.engine.files import path_of, read_json
 from jaxmyopia.engine.folder import PlannedCell, RunFolder
 from jaxmyopia.engine.mesh import CACHE, use_compilation_cache, use_cpu_devices
 from jaxmyopia.engine.session import RunOptions
@@ -136,7 +138,7 @@ class Answer:
           ArgumentError: if there is something at the path.
           RunError: if it cannot be written.
         """
-        target = pathlib.Path(path).expanduser()
+        target = path_of("folder", path)
         empty = not target.exists() or (target.is_dir() and not any(target.iterdir()))
         require(empty, "folder", str(path), "must be new, or empty")
         self.write()
@@ -149,7 +151,7 @@ class Answer:
     def page(self, path: str | os.PathLike) -> pathlib.Path:
         """Writes the page alone, one offline file, and gives its path."""
         self.write()
-        target = pathlib.Path(path).expanduser()
+        target = path_of("page", path)
         with contextlib.suppress(FileExistsError):
             target.parent.mkdir(parents=True)
         shutil.copyfile(self.folder.path / "report.html", target)
@@ -221,15 +223,22 @@ def run(
       ArgumentError: if an argument is not allowed.
       RunError: if the folder cannot be used.
     """
+    _refuse_tracing()
     studies = _studies(study)
     options = RunOptions(root_seed=root_seed, keep_curves=keep_curves, progress=progress)
     use_cpu_devices()
     use_compilation_cache(CACHE, unless_set=True)
     cells = [cell for each in studies for cell in each.cells(seeds=seeds, steps=steps, records=records, **settings)]
-    path = None if out is None else os.fspath(out)
+    path = None if out is None else str(path_of("out", out))
     found = execute(cells, options, config={"experiment": "jaxmyopia.run"}, out=path, command="jaxmyopia.run")
     assert found is not None  # one process, one shard
     return found
+
+
+def _refuse_tracing() -> None:
+    """A run is no function of arrays: it writes files, and compiles its own programs."""
+    if isinstance(jnp.zeros(()), jax.core.Tracer):
+        raise RunError("run and settle cannot be called while jax.jit or the like traces a function; call them outside")
 
 
 def _studies(study: Study | Sequence[Study]) -> list[Study]:
@@ -258,6 +267,8 @@ def settle(study: Study | Sequence[Study], claims: Sequence[Claim], **arguments:
     require(isinstance(claims, list | tuple), "claims", claims, "must be a list of claims, made with @jm.claim")
     for each in claims:
         require(isinstance(each, Claim), "claims", each, "must be claims, made with @jm.claim")
+    missing = [name for name in ("seeds", "steps") if name not in arguments]
+    require(not missing, ", ".join(missing), None, "must be given, as for run")
     found = run(study, **arguments).judged(claims)
     if arguments.get("out") is not None:
         found.write()
@@ -277,6 +288,6 @@ def load(folder: str | os.PathLike) -> Answer:
       ArgumentError: if it is no run's folder, or another version's.
       RunError: if a file is damaged.
     """
-    opened = RunFolder.existing(pathlib.Path(folder).expanduser())
+    opened = RunFolder.existing(folder)
     entries = read_json(opened.path / "claims.json") or []
     return Answer(opened, claims=tuple(claims_from_json(entries)))

@@ -80,7 +80,10 @@ WRONG_STUDIES = {
     "observe is missing": (lambda: wrong(Study, init=Walk.init, step=Walk.step), "Wrong.observe"),
     "no function": (lambda: wrong(Walk, step=3), "Wrong.step"),
     "summarise is no function": (lambda: wrong(Walk, summarise="loss"), "Wrong.summarise"),
-    "a field that cannot be hashed": (lambda: Walk(spectrum=[1.0]), "Walk.spectrum"),
+    "a field that cannot be hashed": (
+        lambda: wrong(Walk, __annotations__={"table": list}, table=np.ones(2)),
+        "Wrong.table",
+    ),
     "no measure": (lambda: Walk(measures=["loss"]), "Walk.measures"),
     "a measure of a table": (lambda: Walk(measures=(Derived("end", lambda trials: 0),)), "Walk.measures"),
     "a measure that raises": (lambda: Walk(measures=[Measure("end", lambda c: c["los"][-1])]), "Walk.measures, end"),

@@ -11,6 +11,7 @@ import dataclasses
 import jax
 
 from jaxmyopia.checks import RunError, require
+from jaxmyopia.values import conform
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Share:
     processes: int = 1
 
     def __post_init__(self):
+        conform(self)
         require(self.shards >= 1, "num_shards", self.shards, "must be at least 1")
         within = f"must be between 0 and num_shards - 1 = {self.shards - 1}"
         require(0 <= self.shard < self.shards, "shard_index", self.shard, within)

@@ -22,6 +22,7 @@ from jaxmyopia.engine.progress import Progress
 from jaxmyopia.engine.provenance import environment
 from jaxmyopia.engine.signals import StopRequest, stop_requests
 from jaxmyopia.study import Cell
+from jaxmyopia.values import conform
 
 _WAIT = 0.5  # seconds between two looks at what the other processes have finished
 _AHEAD = 3  # cells that are compiled or compiling: the one at work and two more
@@ -44,6 +45,7 @@ class RunOptions:
     share: Share = dataclasses.field(default_factory=Share)
 
     def __post_init__(self):
+        conform(self)
         require(self.keep_curves >= 0, "keep_curves", self.keep_curves, "must be at least 0")
         require(self.checkpoint_secs > 0, "checkpoint_secs", self.checkpoint_secs, "must be positive")
 

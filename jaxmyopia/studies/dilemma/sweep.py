@@ -8,6 +8,7 @@ from jaxmyopia.flags import flag, same_flag
 from jaxmyopia.studies.dilemma.learners import LEARNERS
 from jaxmyopia.studies.dilemma.study import SelfDilemma
 from jaxmyopia.study import Cell
+from jaxmyopia.values import check_settings, conform
 
 EPSILON = 0.1  # of Q-learning, in claims
 RATE = 0.01  # of the learners
@@ -27,6 +28,8 @@ class Sweep:
     )
 
     def __post_init__(self):
+        conform(self)
+        check_settings((("epsilons", self.epsilons),))
         for name in ("seeds", "dilemma_steps"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
 

@@ -30,6 +30,7 @@ from jaxmyopia.studies.epochs.rollouts import (
     rollout,
     without_each,
 )
+from jaxmyopia.values import conform
 
 _A = len(ACTIONS)
 _NOISE = 2**31  # folded into the key of an agent whose optimiser draws noise
@@ -49,6 +50,7 @@ class Settings:
     exploration: float = flag(0.1, "Q-learning's probability of a random action.")
 
     def __post_init__(self):
+        conform(self)
         for name in ("decay", "exploration"):
             value = getattr(self, name)
             require(0 <= value <= 1, name, value, "must be between 0 and 1")

@@ -9,6 +9,7 @@ from jaxmyopia.checks import require
 from jaxmyopia.flags import flag
 from jaxmyopia.measures import Derived
 from jaxmyopia.stats.table import Trials
+from jaxmyopia.values import conform
 
 GOOD = 0.95  # of the planner's value: what counts as having learned the task
 
@@ -26,6 +27,7 @@ class Thresholds:
     lowered: float = flag(0.05, "The least difference of lure rates that counts as a change.")
 
     def __post_init__(self):
+        conform(self)
         require(0.5 < self.sure < 1, "sure", self.sure, "must be between 0.5 and 1, both excluded")
         require(0 < self.lowered < 1, "lowered", self.lowered, "must be between 0 and 1, both excluded")
 

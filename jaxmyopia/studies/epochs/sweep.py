@@ -12,6 +12,7 @@ from jaxmyopia.studies.epochs.params import code
 from jaxmyopia.studies.epochs.selection import Selection
 from jaxmyopia.studies.epochs.study import Myopia
 from jaxmyopia.study import Cell
+from jaxmyopia.values import check_settings, conform
 
 # By learner: its policy, optimisers' rates and the updates of a run, found on the default task under `run` credit.
 _POLICY = {"reinforce": "mlp", "ppo": "mlp", "qlearning": "table"}
@@ -56,11 +57,14 @@ class Sweep:
     thresholds: Thresholds = dataclasses.field(default_factory=Thresholds)
 
     def __post_init__(self):
+        conform(self)
         lists = ("schedules", "lures", "credits", "learners", "optimizers", "reveals")
         for name in (*lists, "learning_rates", "populations", "intervals"):
             values = getattr(self, name)
             require(len(set(values)) == len(values), name, values, "must be a list without repeats")
             require(len(values) > 0 or name not in lists, name, values, "must be a list without repeats")
+        rates = ("learning_rates", self.learning_rates), ("selection_rate", (self.selection_rate,))
+        check_settings((*rates, ("discount", (self.discount,)), ("intervals", self.intervals)))
         for name in self.learners:
             require_one_of("learners", name, LEARNERS)
         for interval in self.intervals:

@@ -17,6 +17,7 @@ from jaxmyopia.flags import flag
 from jaxmyopia.measures import Derived, Measure
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank.layouts import Layout
+from jaxmyopia.values import conform
 
 ALIGNMENT_RANK = 16  # the greatest rank whose r x R alignment curves are recorded
 
@@ -48,6 +49,7 @@ class Thresholds:
     zero_loss: float = flag(1e-2, "Zero loss: a final loss below this share of the first.")
 
     def __post_init__(self):
+        conform(self)
         for name in ("bump_delta", "plateau_ratio", "descent_fall", "zero_loss"):
             value = getattr(self, name)
             require(0 < value < 1, name, value, "must be between 0 and 1, both excluded")

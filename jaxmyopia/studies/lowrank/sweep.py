@@ -15,6 +15,7 @@ from jaxmyopia.studies.lowrank.measures import ALIGNMENT_RANK, Thresholds
 from jaxmyopia.studies.lowrank.report import make_report
 from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.study import Cell
+from jaxmyopia.values import check_settings, conform
 
 # Log grids around each optimiser's best rate at n = 100, found in first runs, with outcomes in view. The best rate of
 # plain gradient descent follows the gradient's scale: that of the square loss grows with n, that of cross-entropy
@@ -67,6 +68,7 @@ class Sweep:
     thresholds: Thresholds = dataclasses.field(default_factory=Thresholds)
 
     def __post_init__(self):
+        conform(self)
         for name in ("ranks", "losses", "targets", "optimizers"):
             values = getattr(self, name)
             require(len(values) > 0 and len(set(values)) == len(values), name, values, "must be a list without repeats")
@@ -76,6 +78,7 @@ class Sweep:
             self.learning_rates,
             "must be a list without repeats",
         )
+        check_settings((("learning_rates", self.learning_rates), ("init_scale", (self.init_scale,))))
         require(self.rates in (3, 5), "rates", self.rates, "must be 3 or 5")
         for name in ("wide_seeds", "wide_steps"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
