@@ -11,8 +11,6 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxmyopia.checks import RunError, require
@@ -20,7 +18,7 @@ from jaxmyopia.claims import Claim, Judgement, judge_all
 from jaxmyopia.engine.experiment import open_folder, run_cells
 from jaxmyopia.engine.files import path_of, read_json
 from jaxmyopia.engine.folder import PlannedCell, RunFolder
-from jaxmyopia.engine.mesh import CACHE, use_compilation_cache, use_cpu_devices
+from jaxmyopia.engine.mesh import CACHE, require_jax, use_compilation_cache, use_cpu_devices
 from jaxmyopia.engine.session import RunOptions
 from jaxmyopia.report import claim_figures, curve_figures
 from jaxmyopia.report.figures import house_style, svg
@@ -223,22 +221,16 @@ def run(
       ArgumentError: if an argument is not allowed.
       RunError: if the folder cannot be used.
     """
-    _refuse_tracing()
     studies = _studies(study)
     options = RunOptions(root_seed=root_seed, keep_curves=keep_curves, progress=progress)
     use_cpu_devices()
+    require_jax()
     use_compilation_cache(CACHE, unless_set=True)
     cells = [cell for each in studies for cell in each.cells(seeds=seeds, steps=steps, records=records, **settings)]
     path = None if out is None else str(path_of("out", out))
     found = execute(cells, options, config={"experiment": "jaxmyopia.run"}, out=path, command="jaxmyopia.run")
     assert found is not None  # one process, one shard
     return found
-
-
-def _refuse_tracing() -> None:
-    """A run is no function of arrays: it writes files, and compiles its own programs."""
-    if isinstance(jnp.zeros(()), jax.core.Tracer):
-        raise RunError("run and settle cannot be called while jax.jit or the like traces a function; call them outside")
 
 
 def _studies(study: Study | Sequence[Study]) -> list[Study]:

@@ -22,7 +22,7 @@ from jaxmyopia.claims import Claim, judge_all
 from jaxmyopia.engine.experiment import plan
 from jaxmyopia.engine.probe import estimate
 from jaxmyopia.engine.processes import Share
-from jaxmyopia.engine.session import RunOptions, say
+from jaxmyopia.engine.session import RunOptions, say, show
 from jaxmyopia.experiment import Experiment
 from jaxmyopia.flags import FlagValues, flag
 from jaxmyopia.launch import Machine, command, finish, in_kernel, launch, parse, read, use_machine
@@ -151,8 +151,8 @@ class Binary:
         cells, engine = experiment.cells(sweep), read(values, Engine)
         options = run_options(engine)
         if engine.dry_run:
-            print(plan(cells), flush=True)
-            print(estimate(cells, options.share))
+            show(plan(cells))
+            show(estimate(cells, options.share))
             return None
         config = {"experiment": experiment.name, **dataclasses.asdict(sweep)}
         answer = execute(cells, options, config=config, out=values.out, command=typed)
@@ -177,7 +177,7 @@ def _judge(experiment: Experiment, answer: Answer, claims: Sequence[Claim], swee
         report = experiment.report(answer, sweep) if experiment.report else answer.report(experiment.summary)
     write_page(answer.folder, report, answer.claims)
     for where, each in pairs:
-        print(_heading(where) + claims_text(each))
+        show(_heading(where) + claims_text(each))
     say(f"\nReport: {answer.folder.path / 'report.html'}")
     return answer
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxmyopia.checks import ArgumentError, require
@@ -19,7 +18,7 @@ _WORDS = {bool: "True or False", int: "a whole number", float: "a number"}
 _SEVERAL = {bool: "several of True and False", int: "whole numbers", float: "numbers", str: "names"}
 
 
-def conform(instance: Any) -> None:
+def conform(instance: object) -> None:
     """Makes the plain fields of a frozen dataclass what they are declared to be, and refuses those that are not.
 
     Numbers of numpy become Python's, whole numbers floats where those are wanted, lists and arrays tuples. Fields
@@ -41,7 +40,8 @@ def conform(instance: Any) -> None:
     Raises:
       ArgumentError: naming the field.
     """
-    for name, kinds in _declared(type(instance)).items():
+    cls: Any = type(instance)
+    for name, kinds in _declared(cls).items():
         value = getattr(instance, name)
         made = _made(name, value, kinds)
         if made is not value:
@@ -128,8 +128,8 @@ def check_settings(sweep: Sequence[tuple[str, Sequence[float]]]) -> None:
     Raises:
       ArgumentError: naming the setting.
     """
-    dtype = np.dtype(jnp.zeros(()).dtype)
-    least, most = float(jnp.finfo(dtype).tiny), float(jnp.finfo(dtype).max)
+    dtype = np.dtype(jax.dtypes.canonicalize_dtype(float))  # starts no backend, as an array would
+    least, most = float(np.finfo(dtype).tiny), float(np.finfo(dtype).max)
     for name, values in sweep:
         for value in values:
             require(isinstance(value, numbers.Real), name, _brief(value), "must be a number, or several")

@@ -30,7 +30,7 @@ def cells(**changes):
 
 
 REFUSED = {
-    "a rate beyond the dtype": (lambda: cells(learning_rate=1e39), "learning_rate", "at most 3.4e+38 in size, in float32"),
+    "a rate beyond the dtype": (lambda: cells(learning_rate=1e39), "learning_rate", "most 3.4e+38 in size, in float32"),
     "a rate that is 0 in it": (lambda: cells(learning_rate=1e-46), "learning_rate", "0 or at least 1.18e-38 in size"),
     "a rate that programs take for 0": (lambda: cells(learning_rate=1e-40), "learning_rate", "0 or at least"),
     "a scale beyond it": (lambda: cells(init_scale=[1.0, -1e39]), "init_scale", "at most 3.4e+38"),

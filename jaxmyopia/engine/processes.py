@@ -58,6 +58,10 @@ def meet(coordinator: str | None, processes: int | None, process: int | None) ->
       ValueError: if an argument is not allowed.
       RunError: if the processes do not find each other.
     """
+    if coordinator is not None:
+        host, _, port = coordinator.rpartition(":")
+        fine = host != "" and port.isdecimal() and 0 < int(port) < 2**16
+        require(fine, "coordinator", coordinator, "must be HOST:PORT of process 0, such as 10.0.0.2:8476")
     if processes is not None:
         require(processes >= 1, "num_processes", processes, "must be at least 1")
     if process is not None:

@@ -198,4 +198,23 @@ def say(text: str) -> None:
     Args:
       text: one line or several.
     """
-    print(text, file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # whoever has closed it wants to hear no more: the run goes on
+        print(text, file=sys.stderr, flush=True)
+
+
+def show(text: str) -> None:
+    """Prints results to standard output.
+
+    Args:
+      text: one line or several.
+
+    Raises:
+      BrokenPipeError: if nobody reads it any more, such as `| head`.
+      RunError: if it cannot be written, such as to a full disk.
+    """
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise RunError(f"standard output could not be written ({error.strerror}); files are kept") from None
