@@ -24,13 +24,16 @@ from jaxmyopia.engine.probe import estimate
 from jaxmyopia.engine.processes import Share
 from jaxmyopia.engine.session import RunOptions, say, show
 from jaxmyopia.experiment import Experiment
-from jaxmyopia.flags import FlagValues, flag
+from jaxmyopia.flags import FlagValues, When, flag
 from jaxmyopia.launch import Machine, command, finish, in_kernel, launch, parse, read, use_machine
 from jaxmyopia.report.figures import house_style
 from jaxmyopia.report.page import claims_json, claims_text, write_page
 from jaxmyopia.study import Study
 
 SHARED = "what every experiment has"  # heading of the shared flags
+
+
+_SHARED = When("with --distributed", lambda engine: engine.distributed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,9 +48,9 @@ class Engine(Machine):
     num_shards: int = flag(1, "Machines that share the run without knowing of each other; see merge.")
     shard_index: int = flag(0, "Which of them this one is.")
     distributed: bool = flag(False, "This is one of several processes that share the run and its folder.")
-    coordinator: str | None = flag(None, "HOST:PORT of process 0; found on TPU pods, Slurm and MPI.")
-    num_processes: int | None = flag(None, "How many processes there are; found likewise.")
-    process_id: int | None = flag(None, "Which of them this one is; found likewise.")
+    coordinator: str | None = flag(None, "HOST:PORT of process 0; found on TPU pods, Slurm and MPI.", when=_SHARED)
+    num_processes: int | None = flag(None, "How many processes there are; found likewise.", when=_SHARED)
+    process_id: int | None = flag(None, "Which of them this one is; found likewise.", when=_SHARED)
 
 
 def run_options(engine: Engine) -> RunOptions:

@@ -52,8 +52,11 @@ def flags_of(settings: type, *, name: str, out: str | None = None) -> FlagValues
 
 
 def read(values: FlagValues, settings: type) -> Any:
-    """An instance of a dataclass from its parsed flags."""
-    return settings(**flags.given(values, settings))
+    """An instance of a dataclass from its parsed flags; ArgumentError if one of them cannot act."""
+    given = flags.given(values, settings)
+    made = settings(**given)
+    flags.refuse_idle(made, given)
+    return made
 
 
 def command(argv: Sequence[str] | None = None) -> str:

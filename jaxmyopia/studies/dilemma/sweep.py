@@ -29,6 +29,7 @@ class Sweep:
 
     def __post_init__(self):
         conform(self)
+        require(EPSILON in self.epsilons, "epsilons", self.epsilons, f"must hold {EPSILON:g}, the one that is judged")
         check_settings((("epsilons", self.epsilons),))
         for name in ("seeds", "dilemma_steps"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")

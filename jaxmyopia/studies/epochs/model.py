@@ -30,6 +30,7 @@ ACTIONS = ("work", "lure", "shutdown")
 WORK, LURE, SHUTDOWN = range(3)
 SCHEDULES = {"negative": -1.0, "zero": 0.0, "flat": math.inf}  # what a step pays at most from K on
 LURES = {"none": (0.0, 0.0), "invest": (-1.0, 3.0), "borrow": (1.0, -1.5)}  # on top of work: now, next epoch
+_MOST_STEPS = 2**12  # of a run: every place of it is written out
 REVEALED = ("one_hot", "scalar", "masked")
 
 
@@ -109,6 +110,8 @@ class EpochEnv:
         conform(self)
         for name in ("epochs", "epoch_steps"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
+        fine = self.epochs * self.epoch_steps <= _MOST_STEPS
+        require(fine, "epochs", self.epochs, f"must be at most {_MOST_STEPS} over epoch_steps={self.epoch_steps}")
         require_one_of("reveal_epoch", self.reveal_epoch, REVEALED)
         if self.indices == 0:
             object.__setattr__(self, "indices", self.epochs)

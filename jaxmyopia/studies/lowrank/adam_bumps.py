@@ -45,6 +45,7 @@ class Sweep:
 
     def __post_init__(self) -> None:
         conform(self)
+        require(len(set(self.ranks)) == len(self.ranks), "ranks", self.ranks, "must be a list without repeats")
         for rank in self.ranks:
             most = min(self.n, ALIGNMENT_RANK)
             require(1 <= rank <= most, "ranks", rank, f"must be between 1 and {most}")

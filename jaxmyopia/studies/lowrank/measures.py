@@ -13,13 +13,17 @@ from flax import struct
 
 from jaxmyopia import measures
 from jaxmyopia.checks import require
-from jaxmyopia.flags import flag
+from jaxmyopia.flags import When, flag
 from jaxmyopia.measures import Derived, Measure
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank.layouts import Layout
-from jaxmyopia.values import conform
+from jaxmyopia.values import check_settings, conform
 
 ALIGNMENT_RANK = 16  # the greatest rank whose r x R alignment curves are recorded
+
+
+NARROW = When(f"at ranks up to {ALIGNMENT_RANK}", lambda sweep: min(sweep.ranks) <= ALIGNMENT_RANK)
+WIDE = When(f"at ranks above {ALIGNMENT_RANK}", lambda sweep: max(sweep.ranks) > ALIGNMENT_RANK)
 
 
 @struct.dataclass
@@ -42,7 +46,7 @@ class Record:
 class Thresholds:
     """Where counting starts; the definitions are in `jaxmyopia.measures`. All but `uptick` are in (0, 1)."""
 
-    bump_delta: float = flag(0.1, "A bump: an alignment falls by this much after a maximum.")
+    bump_delta: float = flag(0.1, "A bump: an alignment falls by this much after a maximum.", when=NARROW)
     plateau_ratio: float = flag(0.5, "A plateau: the loss falls at most this many times as fast as beside it.")
     descent_fall: float = flag(0.02, "A descent: the loss falls by at least this share of the first loss.")
     uptick: float = flag(1.05, "An uptick: the loss rises by at least this factor.")
@@ -53,6 +57,7 @@ class Thresholds:
         for name in ("bump_delta", "plateau_ratio", "descent_fall", "zero_loss"):
             value = getattr(self, name)
             require(0 < value < 1, name, value, "must be between 0 and 1, both excluded")
+        check_settings([(field.name, (getattr(self, field.name),)) for field in dataclasses.fields(self)])
         require(1 < self.uptick < float("inf"), "uptick", self.uptick, "must be above 1")
 
     def _grid(self, name: str, *factors: float) -> tuple[float, ...]:

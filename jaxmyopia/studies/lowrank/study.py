@@ -79,6 +79,7 @@ class LowRank(Study):
     def __post_init__(self):
         super().__post_init__()
         require(self.n >= 2, "n", self.n, "must be at least 2")
+        require(self.n <= 2**16, "n", self.n, f"must be at most {2**16}: no memory holds more")
         self._make_own()
         for name in ("rank", "target_rank"):
             require(

@@ -33,7 +33,9 @@ class Sweep:
         conform(self)
         for name in ("seeds", "meta_episodes"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
-        for name in self.neutrality_optimizers:
+        names = self.neutrality_optimizers
+        require(0 < len(set(names)) == len(names), "neutrality_optimizers", names, "must be a list without repeats")
+        for name in names:
             require_one_of("neutrality_optimizers", name, RATES)
 
     def cells(self) -> list[Cell]:
