@@ -17,7 +17,7 @@ from jaxmyopia import contract
 from jaxmyopia.checks import ArgumentError, require
 from jaxmyopia.curves import Curves
 from jaxmyopia.measures import Measure, summarise
-from jaxmyopia.values import check_settings, conform, numbers_of
+from jaxmyopia.values import check_settings, conform, float_dtype, numbers_of
 
 Scalar = bool | int | float | str | None
 
@@ -132,8 +132,8 @@ class Study:
         for name, values in columns.items():
             for value in np.unique(values):
                 require(bool(np.isfinite(value)), name, float(value), "must be finite")
-        dtype = jnp.zeros(()).dtype
-        return {name: jnp.asarray(values, dtype) for name, values in columns.items()}
+        dtype = float_dtype()
+        return {name: np.asarray(values, dtype) for name, values in columns.items()}
 
     def summarise(self, curves: Any) -> dict[str, chex.Array]:
         """One number a seed.

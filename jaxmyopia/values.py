@@ -119,6 +119,11 @@ def _brief(value: object) -> object:
     return value if len(text) <= 80 and "\n" not in text else f"a {type(value).__name__}"
 
 
+def float_dtype() -> np.dtype:
+    """The dtype of the programs' floats; starts no backend, as an array would."""
+    return np.dtype(jax.dtypes.canonicalize_dtype(float))
+
+
 def check_settings(sweep: Sequence[tuple[str, Sequence[float]]]) -> None:
     """Refuses values of settings that are no numbers, or not apart, once they have the dtype of the programs.
 
@@ -128,7 +133,7 @@ def check_settings(sweep: Sequence[tuple[str, Sequence[float]]]) -> None:
     Raises:
       ArgumentError: naming the setting.
     """
-    dtype = np.dtype(jax.dtypes.canonicalize_dtype(float))  # starts no backend, as an array would
+    dtype = float_dtype()
     least, most = float(np.finfo(dtype).tiny), float(np.finfo(dtype).max)
     for name, values in sweep:
         for value in values:

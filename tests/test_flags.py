@@ -123,6 +123,5 @@ def test_what_is_claimed_of_more_steps_than_there_are_is_not_judged():
         sweep, _ = read("myopia", f"dilemma_steps={steps}")
         own = [each for each in sweep.claims() if "dilemma" in each.pieces.__module__]
         reasons = [each.judge(None).reason for each in own if each.pieces.__name__ == "lacks"]
-        assert len(reasons) == 6 - judged and all(
-            reason.startswith("the run lacks dilemma_steps=5") for reason in reasons
-        )
+        assert len(reasons) == 6 - judged
+        assert all(reason.startswith("the run lacks dilemma_steps=5") for reason in reasons)

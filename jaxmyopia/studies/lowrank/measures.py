@@ -5,6 +5,7 @@ Record arrays carry the seeds first; curves put the records before them, `(T, S,
 """
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -89,6 +90,7 @@ class Thresholds:
         """Whether the final loss counts as zero: below `epsilon` of the first."""
         return Derived("zero_loss", _below, epsilon=self._grid("zero_loss", 0.1, 0.3, 3.0, 5.0))
 
+    @functools.lru_cache(maxsize=4096)  # noqa: B019  # of as many thresholds as there are; every cell asks
     def measures(self, *, aligned: bool) -> tuple[Measure, ...]:
         """What is taken of every trial; bumps only where alignments are recorded."""
         taken = (measures.upticks(rise=self.uptick), self.descents, self.plateaus, *_RATIOS)
