@@ -5,9 +5,10 @@ import sys
 from collections.abc import Sequence
 
 from jaxmyopia import cli
-from jaxmyopia.checks import ArgumentError, require_one_of
+from jaxmyopia.checks import require_one_of
 from jaxmyopia.commands import COMMANDS
-from jaxmyopia.engine.session import say
+from jaxmyopia.engine.session import show
+from jaxmyopia.launch import finish
 from jaxmyopia.studies.registry import EXPERIMENTS
 
 PROGRAM = "python -m jaxmyopia"
@@ -32,22 +33,18 @@ def main(argv: Sequence[str]) -> None:
       ArgumentError: if there is no such subcommand or experiment.
     """
     if not argv or argv[0] in ("list", "help", "-h", "--help", "--helpshort", "--helpfull"):
-        print(listing())
+        show(listing())
         return
     name, *rest = argv
     require_one_of("subcommand", name, ("list", "run", *COMMANDS))
     if name != "run":
         COMMANDS[name].launch([f"{PROGRAM} {name}", *rest])
     if not rest or rest[0] in ("--help", "--helpshort", "--helpfull"):
-        print(listing())
+        show(listing())
         return
     require_one_of("experiment", rest[0], EXPERIMENTS)
     cli.binary(EXPERIMENTS[rest[0]]()).launch([f"{PROGRAM} run {rest[0]}", *rest[1:]])
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except ArgumentError as error:
-        say(f"error: {error}")
-        sys.exit(2)
+    sys.exit(finish(lambda: main(sys.argv[1:])))

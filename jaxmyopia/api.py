@@ -16,9 +16,9 @@ import numpy as np
 from jaxmyopia.checks import RunError, require
 from jaxmyopia.claims import Claim, Judgement, judge_all
 from jaxmyopia.engine.experiment import open_folder, run_cells
-from jaxmyopia.engine.files import read_json
+from jaxmyopia.engine.files import path_of, read_json
 from jaxmyopia.engine.folder import PlannedCell, RunFolder
-from jaxmyopia.engine.mesh import CACHE, use_compilation_cache, use_cpu_devices
+from jaxmyopia.engine.mesh import CACHE, require_jax, use_compilation_cache, use_cpu_devices
 from jaxmyopia.engine.precision import HIGHEST
 from jaxmyopia.engine.session import RunOptions
 from jaxmyopia.replay import IN_PYTHON, Replayed, receipt, replay_seed, with_receipts
@@ -174,7 +174,7 @@ class Answer:
           ArgumentError: if there is something at the path.
           RunError: if it cannot be written.
         """
-        target = pathlib.Path(path).expanduser()
+        target = path_of("folder", path)
         empty = not target.exists() or (target.is_dir() and not any(target.iterdir()))
         require(empty, "folder", str(path), "must be new, or empty")
         self.write()
@@ -187,7 +187,7 @@ class Answer:
     def page(self, path: str | os.PathLike) -> pathlib.Path:
         """Writes the page alone, one offline file, and gives its path."""
         self.write()
-        target = pathlib.Path(path).expanduser()
+        target = path_of("page", path)
         with contextlib.suppress(FileExistsError):
             target.parent.mkdir(parents=True)
         shutil.copyfile(self.folder.path / "report.html", target)
@@ -267,9 +267,10 @@ def run(
         root_seed=root_seed, keep_curves=keep_curves, matmul_precision=matmul_precision, progress=progress
     )
     use_cpu_devices()
+    require_jax()
     use_compilation_cache(CACHE, unless_set=True)
     cells = [cell for each in studies for cell in each.cells(seeds=seeds, steps=steps, records=records, **settings)]
-    path = None if out is None else os.fspath(out)
+    path = None if out is None else str(path_of("out", out))
     found = execute(cells, options, config={"experiment": IN_PYTHON}, out=path, command="jaxmyopia.run")
     assert found is not None  # one process, one shard
     return found
@@ -301,6 +302,8 @@ def settle(study: Study | Sequence[Study], claims: Sequence[Claim], **arguments:
     require(isinstance(claims, list | tuple), "claims", claims, "must be a list of claims, made with @jm.claim")
     for each in claims:
         require(isinstance(each, Claim), "claims", each, "must be claims, made with @jm.claim")
+    missing = [name for name in ("seeds", "steps") if name not in arguments]
+    require(not missing, ", ".join(missing), None, "must be given, as for run")
     found = run(study, **arguments).judged(claims)
     if arguments.get("out") is not None:
         found.write()
@@ -320,6 +323,6 @@ def load(folder: str | os.PathLike) -> Answer:
       ArgumentError: if it is no run's folder, or another version's.
       RunError: if a file is damaged.
     """
-    opened = RunFolder.existing(pathlib.Path(folder).expanduser())
+    opened = RunFolder.existing(folder)
     entries = read_json(opened.path / "claims.json") or []
     return Answer(opened, claims=tuple(claims_from_json(entries)))

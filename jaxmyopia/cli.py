@@ -24,17 +24,22 @@ from jaxmyopia.engine.experiment import plan
 from jaxmyopia.engine.precision import HIGHEST, NAMES
 from jaxmyopia.engine.probe import estimate
 from jaxmyopia.engine.processes import Share
-from jaxmyopia.engine.session import RunOptions, say
+from jaxmyopia.engine.session import RunOptions, say, show
 from jaxmyopia.experiment import Experiment
-from jaxmyopia.flags import FlagValues, flag
+from jaxmyopia.flags import FlagValues, When, flag
 from jaxmyopia.launch import Machine, command, finish, in_kernel, launch, parse, read, use_machine
-from jaxmyopia.replay import receipt, show, with_receipts
+from jaxmyopia.replay import receipt, show_seed, with_receipts
 from jaxmyopia.report.figures import house_style
 from jaxmyopia.report.page import claims_json, claims_text, write_page
 from jaxmyopia.study import Study
 from jaxmyopia.verify import Declared, opened, tell, verify_folder
 
 SHARED = "what every experiment has"  # heading of the shared flags
+
+
+_VERIFYING = When("with --verify", lambda engine: engine.verify)
+_REPLAYING = When("with --replay_seed", lambda engine: engine.replay_seed is not None)
+_SHARED = When("with --distributed", lambda engine: engine.distributed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,16 +55,14 @@ class Engine(Machine):
     num_shards: int = flag(1, "Machines that share the run without knowing of each other; see merge.")
     shard_index: int = flag(0, "Which of them this one is.")
     distributed: bool = flag(False, "This is one of several processes that share the run and its folder.")
-    coordinator: str | None = flag(None, "HOST:PORT of process 0; found on TPU pods, Slurm and MPI.")
-    num_processes: int | None = flag(None, "How many processes there are; found likewise.")
-    process_id: int | None = flag(None, "Which of them this one is; found likewise.")
+    coordinator: str | None = flag(None, "HOST:PORT of process 0; found on TPU pods, Slurm and MPI.", when=_SHARED)
+    num_processes: int | None = flag(None, "How many processes there are; found likewise.", when=_SHARED)
+    process_id: int | None = flag(None, "Which of them this one is; found likewise.", when=_SHARED)
     verify: bool = flag(False, "Instead of running, check whether the folder holds what it says.")
-    replay: int = flag(0, "With --verify: run this many random trials again.")
+    replay: int = flag(0, "Run this many random trials again, too.", when=_VERIFYING)
     replay_seed: int | None = flag(None, "Instead of running, run this seed again beside what the folder says of it.")
-    replay_cell: tuple[int, ...] | None = flag(
-        None, "With --replay_seed: in these cells, by their numbers; by default in all."
-    )
-    replay_curve: str | None = flag(None, "With --replay_seed: a file for its curves, as CSV.")
+    replay_cell: tuple[int, ...] | None = flag(None, "In these cells, by number; by default in all.", when=_REPLAYING)
+    replay_curve: str | None = flag(None, "A file for its curves, as CSV.", when=_REPLAYING)
 
 
 def run_options(engine: Engine) -> RunOptions:
@@ -168,8 +171,8 @@ class Binary:
         cells = experiment.cells(sweep)
         options = run_options(engine)
         if engine.dry_run:
-            print(plan(cells), flush=True)
-            print(estimate(cells, options))
+            show(plan(cells))
+            show(estimate(cells, options))
             return None
         config = {"experiment": experiment.name, **dataclasses.asdict(sweep)}
         answer = execute(cells, options, config=config, out=values.out, command=typed)
@@ -187,7 +190,7 @@ class Binary:
         folder = opened(values.out)
         declared = Declared.by(self.experiment, folder.config, flags.given(values, self.experiment.sweep_type))
         if engine.replay_seed is not None:
-            show(folder, declared.cells, engine.replay_cell, engine.replay_seed, engine.replay_curve)
+            show_seed(folder, declared.cells, engine.replay_cell, engine.replay_seed, engine.replay_curve)
         if engine.verify:
             tell(verify_folder(folder, declared, replay=engine.replay))
 
@@ -202,7 +205,7 @@ def _judge(experiment: Experiment, answer: Answer, sweep: Any) -> Answer:
         report = experiment.report(answer, sweep) if experiment.report else answer.report(experiment.summary)
     write_page(answer.folder, report, answer.claims, functools.partial(receipt, answer.folder))
     for where, each in pairs:
-        print(_heading(where) + claims_text(each))
+        show(_heading(where) + claims_text(each))
     say(f"\nReport: {answer.folder.path / 'report.html'}")
     return answer
 

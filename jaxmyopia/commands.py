@@ -9,10 +9,10 @@ from typing import Any
 from jaxmyopia import launch
 from jaxmyopia.checks import require
 from jaxmyopia.engine.merge import merge
-from jaxmyopia.engine.session import say
+from jaxmyopia.engine.session import say, show
 from jaxmyopia.flags import flag
 from jaxmyopia.measures.elsewhere import count, read_curves
-from jaxmyopia.replay import show
+from jaxmyopia.replay import show_seed
 from jaxmyopia.verify import opened, registered, tell, verify
 
 
@@ -45,7 +45,7 @@ def _merge(settings: Merge, folders: list[str]) -> None:
     """Checks, copies, and says how to judge."""
     require(settings.out is not None, "out", settings.out, "must be the folder of the whole run, which is made")
     folder, command = merge(folders, str(settings.out))
-    print(command)
+    show(command)
     say(f"{len(folder.completed())} chunks are joined in {settings.out}; the command above judges them.")
 
 
@@ -71,7 +71,7 @@ def _curves(settings: Curves, files: list[str]) -> None:
     rows = count(steps, losses, ratio=settings.ratio, fall=settings.fall, rise=settings.uptick)
     lines: Iterable[Sequence[object]] = [(row.name, *row.counts, row.reason or "yes") for row in rows]
     for line in [("curve", "plateaus", "descents", "upticks", "counted"), *lines]:
-        print("{:<24}{:>9}{:>10}{:>9}   {}".format(*line))
+        show("{:<24}{:>9}{:>10}{:>9}   {}".format(*line))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Replay(launch.Machine):
 def _replay(settings: Replay, folders: list[str]) -> None:
     """Prints the seed's rows, their curves, and whether they are the table's."""
     folder = opened(_one(folders))
-    show(folder, registered(folder).cells, settings.cell, settings.seed, settings.curve)
+    show_seed(folder, registered(folder).cells, settings.cell, settings.seed, settings.curve)
 
 
 def _one(folders: list[str]) -> str:

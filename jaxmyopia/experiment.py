@@ -74,4 +74,6 @@ class Experiment:
         """
         require_one_of("preset", preset, self.presets)
         base = self.presets[preset]
-        return flags.replace(base, {**self.implied(base, given), **given})
+        resolved = flags.replace(base, {**self.implied(base, given), **given})
+        flags.refuse_idle(resolved, given)
+        return resolved

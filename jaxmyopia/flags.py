@@ -5,6 +5,7 @@ Fields of nested dataclasses are flags too. A flag that is not given leaves the 
 """
 
 import dataclasses
+import inspect
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from jaxmyopia.checks import ArgumentError, require, require_one_of
 FlagValues = absl_flags.FlagValues
 Settings = TypeVar("Settings")
 
-_HELP, _ROLE = "jaxmyopia.help", "jaxmyopia.role"
+_HELP, _ROLE, _WHEN = "jaxmyopia.help", "jaxmyopia.role", "jaxmyopia.when"
 _DEFINERS: dict[type, Callable[..., object]] = {
     int: absl_flags.DEFINE_integer,
     float: absl_flags.DEFINE_float,
@@ -26,7 +27,21 @@ _DEFINERS: dict[type, Callable[..., object]] = {
 }
 
 
-def flag(default: Any, help: str) -> Any:
+@dataclasses.dataclass(frozen=True)
+class When:
+    """Where a flag acts: `holds(settings)`, of the outermost dataclass, and `words` that go on from "acts only"."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+def has(name: str, *wanted: object) -> When:
+    """Where the flag of a list has one of the values wanted."""
+    words = f"where --{name} has {' or '.join(map(str, wanted))}"
+    return When(words, lambda settings: any(value in getattr(settings, name) for value in wanted))
+
+
+def flag(default: Any, help: str, *, when: When | None = None) -> Any:
     """A field of a dataclass that is a flag of the same name.
 
     >>> @dataclasses.dataclass(frozen=True)
@@ -38,11 +53,17 @@ def flag(default: Any, help: str) -> Any:
     Args:
       default: of the field.
       help: what `--help` says.
+      when: where it acts, unless that is everywhere; elsewhere it is refused.
 
     Returns:
       The field.
     """
-    return dataclasses.field(default=default, metadata={_HELP: help})
+    return dataclasses.field(default=default, metadata={_HELP: help, _WHEN: when})
+
+
+def only(when: When) -> dict[str, When]:
+    """The metadata of a field that holds a dataclass whose flags act only `when`."""
+    return {_WHEN: when}
 
 
 def no_flag(default: Any) -> Any:
@@ -213,6 +234,41 @@ def rebuilt(settings: type[Settings], values: Mapping[str, Any]) -> Settings:
             nested = isinstance(hint, type) and dataclasses.is_dataclass(hint)
             made[field.name] = rebuilt(hint, value) if nested else tuple(value) if isinstance(value, list) else value
     return settings(**made)
+
+
+def _conditions(settings: type, outer: tuple[When, ...] = ()) -> Iterator[tuple[str, tuple[When, ...]]]:
+    """Each field that a flag sets, with all that must hold for it to act; a name comes once for every such field.
+
+    What must hold for all that a dataclass inherits is its attribute `inherited`.
+    """
+    hints, own = typing.get_type_hints(settings), inspect.get_annotations(settings)
+    for field in dataclasses.fields(settings):
+        whens = outer + tuple(each for each in (field.metadata.get(_WHEN),) if each)
+        if field.name not in own and hasattr(settings, "inherited"):
+            whens += (settings.inherited,)
+        hint = hints[field.name]
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint) and field.metadata.get(_ROLE) is None:
+            yield from _conditions(hint, whens)
+        elif field.metadata.get(_ROLE) != "none":
+            yield field.name, whens
+
+
+def refuse_idle(settings: object, given: Mapping[str, Any]) -> None:
+    """Refuses flags that were given but cannot act.
+
+    Args:
+      settings: the dataclass with all flags in place.
+      given: the flags that were given, by name.
+
+    Raises:
+      ArgumentError: naming the flag and where it acts.
+    """
+    lacking: dict[str, list[list[When]]] = {}
+    for name, whens in _conditions(type(settings)):
+        lacking.setdefault(name, []).append([when for when in whens if not when.holds(settings)])
+    for name, value in given.items():
+        if name in lacking and all(lacking[name]):
+            raise ArgumentError(name, value, f"it would do nothing: it acts only {lacking[name][0][0].words}")
 
 
 def as_arguments(values: FlagValues, arguments: Mapping[str, Any]) -> list[str]:

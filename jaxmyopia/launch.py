@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a program begins and ends: its flags, what is printed when something is wrong, and its exit code."""
 
+import contextlib
 import dataclasses
 import logging
 import os
@@ -17,9 +18,9 @@ from absl import logging as absl_logging
 
 from jaxmyopia import flags
 from jaxmyopia.checks import ArgumentError, RunError, require
-from jaxmyopia.engine.mesh import CACHE, use_compilation_cache, use_cpu_devices
+from jaxmyopia.engine.mesh import CACHE, require_jax, use_compilation_cache, use_cpu_devices
 from jaxmyopia.engine.processes import meet
-from jaxmyopia.engine.session import say
+from jaxmyopia.engine.session import say, show
 from jaxmyopia.engine.signals import Stopped
 from jaxmyopia.flags import FlagValues, flag
 
@@ -51,8 +52,11 @@ def flags_of(settings: type, *, name: str, out: str | None = None) -> FlagValues
 
 
 def read(values: FlagValues, settings: type) -> Any:
-    """An instance of a dataclass from its parsed flags."""
-    return settings(**flags.given(values, settings))
+    """An instance of a dataclass from its parsed flags; ArgumentError if one of them cannot act."""
+    given = flags.given(values, settings)
+    made = settings(**given)
+    flags.refuse_idle(made, given)
+    return made
 
 
 def command(argv: Sequence[str] | None = None) -> str:
@@ -76,7 +80,7 @@ class _Help(absl_flags.BooleanFlag):
 
     def parse(self, argument: str | bool | None) -> None:
         if self._parse(True if argument is None else argument):
-            print(self._show())
+            show(self._show())
             sys.exit(0)
 
 
@@ -121,23 +125,28 @@ def parse(values: FlagValues, argv: Sequence[str], *, about: str = "", arguments
         sys.exit(2)
 
 
-def finish(main: Callable[[], object], values: FlagValues) -> int:
-    """Runs a program once its flags are parsed: what is wrong takes one line, a stop a word on how to resume.
+def finish(main: Callable[[], object], values: FlagValues | None = None) -> int:
+    """Runs a program: what is wrong takes one line, a stop a word on how to resume.
 
     Args:
       main: the program.
-      values: its flags.
+      values: its flags, once they are parsed.
 
     Returns:
       The exit code: 0, 1 if the disk, a file or another process failed, 2 for a bad argument, 128 and the number of
-      the signal if one stopped it.
+      the signal if one stopped it, or if nobody reads what it prints.
     """
+    values = FlagValues() if values is None else values
     try:
         main()
+    except BrokenPipeError:  # such as `| head`
+        _print_no_more()
+        return 128 + signal.SIGPIPE
     except ArgumentError as error:
         say(f"error: {'--' if error.name in values else ''}{error}")
         return 2
     except RunError as error:
+        _print_no_more()
         say(f"error: {error}")
         return 1
     except KeyboardInterrupt as stop:
@@ -147,6 +156,15 @@ def finish(main: Callable[[], object], values: FlagValues) -> int:
         say(f"\n{what}.{kept}")
         return 128 + signum
     return 0
+
+
+def _print_no_more() -> None:
+    """What standard output could not take would be tried once more, and fail, as the interpreter ends."""
+    with contextlib.suppress(OSError, ValueError):  # no file, such as a test's
+        try:
+            sys.stdout.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def launch(
@@ -181,7 +199,10 @@ def launch(
         return code
 
     def parser(argv: Sequence[str]) -> list[str]:
-        rest = parse(values, argv, about=about, arguments=arguments)
+        rest: list[str] = []
+        code = finish(lambda: rest.extend(parse(values, argv, about=about, arguments=arguments)))
+        if code:
+            sys.exit(code)
         absl_flags.FLAGS.mark_as_parsed()
         return rest
 
@@ -201,3 +222,5 @@ def use_machine(values: FlagValues) -> None:
         use_compilation_cache(values.compilation_cache)
     if "distributed" in values and values.distributed:
         meet(values.coordinator, values.num_processes, values.process_id)
+    if "cpu_devices" in values:
+        require_jax()

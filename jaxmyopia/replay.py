@@ -19,6 +19,7 @@ from jaxmyopia.engine.files import differences
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.identity import numerics
 from jaxmyopia.engine.provenance import processor
+from jaxmyopia.engine.session import show
 from jaxmyopia.studies.registry import EXPERIMENTS
 from jaxmyopia.study import Cell
 
@@ -241,7 +242,7 @@ def _index(at: tuple[int, ...]) -> str:
     return f"[{','.join(map(str, at))}]" if at else ""
 
 
-def show(
+def show_seed(
     folder: RunFolder, cells: Sequence[Cell], numbers: Sequence[int] | None, seed: int, curve: str | None = None
 ) -> None:
     """Replays a seed in some cells, by default all, and prints its rows and whether they are the table's.
@@ -258,7 +259,7 @@ def show(
       RunError: if a row is not the table's.
     """
     found = [replay_seed(folder, cells, number, seed) for number in numbers or range(len(cells))]
-    print("\n".join(map(str, found)))
+    show("\n".join(map(str, found)))
     text = curves_csv(found, cells)
     if curve:
         try:
@@ -266,7 +267,7 @@ def show(
         except OSError as error:
             require(False, "curve", curve, f"must be a file that can be written ({error.strerror})")
     else:
-        print(text, end="")
+        show(text.removesuffix("\n"))
     faults, other = [fault for each in found for fault in each.faults], differences_of_platform(folder)
     if faults:
         raise RunError(f"{faults[0]}" + (f"; and {len(faults) - 1} more faults" if len(faults) > 1 else ""))
@@ -275,7 +276,7 @@ def show(
         if other
         else "to the bit"
     )
-    print(f"{sum(len(each.trials) for each in found)} trials are as the table has them, {how}")
+    show(f"{sum(len(each.trials) for each in found)} trials are as the table has them, {how}")
 
 
 def receipt(folder: RunFolder, cells: Sequence[int]) -> str:

@@ -17,6 +17,7 @@ from jaxmyopia import contract
 from jaxmyopia.checks import ArgumentError, require
 from jaxmyopia.curves import Curves
 from jaxmyopia.measures import Measure, summarise
+from jaxmyopia.values import check_settings, conform, float_dtype, numbers_of
 
 Scalar = bool | int | float | str | None
 
@@ -59,6 +60,7 @@ class Study:
         several = isinstance(self.measures, list | tuple)
         require(several, "measures", self.measures, "must be a list of measures")
         object.__setattr__(self, "measures", tuple(self.measures))
+        conform(self)
 
     def __str__(self) -> str:
         columns = self.settings()
@@ -130,8 +132,8 @@ class Study:
         for name, values in columns.items():
             for value in np.unique(values):
                 require(bool(np.isfinite(value)), name, float(value), "must be finite")
-        dtype = jnp.zeros(()).dtype
-        return {name: jnp.asarray(values, dtype) for name, values in columns.items()}
+        dtype = float_dtype()
+        return {name: np.asarray(values, dtype) for name, values in columns.items()}
 
     def summarise(self, curves: Any) -> dict[str, chex.Array]:
         """One number a seed.
@@ -175,8 +177,7 @@ class Study:
           ArgumentError: if a name is neither, or a value is not allowed.
         """
         names = [field.name for field in dataclasses.fields(self)]
-        static = {name: _values_of_field(getattr(self, name), settings[name]) for name in settings if name in names}
-        dynamic = {name: _numbers(name, value) for name, value in settings.items() if name not in names}
+        static = {name: _values_of_field(self, name, settings[name]) for name in settings if name in names}
         studies = [
             dataclasses.replace(self, **dict(zip(static, values, strict=True)))
             for values in itertools.product(*static.values())
@@ -184,9 +185,11 @@ class Study:
         for study in studies:
             contract.check_members(study)
         known = [contract.known_settings(study) for study in studies]
-        for name, values in dynamic.items():
+        dynamic = {}
+        for name in (name for name in settings if name not in names):
             if all(each is not None and name not in each for each in known):
-                raise ArgumentError(name, _shown(values), contract.known_names(self, known[0] or {}))
+                raise ArgumentError(name, _shown(settings[name]), contract.known_names(self, known[0] or {}))
+            dynamic[name] = numbers_of(name, settings[name])
         return [
             Cell(
                 study=study,
@@ -199,28 +202,31 @@ class Study:
         ]
 
 
-def _shown(values: tuple[float, ...]) -> object:
-    return values[0] if len(values) == 1 else values
+def _shown(given: object) -> object:
+    """What was given, one value by itself."""
+    return given[0] if isinstance(given, list | tuple) and len(given) == 1 else given
 
 
 def _several(value: object) -> bool:
     return isinstance(value, list | tuple | range | np.ndarray) and not hasattr(value, "_fields")  # optax's are objects
 
 
-def _values_of_field(now: object, given: Any) -> tuple[Any, ...]:
+def _values_of_field(study: Study, name: str, given: Any) -> tuple[Any, ...]:
     """What a field is set to, one a cell; a field that holds several things takes them as one value."""
     if not _several(given):
         return (given,)
-    if _several(now) and not any(_several(value) for value in given):
+    if _several(getattr(study, name)) and not any(_several(value) for value in given):
         return (tuple(given),)
-    return tuple(tuple(value) if _several(value) else value for value in given)
+    values = tuple(tuple(value) if _several(value) else value for value in given)
+    require(bool(values) and not _repeat(values), name, given, "must be values without repeats, at least one")
+    return values
 
 
-def _numbers(name: str, given: object) -> tuple[float, ...]:
-    values = np.asarray(given)
-    fine = values.ndim <= 1 and (values.dtype.kind in "biuf")
-    require(fine, name, given, "must be a number or several: what is no number is a field of the study")
-    return tuple(np.atleast_1d(values).tolist())
+def _repeat(values: tuple[Any, ...]) -> bool:
+    try:
+        return len(set(values)) < len(values)
+    except TypeError:  # such as arrays: each is its own
+        return False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -287,6 +293,7 @@ class Cell(Grid):
     study: Study
 
     def __post_init__(self):
+        check_settings(self.sweep)
         super().__post_init__()
         contract.check(self.study, self.columns(np.arange(len(self.combinations))))
 

@@ -26,6 +26,7 @@ from jaxmyopia.checks import require
 from jaxmyopia.curves import Curves
 from jaxmyopia.optimizers import Optimizer
 from jaxmyopia.study import Batched, Scalar, Study
+from jaxmyopia.values import float_dtype
 
 _BLOCK_BYTES = 2**20  # of the state of a block: it stays in a cache
 _FEWEST, _MOST = 8, 256  # seeds in a block
@@ -198,7 +199,7 @@ class Training(Study):
 
 
 def _scalars(settings: Mapping[str, float]) -> dict[str, jax.Array]:
-    return {name: jnp.asarray(value, jnp.zeros(()).dtype) for name, value in settings.items()}
+    return {name: jnp.asarray(value, float_dtype()) for name, value in settings.items()}
 
 
 def _check_signature(study: Training) -> None:

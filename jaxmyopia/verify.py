@@ -24,6 +24,7 @@ from jaxmyopia.claims import Claim, Judgement, judge_all
 from jaxmyopia.engine.files import checksum_of, differences, json_value, read_json
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.identity import plan_of
+from jaxmyopia.engine.session import show
 from jaxmyopia.experiment import Experiment
 from jaxmyopia.replay import BOUND, IN_PYTHON, differences_of_platform, replay
 from jaxmyopia.report.page import claims_json
@@ -178,7 +179,7 @@ def tell(verification: Verification) -> None:
     Raises:
       RunError: if it found faults.
     """
-    print(verification)
+    show(str(verification))
     if verification.faults:
         count = len(verification.faults)
         raise RunError(f"{count} fault{'s' * (count > 1)}: {verification.faults[0]}")

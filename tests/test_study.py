@@ -74,13 +74,14 @@ class Pair:
     loss: jax.Array
 
 
+TABLED = wrong(Walk, table=None, __annotations__={"table": object})
 WRONG_STUDIES = {
     "init is missing": (lambda: wrong(Study), "Wrong.init"),
     "step is missing": (lambda: wrong(Study, init=Walk.init), "Wrong.step"),
     "observe is missing": (lambda: wrong(Study, init=Walk.init, step=Walk.step), "Wrong.observe"),
     "no function": (lambda: wrong(Walk, step=3), "Wrong.step"),
     "summarise is no function": (lambda: wrong(Walk, summarise="loss"), "Wrong.summarise"),
-    "a field that cannot be hashed": (lambda: Walk(spectrum=[1.0]), "Walk.spectrum"),
+    "a field that cannot be hashed": (lambda: dataclasses.replace(TABLED, table=[1.0]), "Wrong.table"),
     "no measure": (lambda: Walk(measures=["loss"]), "Walk.measures"),
     "a measure of a table": (lambda: Walk(measures=(Derived("end", lambda trials: 0),)), "Walk.measures"),
     "a measure that raises": (lambda: Walk(measures=[Measure("end", lambda c: c["los"][-1])]), "Walk.measures, end"),

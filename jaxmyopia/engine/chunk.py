@@ -111,6 +111,13 @@ def root_key(root_seed: int) -> jax.Array:
         return jax.random.key(np.uint64(root_seed).astype(np.int64))
 
 
+Tick = Callable[[int, int, bool], None]
+
+
+def _no_tick(seed_steps: int, seed_records: int, fresh: bool) -> None:
+    """After a stretch nothing happens."""
+
+
 def _no_pause(record: int, take: Callable[[], InFlight]) -> None:
     """between stretches nothing happens."""
 
@@ -119,9 +126,9 @@ def _no_pause(record: int, take: Callable[[], InFlight]) -> None:
 class ChunkRun:
     """How one chunk is run: scalars `index` of the chunk, `root_seed`, and `keep`, how many seeds keep whole curves.
 
-    `tick(seed_steps)` is called after each stretch, and `pause(record, take)`, from which a run may be stopped; `take`
-    gives what a checkpoint holds. `resume`: such a checkpoint. `trials` `(trials,)`: run in this order in place of the
-    chunk's own; no more than a chunk has.
+    `tick(seed_steps, seed_records, fresh)` is called after each stretch, `fresh` unless it stood in a checkpoint, and
+    `pause(record, take)`, from which a run may be stopped; `take` gives what a checkpoint holds. `resume`: such a
+    checkpoint. `trials` `(trials,)`: run in this order in place of the chunk's own; no more than a chunk has.
     """
 
     cell: Cell
@@ -129,7 +136,7 @@ class ChunkRun:
     index: int
     root_seed: int
     keep: int = 0
-    tick: Callable[[int], None] = lambda seed_steps: None
+    tick: Tick = _no_tick
     pause: Callable[[int, Callable[[], InFlight]], None] = _no_pause
     resume: InFlight | None = None
     trials: np.ndarray | None = None
@@ -182,7 +189,7 @@ class ChunkRun:
         record_steps, start = self.cell.record_steps(), self.resume.record if self.resume else 0
         waits, step_seconds = np.diff(record_steps, prepend=0).astype(np.int32), None
         if start:
-            self.tick(int(record_steps[start - 1]) * len(self._real))
+            self.tick(int(record_steps[start - 1]) * len(self._real), start * len(self._real), False)
         while start < len(record_steps):
             done = record_steps[start - 1] if start else 0
             reach = done + (_STRETCH_SECONDS / step_seconds if step_seconds else 1)
@@ -190,9 +197,9 @@ class ChunkRun:
             began, span = time.monotonic(), np.asarray([start, stop], np.int32)
             state, curves = self.compiled.advance(state, curves, params, count, waits, span)
             jax.block_until_ready((state, curves))
-            steps, start = int(record_steps[stop - 1] - done), stop
+            steps, records, start = int(record_steps[stop - 1] - done), stop - start, stop
             step_seconds = (time.monotonic() - began) / max(steps, 1)
-            self.tick(steps * len(self._real))
+            self.tick(steps * len(self._real), records * len(self._real), True)
             take = functools.partial(self._take, start, state, curves)
             self.pause(start, take)
         return curves
@@ -227,7 +234,7 @@ def run_chunks(
     root_seed: int,
     keep_curves: int = 0,
     skip: frozenset[int] = frozenset(),
-    tick: Callable[[int], None] = lambda seed_steps: None,
+    tick: Tick = _no_tick,
 ) -> Iterator[Chunk]:
     """Runs a cell chunk by chunk, each on all devices.
 
@@ -236,7 +243,7 @@ def run_chunks(
       root_seed: the root of every seed's key.
       keep_curves: the seeds 0, 1, ... whose whole curves are kept.
       skip: indices of chunks that are not wanted.
-      tick: called with the number of seed-steps done since the last call.
+      tick: see `ChunkRun`.
 
     Yields:
       Finished `Chunk`s, arrays `(trials,)` and `(T, trials, ...)`.

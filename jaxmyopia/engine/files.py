@@ -13,7 +13,28 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from jaxmyopia.checks import RunError
+from jaxmyopia.checks import ArgumentError, RunError, require
+
+
+def path_of(name: str, given: object) -> pathlib.Path:
+    """The path that an argument gives; `~` is the user's home.
+
+    Args:
+      name: of the argument.
+      given: text, or what stands for a path.
+
+    Returns:
+      The path.
+
+    Raises:
+      ArgumentError: if it is none.
+    """
+    fine = isinstance(given, str | os.PathLike) and str(given) != "" and "\0" not in str(given)
+    require(fine, name, given, "must be a folder or a file, by its path")
+    try:
+        return pathlib.Path(str(given)).expanduser()
+    except RuntimeError:  # ~NAME of nobody
+        raise ArgumentError(name, str(given), "must be a path, but there is no such user") from None
 
 
 @contextlib.contextmanager

@@ -29,7 +29,16 @@ import pyarrow.parquet as pq
 
 from jaxmyopia.checks import ArgumentError, RunError, require
 from jaxmyopia.engine.chunk import Chunk
-from jaxmyopia.engine.files import atomic, checksum_of, differences, json_value, read_manifest, save_array, to_numpy
+from jaxmyopia.engine.files import (
+    atomic,
+    checksum_of,
+    differences,
+    json_value,
+    path_of,
+    read_manifest,
+    save_array,
+    to_numpy,
+)
 from jaxmyopia.engine.identity import hash_of
 from jaxmyopia.engine.planned import PlannedCell
 from jaxmyopia.stats.sketch import Sketch
@@ -53,8 +62,7 @@ class RunFolder:
     """
 
     def __init__(self, path: str | os.PathLike, config: dict[str, object]):
-        require(str(path) != "", "out", path, "must be a folder")
-        self.path = pathlib.Path(path).expanduser()
+        self.path = path_of("out", path)
         self.owner: object = None  # what keeps a temporary folder from going
         self.config = json.loads(json.dumps({"format": FORMAT, **config}))
         try:
@@ -86,6 +94,7 @@ class RunFolder:
         Raises:
           ArgumentError: if it is none, or another version's.
         """
+        path = path_of("folder", path)
         manifest = read_manifest(path)
         require(bool(manifest), "folder", str(path), "must be the folder of a run, with a manifest.json")
         config = manifest.get("config", {})
@@ -93,7 +102,7 @@ class RunFolder:
         allowed = f"was written by jaxmyopia {version} (format {written}); this version reads format {FORMAT}"
         require(written == FORMAT, "folder", str(path), allowed)
         folder = cls.__new__(cls)  # nothing is written, so that it may lie where nothing can be
-        folder.path, folder.config, folder.owner = pathlib.Path(path), config, None
+        folder.path, folder.config, folder.owner = path, config, None
         return folder
 
     def cells(self) -> list[PlannedCell]:

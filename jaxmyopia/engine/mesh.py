@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
-from jaxmyopia.checks import require
+from jaxmyopia.checks import RunError, require
 
 CACHE = "~/.cache/jaxmyopia"  # of compiled programs
 _config: Any = jax.config  # jax adds its options as attributes while it is imported: no type names them
@@ -45,6 +46,24 @@ def use_compilation_cache(folder: str, *, unless_set: bool = False) -> None:
         jax.config.update("jax_compilation_cache_dir", os.path.expanduser(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def require_jax() -> None:
+    """Refuses to run where JAX cannot: without a device, uncompiled, or within a function that is being traced.
+
+    Raises:
+      RunError: one line that says what is in the way.
+    """
+    if _config.jax_disable_jit:
+        raise RunError("programs are compiled, but JAX_DISABLE_JIT=1 forbids it; unset it")
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:  # the latter where a platform's plugin is not installed
+        asked = f" of JAX_PLATFORMS={_config.jax_platforms}" if _config.jax_platforms else ""
+        said = (str(error).strip().splitlines() or ["there is none"])[0][:200]
+        raise RunError(f"JAX finds no device{asked}: {said}") from None
+    if isinstance(jnp.zeros(()), jax.core.Tracer):  # a run is no function of arrays: it writes files
+        raise RunError("run and settle cannot be called while jax.jit or the like traces a function; call them outside")
 
 
 def seed_mesh() -> Mesh:

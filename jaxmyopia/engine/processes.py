@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from jaxmyopia.checks import RunError, require
+from jaxmyopia.values import conform
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Share:
     processes: int = 1
 
     def __post_init__(self):
+        conform(self)
         require(self.shards >= 1, "num_shards", self.shards, "must be at least 1")
         within = f"must be between 0 and num_shards - 1 = {self.shards - 1}"
         require(0 <= self.shard < self.shards, "shard_index", self.shard, within)
@@ -57,6 +59,10 @@ def meet(coordinator: str | None, processes: int | None, process: int | None) ->
       ValueError: if an argument is not allowed.
       RunError: if the processes do not find each other.
     """
+    if coordinator is not None:
+        host, _, port = coordinator.rpartition(":")
+        fine = host != "" and port.isdecimal() and 0 < int(port) < 2**16
+        require(fine, "coordinator", coordinator, "must be HOST:PORT of process 0, such as 10.0.0.2:8476")
     if processes is not None:
         require(processes >= 1, "num_processes", processes, "must be at least 1")
     if process is not None:

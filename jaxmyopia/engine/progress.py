@@ -1,34 +1,187 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The progress bar: seeds done, seed-steps per second, time left."""
+"""The progress bar: how much is done, the time left, and whether programs are still being compiled.
+
+Time left is counted in operations, see `engine.cost`, each of which takes as long as those of the cells so far; of the
+cell at work, as long as its own. Compilation is no work: where what is left of it takes longer than the work left, it
+is what there is to wait for.
+"""
+
+import contextlib
+import dataclasses
+import math
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import IO, Any
 
 from tqdm.auto import tqdm
 
+from jaxmyopia.engine.cost import Work
+
+_FORMAT = "{percentage:3.0f}%|{bar}|{desc}"
+_TEXT = 50  # columns of the text: at 80, two dozen are left for the bar
+_OFTEN = 0.5  # seconds between two looks
+_OWN = 1.0  # seconds of its own work after which a cell goes by its own pace
+
+
+@dataclasses.dataclass
+class _Cell:
+    """What there is to do of a cell: `trials` of `steps` and `records`; `done`, of them, and the `seconds` it took."""
+
+    name: str
+    trials: int
+    steps: int
+    records: int
+    work: Work | None = None
+    done_steps: int = 0  # of all trials, as the next
+    done_records: int = 0
+    learned: float = 0.0  # operations that took `seconds`
+    seconds: float = 0.0
+
+    def operations(self, otherwise: Work) -> float:
+        return self._count(self.trials * self.steps, self.trials * self.records, otherwise)
+
+    def done(self, otherwise: Work) -> float:
+        return self._count(self.done_steps, self.done_records, otherwise)
+
+    def _count(self, steps: int, records: int, otherwise: Work) -> float:
+        work = self.work or otherwise
+        return steps * work.step + records * work.record
+
+
+class _Unheard:
+    """A file that may be closed, by whoever reads it, without a word: the run goes on."""
+
+    def __init__(self, file: IO[str]):
+        self._file = file
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self._file.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
 
 class Progress:
-    """A bar over all seed-steps of a run; seeds are counted as their blocks finish.
+    """A bar over all that a run has to do.
 
     Args:
-      seed_steps: all there is to do, a scalar; what a resumed run finds done is not counted.
-      seeds: likewise the seeds (one per cell and combination).
+      cells: by number: a name, trials, steps and records.
       show: whether there is anything to see.
+      clock: seconds.
+      file: where it is shown, by default standard error.
     """
 
-    def __init__(self, seed_steps: int, seeds: int, *, show: bool = True):
-        self._seeds, self._done = seeds, 0
-        look = {"unit": "seed-step", "unit_scale": True, "dynamic_ncols": True, "smoothing": 0.05, "mininterval": 0.5}
-        self._bar = tqdm(total=seed_steps, disable=not show, **look)
+    def __init__(
+        self,
+        cells: Mapping[int, tuple[str, int, int, int]],
+        *,
+        show: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+        file: IO[str] | None = None,
+    ):
+        self._cells, self._clock = {number: _Cell(*each) for number, each in cells.items()}, clock
+        self._uncompiled, self._compile_seconds = list(self._cells), [0.0, 0.0]  # of how many, how long
+        self._at: _Cell | None = None
+        self._since, self._shown, self._finished = clock(), -math.inf, 0
+        self._seeds = sum(each.trials for each in self._cells.values())
+        shown: Any = _Unheard(file or sys.stderr)
+        self._bar = tqdm(total=1.0, disable=not show, bar_format=_FORMAT, dynamic_ncols=True, file=shown)
 
     def __enter__(self) -> "Progress":
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._show(f"{self._finished:,}/{self._seeds:,} seeds", now=True)
         self._bar.close()
 
-    def tick(self, seed_steps: int) -> None:
-        """Moves on by a scalar number of seed-steps."""
-        self._bar.update(seed_steps)
+    def weigh(self, cell: int, work: Work) -> None:
+        """Tells what a cell's steps and records cost; of one that is not told it is the mean of the others."""
+        self._cells[cell].work = work
 
-    def finish(self, seeds: int, cell: str) -> None:
-        """Counts a scalar number of finished seeds and names the cell they belong to."""
-        self._done += seeds
-        self._bar.set_postfix_str(f"seeds {self._done}/{self._seeds}, {cell}")
+    @property
+    def unweighed(self) -> list[int]:
+        """The cells whose cost has not been told."""
+        return [number for number, each in self._cells.items() if each.work is None]
+
+    def compiling(self, cell: int) -> None:
+        """Waits for a cell's programs from now on."""
+        self._at = None
+        self._show(f"compiling {self._cells[cell].name}", now=True)
+
+    def running(self, cell: int, compile_seconds: float) -> None:
+        """Runs a cell from now on, whose programs took so long to compile."""
+        self._at, self._since = self._cells[cell], self._clock()
+        if cell in self._uncompiled:
+            self._uncompiled.remove(cell)
+            self._compile_seconds[0] += 1
+            self._compile_seconds[1] += compile_seconds
+
+    def tick(self, seed_steps: int, seed_records: int, fresh: bool = True) -> None:
+        """Moves on.
+
+        Args:
+          seed_steps: steps, of all trials together.
+          seed_records: records likewise.
+          fresh: whether they were made just now, and did not stand in a checkpoint.
+        """
+        assert self._at is not None  # it runs
+        before = self._at.done(self._usual)
+        self._at.done_steps += seed_steps
+        self._at.done_records += seed_records
+        self._spend(self._at.done(self._usual) - before if fresh else 0.0, counts=fresh)
+        left = self.left()
+        self._show(f"{'' if left is None else f'{_duration(left)} left, '}{self._finished:,}/{self._seeds:,} seeds")
+
+    def finish(self, seeds: int) -> None:
+        """Counts finished seeds; what it took to write them belongs to their cell."""
+        self._spend(0.0, counts=True)
+        self._finished += seeds
+
+    def _spend(self, operations: float, *, counts: bool) -> None:
+        now = self._clock()
+        if self._at is not None and counts:
+            self._at.learned += operations
+            self._at.seconds += now - self._since
+        self._since = now
+
+    @property
+    def _usual(self) -> Work:
+        """Of a cell whose cost has not been told."""
+        told = [each.work for each in self._cells.values() if each.work is not None]
+        if not told:
+            return Work(1.0, 1.0)
+        return Work(*(sum(getattr(each, name) for each in told) / len(told) for name in ("step", "record")))
+
+    def left(self) -> float | None:
+        """Seconds that are left, if any work has been done so far."""
+        learned = sum(each.learned for each in self._cells.values())
+        if not learned:
+            return None
+        pace, usual, left = sum(each.seconds for each in self._cells.values()) / learned, self._usual, 0.0
+        for each in self._cells.values():
+            own = each is self._at and each.seconds > _OWN and each.learned > 0
+            left += (each.operations(usual) - each.done(usual)) * (each.seconds / each.learned if own else pace)
+        programs, seconds = self._compile_seconds
+        return max(left, len(self._uncompiled) * seconds / max(programs, 1), 0.0)
+
+    def _show(self, text: str, *, now: bool = False) -> None:
+        if not now and self._clock() - self._shown < _OFTEN:
+            return
+        self._shown, usual = self._clock(), self._usual
+        every = sum(each.operations(usual) for each in self._cells.values())
+        self._bar.n = sum(each.done(usual) for each in self._cells.values()) / max(every, 1.0)
+        self._bar.set_description_str(f" {text}"[:_TEXT], refresh=True)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{math.ceil(seconds)} s"
+    if seconds < 3600:
+        return f"{seconds // 60:.0f}:{seconds % 60:02.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 36 * 3600 else f"{seconds / 86400:.1f} days"

@@ -7,16 +7,15 @@ import dataclasses
 import itertools
 import sys
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
-
-import numpy as np
 
 from jaxmyopia.checks import RunError, require, require_one_of
 from jaxmyopia.engine import precision
 from jaxmyopia.engine.checkpoints import Checkpoints, InFlight
 from jaxmyopia.engine.chunk import ChunkRun, chunks, compile_cell, trials_of_chunk
+from jaxmyopia.engine.cost import work_of
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.lock import Lock
 from jaxmyopia.engine.processes import Share
@@ -25,8 +24,10 @@ from jaxmyopia.engine.progress import Progress
 from jaxmyopia.engine.provenance import environment
 from jaxmyopia.engine.signals import StopRequest, stop_requests
 from jaxmyopia.study import Cell
+from jaxmyopia.values import conform
 
 _WAIT = 0.5  # seconds between two looks at what the other processes have finished
+_WEIGHING = 2.0  # seconds that may go into it where there is no program to wait for
 _AHEAD = 3  # cells that are compiled or compiling: the one at work and two more
 
 
@@ -48,11 +49,10 @@ class RunOptions:
     share: Share = dataclasses.field(default_factory=Share)
 
     def __post_init__(self):
+        conform(self)
         for name, most in (("root_seed", 2**64 - 1), ("keep_curves", 2**32)):
             value = getattr(self, name)
-            whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-            require(whole and 0 <= int(value) <= most, name, value, f"must be a whole number from 0 to {most}")
-            object.__setattr__(self, name, int(value))
+            require(0 <= value <= most, name, value, f"must be a whole number from 0 to {most}")
         require_one_of("matmul_precision", self.matmul_precision, precision.NAMES)
         require(self.checkpoint_secs > 0, "checkpoint_secs", self.checkpoint_secs, "must be positive")
 
@@ -115,22 +115,25 @@ class Session:
         for (cell, chunk), number in self._numbers.items():
             if share.mine(number) and (cell, chunk) not in finished:
                 todo.setdefault(cell, []).append(chunk)
-        trials = {cell: sum(len(trials_of_chunk(self._cells[cell], chunk)) for chunk in todo[cell]) for cell in todo}
-        seed_steps = sum(trials[cell] * self._cells[cell].steps for cell in todo)
         with (
             stop_requests() as stop,
-            Progress(seed_steps, sum(trials.values()), show=self._options.progress and share.leads) as progress,
-            contextlib.closing(self._compiled_ahead({cell: self._cells[cell] for cell in todo})) as ready,
+            Progress(self._outline(todo), show=self._options.progress and share.leads) as progress,
+            contextlib.closing(self._compiled_ahead({cell: self._cells[cell] for cell in todo}, progress)) as ready,
         ):
             for cell, compiled in ready:
                 self._entries["compile_seconds"][str(cell)] = round(compiled.seconds, 2)
+                progress.running(cell, compiled.seconds)
                 for chunk in todo[cell]:
                     self._run_chunk(cell, chunk, compiled, stop, progress)
 
-    def _compiled_ahead(self, cells: dict[int, Cell]) -> Generator[tuple[int, Compiled]]:
-        """Each cell's index and programs, in turn; the next two cells compile in a thread meanwhile."""
+    def _compiled_ahead(self, cells: dict[int, Cell], progress: Progress) -> Generator[tuple[int, Compiled]]:
+        """Each cell's index and programs, in turn; the next two cells compile in a thread meanwhile.
+
+        What the others cost is counted while there is nothing else to do than to wait for a program.
+        """
         waiting = iter(cells.items())
         coming: collections.deque[tuple[int, Future[Compiled]]] = collections.deque()
+        until = time.monotonic() + _WEIGHING
         ahead = ThreadPoolExecutor(1, thread_name_prefix="compile")
         try:
             while True:
@@ -139,9 +142,24 @@ class Session:
                 if not coming:
                     return
                 index, compiled = coming.popleft()
+                progress.compiling(index)
+                for other in progress.unweighed:
+                    if compiled.done() and time.monotonic() > until:
+                        break
+                    with contextlib.suppress(Exception):  # it cannot be traced: compiling it will say so
+                        progress.weigh(other, work_of(cells[other]))
                 yield index, compiled.result()
         finally:
             ahead.shutdown(wait=True, cancel_futures=True)
+
+    def _outline(self, todo: Mapping[int, Sequence[int]]) -> dict[int, tuple[str, int, int, int]]:
+        """What the progress bar is told of each cell: name, trials, steps, records."""
+        found = {}
+        for number, mine in todo.items():
+            cell = self._cells[number]
+            trials = sum(len(trials_of_chunk(cell, chunk)) for chunk in mine)
+            found[number] = (str(cell.study), trials, cell.steps, len(cell.record_steps()))
+        return found
 
     def _run_chunk(self, cell: int, index: int, compiled: Compiled, stop: StopRequest, progress: Progress) -> None:
         number, study = self._numbers[cell, index], self._cells[cell].study
@@ -166,7 +184,7 @@ class Session:
             )()  # fmt: skip
             self._folder.write_chunk(cell, study.settings(), chunk)
             self._checkpoints.done(number)
-        progress.finish(len(chunk.rows["seed"]), str(study))
+        progress.finish(len(chunk.rows["seed"]))
         stop.check()
 
     def wait_for_the_others(self) -> None:
@@ -206,4 +224,23 @@ def say(text: str) -> None:
     Args:
       text: one line or several.
     """
-    print(text, file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # whoever has closed it wants to hear no more: the run goes on
+        print(text, file=sys.stderr, flush=True)
+
+
+def show(text: str) -> None:
+    """Prints results to standard output.
+
+    Args:
+      text: one line or several.
+
+    Raises:
+      BrokenPipeError: if nobody reads it any more, such as `| head`.
+      RunError: if it cannot be written, such as to a full disk.
+    """
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise RunError(f"standard output could not be written ({error.strerror}); files are kept") from None

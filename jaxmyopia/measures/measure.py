@@ -5,6 +5,7 @@ The grid's first choice is the main one, at which a claim is judged; the others 
 """
 
 import dataclasses
+import functools
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -125,11 +126,16 @@ class Measure:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of all choices, in their order."""
-        return tuple(self.column(choice) for choice in self.choices)
+        return _columns(self)
 
     def describe(self) -> dict[str, Any]:
         """What decides its numbers, as JSON values."""
         return {"name": self.name, "grid": {name: list(values) for name, values in self.grid}}
+
+
+@functools.lru_cache(maxsize=4096)  # every cell asks, and thousands share their measures
+def _columns(measure: Measure) -> tuple[str, ...]:
+    return tuple(measure.column(choice) for choice in measure.choices)
 
 
 @dataclasses.dataclass(frozen=True, init=False)

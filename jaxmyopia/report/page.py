@@ -17,7 +17,7 @@ from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.report.figures import Caption, save
 from jaxmyopia.stats.intervals import Interval
 
-_WIDTH = 100  # columns of the table of claims in a terminal
+_WIDTH = 80  # columns of the table of claims in a terminal
 
 
 def _wrap(text: str, width: int = _WIDTH, **indent: Any) -> list[str]:
@@ -76,7 +76,7 @@ def claims_text(judgements: Sequence[Judgement]) -> str:
       judgements: the claims.
 
     Returns:
-      The table, at most 100 columns wide but for names that are longer.
+      The table, at most 80 columns wide but for names that are longer.
     """
     lines = []
     for each in judgements:

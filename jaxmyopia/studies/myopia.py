@@ -3,12 +3,13 @@
 
 import dataclasses
 import itertools
+from typing import ClassVar
 
 from jaxmyopia.api import Answer
-from jaxmyopia.checks import require_one_of
+from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.claims import Claim
 from jaxmyopia.experiment import Experiment, Report
-from jaxmyopia.flags import flag
+from jaxmyopia.flags import When, flag, has, only
 from jaxmyopia.studies.dilemma import claims as dilemma_claims
 from jaxmyopia.studies.dilemma import figures as dilemma_figures
 from jaxmyopia.studies.dilemma import sweep as dilemma_sweep
@@ -30,11 +31,18 @@ class Sweep(epochs.Sweep):
     """What a run of the myopia experiment is; each field is a flag. Raises ArgumentError if one is not allowed."""
 
     sections: tuple[str, ...] = flag(SECTIONS, "What is run: epochs, dilemma, neutrality.")
-    dilemma: dilemma_sweep.Sweep = dataclasses.field(default_factory=dilemma_sweep.Sweep)
-    neutrality: neutrality_sweep.Sweep = dataclasses.field(default_factory=neutrality_sweep.Sweep)
+    dilemma: dilemma_sweep.Sweep = dataclasses.field(
+        default_factory=dilemma_sweep.Sweep, metadata=only(has("sections", "dilemma"))
+    )
+    neutrality: neutrality_sweep.Sweep = dataclasses.field(
+        default_factory=neutrality_sweep.Sweep, metadata=only(has("sections", "neutrality"))
+    )
+    inherited: ClassVar[When] = has("sections", "epochs")
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        alike = len(set(self.sections)) < len(self.sections)
+        require(bool(self.sections) and not alike, "sections", self.sections, "must be a list without repeats")
         for name in self.sections:
             require_one_of("sections", name, SECTIONS)
 
@@ -45,7 +53,11 @@ class Sweep(epochs.Sweep):
 
     def claims(self) -> list[Claim]:
         """Those of the epoch environment, then those of its companions."""
-        return [*epochs_claims.make_claims(self.thresholds), *dilemma_claims.CLAIMS, *neutrality_claims.CLAIMS]
+        return [
+            *epochs_claims.make_claims(self.thresholds),
+            *dilemma_claims.make_claims(self.dilemma.dilemma_steps),
+            *neutrality_claims.CLAIMS,
+        ]
 
 
 def _preset(name: str) -> Sweep:

@@ -108,7 +108,7 @@ def test_a_chunk_goes_on_with_the_same_bytes_also_on_other_devices(monkeypatch, 
         again = Checkpoints(tmp_path, identity="mine", seconds=60)
         on(devices[1])
         ticks = []
-        resumed = part_run(study, resume=again.restore(record), tick=ticks.append)()
+        resumed = part_run(study, resume=again.restore(record), tick=lambda steps, *_, into=ticks: into.append(steps))()
         again.clear()
         assert everything(resumed) == everything(whole)
         assert sum(ticks) == 20 * 2 * 60  # what was done before the cut counts as done

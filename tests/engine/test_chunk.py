@@ -112,7 +112,15 @@ def test_a_resumed_run_changes_no_byte_of_what_is_left(monkeypatch, study, devic
     on_devices(monkeypatch, devices)
     expected = whole() if study is STUDY else run_trials(cell(25, study))
     ticks = []
-    found = list(run_chunks(cell(25, study), root_seed=7, keep_curves=KEEP, skip=frozenset({skip}), tick=ticks.append))
+    found = list(
+        run_chunks(
+            cell(25, study),
+            root_seed=7,
+            keep_curves=KEEP,
+            skip=frozenset({skip}),
+            tick=lambda steps, *_: ticks.append(steps),
+        )
+    )
     assert [chunk.index for chunk in found] == [1 - skip]
     trials = bytes_by_trial(found)
     assert len(trials) == sum(len(chunk.rows["seed"]) for chunk in found) == sum(ticks) / STEPS
@@ -124,7 +132,7 @@ def test_the_length_of_the_stretches_changes_no_byte(monkeypatch, seconds):
     on_devices(monkeypatch, 1)
     monkeypatch.setattr(runner, "_STRETCH_SECONDS", seconds)
     chunks = []
-    assert_same(run_trials(cell(3), tick=chunks.append), 9)
+    assert_same(run_trials(cell(3), tick=lambda steps, *_: chunks.append(steps)), 9)
     points = len(cell(3).record_steps())
     # A chunk a record, but for the first two; or the first step, which is timed, and all the rest.
     assert {1e-9: points - 1, 1e9: 2}.get(seconds, len(chunks)) == len(chunks)

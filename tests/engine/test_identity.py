@@ -269,5 +269,5 @@ def test_root_seeds_count_with_64_bits():
 
 @pytest.mark.parametrize("seed", [-1, 2**64, 10**62, 1.0, True, "5", None])
 def test_other_root_seeds_are_refused(seed):
-    with pytest.raises(ArgumentError, match=r"^root_seed=.* must be a whole number from 0 to 18446744073709551615$"):
+    with pytest.raises(ArgumentError, match=r"^root_seed=.* must be a whole number"):
         RunOptions(root_seed=seed)

@@ -53,7 +53,7 @@ def test_the_text_leads_with_the_verdict_and_names_the_evidence_and_the_seeds_lo
 
 def test_a_long_claim_fits_a_terminal():
     long = Judgement("long", "word " * 80, "mixed", "so", (evidence("piece " * 30, "mixed"),))
-    assert max(map(len, claims_text([long]).splitlines())) <= 100
+    assert max(map(len, claims_text([long]).splitlines())) <= 80
 
 
 def test_claims_survive_json():

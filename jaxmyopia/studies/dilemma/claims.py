@@ -7,9 +7,12 @@ cooperation in ten times the steps, were made after a look at 512 seeds of root 
 The dilemma is a test that a learner passes if fewer than 5 % of its runs end cooperative, and fails if more do.
 """
 
+import dataclasses
+
 from jaxmyopia.claims import Claim, Evidence, Quantity, claim, mean, paired
-from jaxmyopia.stats.table import Trials
+from jaxmyopia.stats.table import NoTrials, Trials
 from jaxmyopia.studies.dilemma.measures import KEPT, cooperative
+from jaxmyopia.studies.dilemma.study import SelfDilemma
 from jaxmyopia.studies.dilemma.sweep import EPSILON, POPULATION
 
 TOLERANCE = 0.05  # share of runs that may end cooperative
@@ -80,3 +83,25 @@ def past_keeps_it(trials: Trials) -> Pieces:
 CLAIMS: list[Claim] = [
     gradient_defects, q_cooperates, seen_history_defects, swap_removes_it, running_forgets, past_keeps_it,
 ]  # fmt: skip
+_TEN_TIMES = (running_forgets, past_keeps_it)
+
+
+def make_claims(steps: int) -> list[Claim]:
+    """The claims; those that speak of more steps than a run has are not judged on it.
+
+    Args:
+      steps: of the run.
+
+    Returns:
+      The `CLAIMS`, or what stands for them.
+    """
+
+    def within(each: Claim) -> Claim:
+        wanted = SelfDilemma.judged * (10 if each in _TEN_TIMES else 1)
+
+        def lacks(trials: Trials) -> Pieces:
+            raise NoTrials("dilemma_steps", wanted, f"must be at least {wanted}, which the claim speaks of")
+
+        return each if steps >= wanted else dataclasses.replace(each, pieces=lacks)
+
+    return list(map(within, CLAIMS))

@@ -36,6 +36,7 @@ from jaxmyopia.measures import Measure
 from jaxmyopia.studies.dilemma.learners import LEARNERS, Memory
 from jaxmyopia.studies.dilemma.measures import cooperative, last_steps
 from jaxmyopia.study import Scalar, Study
+from jaxmyopia.values import float_dtype
 
 _BLOCK = {"cpu": 256}
 _BLOCK_ELSEWHERE = 4096
@@ -152,7 +153,7 @@ class SelfDilemma(Study):
                     require(0 <= value <= 1, name, float(value), "must be between 0 and 1")
                 else:
                     require(0 <= value < np.inf, name, float(value), "must be finite and not negative")
-        dtype = jnp.zeros(()).dtype
+        dtype = float_dtype()
         return Params(**{name: jnp.asarray(values, dtype) for name, values in settings.items()})
 
     def init(self, keys: jax.Array, params: Params) -> State:

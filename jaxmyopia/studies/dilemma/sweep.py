@@ -8,6 +8,7 @@ from jaxmyopia.flags import flag, same_flag
 from jaxmyopia.studies.dilemma.learners import LEARNERS
 from jaxmyopia.studies.dilemma.study import SelfDilemma
 from jaxmyopia.study import Cell
+from jaxmyopia.values import check_settings, conform
 
 EPSILON = 0.1  # of Q-learning, in claims
 RATE = 0.01  # of the learners
@@ -27,6 +28,9 @@ class Sweep:
     )
 
     def __post_init__(self):
+        conform(self)
+        require(EPSILON in self.epsilons, "epsilons", self.epsilons, f"must hold {EPSILON:g}, the one that is judged")
+        check_settings((("epsilons", self.epsilons),))
         for name in ("seeds", "dilemma_steps"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
 

@@ -6,11 +6,19 @@ import dataclasses
 import numpy as np
 
 from jaxmyopia.checks import require
-from jaxmyopia.flags import flag
+from jaxmyopia.flags import When, flag, has
 from jaxmyopia.measures import Derived
 from jaxmyopia.stats.table import Trials
+from jaxmyopia.values import conform
 
 GOOD = 0.95  # of the planner's value: what counts as having learned the task
+
+
+_SHOWN = has("reveals", "one_hot", "scalar")
+_LURED = When(
+    "where --reveals has one_hot or --populations another number than 0",
+    lambda sweep: "one_hot" in sweep.reveals or any(sweep.populations),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,10 +30,11 @@ class Thresholds:
     lure rates that counts as a change, and the margin within which usefulness counts as equal; in (0, 1).
     """
 
-    sure: float = flag(0.9, "Probability with which an agent must run until K, and then stop, to count.")
-    lowered: float = flag(0.05, "The least difference of lure rates that counts as a change.")
+    sure: float = flag(0.9, "Probability with which an agent must run until K, and then stop, to count.", when=_SHOWN)
+    lowered: float = flag(0.05, "The least difference of lure rates that counts as a change.", when=_LURED)
 
     def __post_init__(self):
+        conform(self)
         require(0.5 < self.sure < 1, "sure", self.sure, "must be between 0.5 and 1, both excluded")
         require(0 < self.lowered < 1, "lowered", self.lowered, "must be between 0 and 1, both excluded")
 

@@ -24,11 +24,13 @@ from flax import struct
 
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.studies.epochs.spaces import Box, Discrete
+from jaxmyopia.values import conform
 
 ACTIONS = ("work", "lure", "shutdown")
 WORK, LURE, SHUTDOWN = range(3)
 SCHEDULES = {"negative": -1.0, "zero": 0.0, "flat": math.inf}  # what a step pays at most from K on
 LURES = {"none": (0.0, 0.0), "invest": (-1.0, 3.0), "borrow": (1.0, -1.5)}  # on top of work: now, next epoch
+_MOST_STEPS = 2**12  # of a run: every place of it is written out
 REVEALED = ("one_hot", "scalar", "masked")
 
 
@@ -105,8 +107,11 @@ class EpochEnv:
     indices: int = 0
 
     def __post_init__(self):
+        conform(self)
         for name in ("epochs", "epoch_steps"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
+        fine = self.epochs * self.epoch_steps <= _MOST_STEPS
+        require(fine, "epochs", self.epochs, f"must be at most {_MOST_STEPS} over epoch_steps={self.epoch_steps}")
         require_one_of("reveal_epoch", self.reveal_epoch, REVEALED)
         if self.indices == 0:
             object.__setattr__(self, "indices", self.epochs)
@@ -162,12 +167,17 @@ class EpochEnv:
         Args:
           key: not used.
           state: before the step.
-          action: WORK, LURE or SHUTDOWN, shape `()`.
+          action: WORK, LURE or SHUTDOWN, a whole number of shape `()`. A compiled function cannot refuse a value: any
+            other number is paid with NaN, also after the run's end, so that it shows in whatever is made of it. The
+            state goes on as under WORK.
           params: by default `default_params`.
 
         Returns:
           The observation `(D,)`, the state, the reward `()`, whether the agent has shut down, whether all epochs are
           over, and what gymnax adds: `terminated`, `truncated` and the `final_observation`, from before a new start.
+
+        Raises:
+          ArgumentError: if `action` is no whole number of shape `()`.
         """
         params = self.default_params if params is None else params
         final, after, reward, terminated, info = self.step_env(key, state, action, params)
@@ -184,7 +194,9 @@ class EpochEnv:
     ) -> tuple[jax.Array, EnvState, jax.Array, jax.Array, dict[str, jax.Array]]:
         """One step without a new start: observation `(D,)`, state, reward `()`, whether it has shut down, and info."""
         del key
-        action = jnp.asarray(action, jnp.int32)
+        action = jnp.asarray(action)
+        fine = action.shape == () and jnp.issubdtype(action.dtype, jnp.integer)
+        require(fine, "action", f"{action.dtype}{list(action.shape)}", "must be a whole number of shape ()")
         going = state.running & (state.epoch < self.epochs)
         acts = going & (action != SHUTDOWN)
         lured = action == LURE
@@ -200,7 +212,8 @@ class EpochEnv:
         )
         terminated = self.is_terminated(after, params)
         info = {"discount": 1.0 - terminated.astype(jnp.float32)}
-        return self.get_obs(after, params), after, jnp.where(acts, reward, 0.0), terminated, info
+        reward = jnp.where(self.action_space(params).contains(action), jnp.where(acts, reward, 0.0), jnp.nan)
+        return self.get_obs(after, params), after, reward, terminated, info
 
     def get_obs(self, state: EnvState, params: EnvParams, key: jax.Array | None = None) -> jax.Array:
         """What the agent sees, `(D,)`: the index, the step one-hot, and the pending lures over L."""

@@ -29,6 +29,7 @@ from jaxmyopia.studies.epochs.policies import make_policy
 from jaxmyopia.studies.epochs.rollouts import Experience, act, begin, bounds_of
 from jaxmyopia.studies.epochs.study import Myopia
 from jaxmyopia.study import Scalar, Study
+from jaxmyopia.values import float_dtype
 
 _TRIALS = 256  # agents in a block, about
 
@@ -191,7 +192,7 @@ class Selection(Study):
         return Params(
             agent=self._alone.params(**agent),
             interval=jnp.asarray(interval, jnp.int32),
-            swap=jnp.asarray(swap, jnp.zeros(()).dtype),
+            swap=jnp.asarray(swap, float_dtype()),
         )
 
     def init(self, keys: jax.Array, params: Params) -> State:

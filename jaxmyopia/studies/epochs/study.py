@@ -19,6 +19,7 @@ from jaxmyopia.studies.epochs.model import LURES, SCHEDULES, EnvParams, EpochEnv
 from jaxmyopia.studies.epochs.params import NEVER, Params, check_codes, check_numbers, world
 from jaxmyopia.studies.epochs.policies import POLICIES, make_policy
 from jaxmyopia.study import Scalar, Study
+from jaxmyopia.values import float_dtype
 
 
 @struct.dataclass
@@ -161,7 +162,7 @@ class Myopia(Study):
             "cap": caps[np.asarray(schedule, int)], "lure_now": now, "lure_later": later, "cutoff": cutoff,
             "credit": credit, "discount": discount, "learning_rate": learning_rate, "flat_from": flat_from,
         }  # fmt: skip
-        shape, dtype = np.shape(schedule), jnp.zeros(()).dtype
+        shape, dtype = np.shape(schedule), float_dtype()
         return Params(**{name: jnp.asarray(np.broadcast_to(x, shape), dtype) for name, x in columns.items()})
 
     def init(self, keys: jax.Array, params: Params) -> State:

@@ -5,13 +5,14 @@ import dataclasses
 import itertools
 
 from jaxmyopia.checks import require, require_one_of
-from jaxmyopia.flags import flag
+from jaxmyopia.flags import When, flag
 from jaxmyopia.studies.epochs.learners import LEARNERS, Settings
 from jaxmyopia.studies.epochs.measures import Thresholds
 from jaxmyopia.studies.epochs.params import code
 from jaxmyopia.studies.epochs.selection import Selection
 from jaxmyopia.studies.epochs.study import Myopia
 from jaxmyopia.study import Cell
+from jaxmyopia.values import check_settings, conform
 
 # By learner: its policy, optimisers' rates and the updates of a run, found on the default task under `run` credit.
 _POLICY = {"reinforce": "mlp", "ppo": "mlp", "qlearning": "table"}
@@ -20,6 +21,10 @@ _RATES = {
     "ppo": {"adam": 0.02, "sgd": 0.3, "momentum": 0.03, "rmsprop": 0.01, "adamw": 0.02, "lion": 0.005},
     "qlearning": {"adam": 0.1, "sgd": 0.9, "momentum": 0.2, "rmsprop": 0.1, "adamw": 0.1, "lion": 0.1},
 }
+
+
+_OWN_BUDGETS = When("without --steps", lambda sweep: sweep.steps is None)
+_POPULATIONS = When("where --populations has another number than 0", lambda sweep: any(sweep.populations))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,28 +48,37 @@ class Sweep:
     reveals: tuple[str, ...] = flag(("one_hot", "masked"), "How the epoch index is shown: one_hot, scalar, masked.")
     learning_rates: tuple[float, ...] = flag((), "Learning rates of every learner, in place of its own.")
     discount: float = flag(1.0, "Discount of a step.")
-    updates: tuple[int, ...] = flag((120, 60, 300), "Updates of reinforce, ppo and qlearning.")
+    updates: tuple[int, ...] = flag((120, 60, 300), "Updates of reinforce, ppo and qlearning.", when=_OWN_BUDGETS)
     steps: int | None = flag(None, "Updates of every learner, in place of its own budget.")
     records: int = flag(8, "About how many records are taken of a run.")
     seeds: int = flag(256, "Seeds in every cell: 0, 1, ...")
     populations: tuple[int, ...] = flag((10,), "Agents in a population; 0 for no selection.")
-    intervals: tuple[int, ...] = flag((10,), "Updates between selections.")
-    population_seeds: tuple[int, ...] = flag((), "The most seeds of each population.")
-    selection_steps: int = flag(200, "Updates of every population.")
-    selection_rate: float = flag(0.1, "Learning rate of every population.")
+    intervals: tuple[int, ...] = flag((10,), "Updates between selections.", when=_POPULATIONS)
+    population_seeds: tuple[int, ...] = flag((), "The most seeds of each population.", when=_POPULATIONS)
+    selection_steps: int = flag(200, "Updates of every population.", when=_POPULATIONS)
+    selection_rate: float = flag(0.1, "Learning rate of every population.", when=_POPULATIONS)
     settings: Settings = dataclasses.field(default_factory=lambda: Settings(runs_a_batch=32, passes=2))
     thresholds: Thresholds = dataclasses.field(default_factory=Thresholds)
 
     def __post_init__(self):
+        conform(self)
         lists = ("schedules", "lures", "credits", "learners", "optimizers", "reveals")
         for name in (*lists, "learning_rates", "populations", "intervals"):
             values = getattr(self, name)
             require(len(set(values)) == len(values), name, values, "must be a list without repeats")
             require(len(values) > 0 or name not in lists, name, values, "must be a list without repeats")
+        rates = ("learning_rates", self.learning_rates), ("selection_rate", (self.selection_rate,))
+        check_settings((*rates, ("discount", (self.discount,)), ("intervals", self.intervals)))
         for name in self.learners:
             require_one_of("learners", name, LEARNERS)
         for interval in self.intervals:
-            require(interval >= 1, "intervals", interval, "must be at least 1")
+            require(1 <= interval < 2**31, "intervals", interval, f"must be at least 1, at most {2**31 - 1}")
+        for size in self.populations:
+            require(0 <= size <= 2**16, "populations", size, f"must be at least 2, at most {2**16}; 0 for none")
+        for most in self.population_seeds:
+            require(1 <= most <= 2**32, "population_seeds", most, f"must be at least 1, at most {2**32}")
+        fitting = len(self.population_seeds) <= len(self.populations)
+        require(fitting, "population_seeds", self.population_seeds, "must be at most one for each of --populations")
         require(self.epochs >= 1, "epochs", self.epochs, "must be at least 1")
         require(self.steps is None or self.steps >= 1, "steps", self.steps, "must be at least 1")
         require(self.seeds >= 1, "seeds", self.seeds, "must be at least 1")

@@ -20,6 +20,7 @@ from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank.measures import ALIGNMENT_RANK, Thresholds
 from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.study import Cell
+from jaxmyopia.values import conform
 
 SCALES, ADAM_RATES, SGD_RATE = (0.001, 0.01, 0.1, 1.0), (0.001, 0.003, 0.01, 0.03, 0.1), 1e-3
 LOW, HIGH = 0.1, 1.0  # ratios of rate to scale up to which there is no excess, from which on there is
@@ -43,6 +44,8 @@ class Sweep:
     bump_delta: float = flag(0.1, "A bump: an alignment falls by this much after a maximum.")
 
     def __post_init__(self) -> None:
+        conform(self)
+        require(len(set(self.ranks)) == len(self.ranks), "ranks", self.ranks, "must be a list without repeats")
         for rank in self.ranks:
             most = min(self.n, ALIGNMENT_RANK)
             require(1 <= rank <= most, "ranks", rank, f"must be between 1 and {most}")

@@ -5,6 +5,7 @@ Record arrays carry the seeds first; curves put the records before them, `(T, S,
 """
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -13,12 +14,17 @@ from flax import struct
 
 from jaxmyopia import measures
 from jaxmyopia.checks import require
-from jaxmyopia.flags import flag
+from jaxmyopia.flags import When, flag
 from jaxmyopia.measures import Derived, Measure
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank.layouts import Layout
+from jaxmyopia.values import check_settings, conform
 
 ALIGNMENT_RANK = 16  # the greatest rank whose r x R alignment curves are recorded
+
+
+NARROW = When(f"at ranks up to {ALIGNMENT_RANK}", lambda sweep: min(sweep.ranks) <= ALIGNMENT_RANK)
+WIDE = When(f"at ranks above {ALIGNMENT_RANK}", lambda sweep: max(sweep.ranks) > ALIGNMENT_RANK)
 
 
 @struct.dataclass
@@ -41,16 +47,18 @@ class Record:
 class Thresholds:
     """Where counting starts; the definitions are in `jaxmyopia.measures`. All but `uptick` are in (0, 1)."""
 
-    bump_delta: float = flag(0.1, "A bump: an alignment falls by this much after a maximum.")
+    bump_delta: float = flag(0.1, "A bump: an alignment falls by this much after a maximum.", when=NARROW)
     plateau_ratio: float = flag(0.5, "A plateau: the loss falls at most this many times as fast as beside it.")
     descent_fall: float = flag(0.02, "A descent: the loss falls by at least this share of the first loss.")
     uptick: float = flag(1.05, "An uptick: the loss rises by at least this factor.")
     zero_loss: float = flag(1e-2, "Zero loss: a final loss below this share of the first.")
 
     def __post_init__(self):
+        conform(self)
         for name in ("bump_delta", "plateau_ratio", "descent_fall", "zero_loss"):
             value = getattr(self, name)
             require(0 < value < 1, name, value, "must be between 0 and 1, both excluded")
+        check_settings([(field.name, (getattr(self, field.name),)) for field in dataclasses.fields(self)])
         require(1 < self.uptick < float("inf"), "uptick", self.uptick, "must be above 1")
 
     def _grid(self, name: str, *factors: float) -> tuple[float, ...]:
@@ -82,6 +90,7 @@ class Thresholds:
         """Whether the final loss counts as zero: below `epsilon` of the first."""
         return Derived("zero_loss", _below, range=(0, 1), epsilon=self._grid("zero_loss", 0.1, 0.3, 3.0, 5.0))
 
+    @functools.lru_cache(maxsize=4096)  # noqa: B019  # of as many thresholds as there are; every cell asks
     def measures(self, *, aligned: bool) -> tuple[Measure, ...]:
         """What is taken of every trial; bumps only where alignments are recorded."""
         taken = (measures.upticks(rise=self.uptick), self.descents, self.plateaus, *_RATIOS)

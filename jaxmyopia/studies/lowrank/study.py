@@ -21,6 +21,7 @@ from jaxmyopia.studies.lowrank.measures import Record, Thresholds
 from jaxmyopia.studies.lowrank.model import TARGETS, draw_problem
 from jaxmyopia.studies.lowrank.own import LossLike, OwnLoss, OwnTarget, TargetLike, arithmetic
 from jaxmyopia.study import Scalar, Study
+from jaxmyopia.values import float_dtype
 
 _NOISE = 2**31  # folded into the key of a seed whose optimiser draws noise
 
@@ -79,6 +80,7 @@ class LowRank(Study):
     def __post_init__(self):
         super().__post_init__()
         require(self.n >= 2, "n", self.n, "must be at least 2")
+        require(self.n <= 2**16, "n", self.n, f"must be at most {2**16}: no memory holds more")
         self._make_own()
         for name in ("rank", "target_rank"):
             require(
@@ -168,7 +170,7 @@ class LowRank(Study):
         for name, values in (("learning_rates", learning_rate), ("init_scale", init_scale)):
             for value in np.unique(values):
                 require(0 < value < np.inf, name, float(value), "must be positive and finite")
-        dtype = jnp.zeros(()).dtype
+        dtype = float_dtype()
         return Params(learning_rate=jnp.asarray(learning_rate, dtype), init_scale=jnp.asarray(init_scale, dtype))
 
     def init(self, keys: jax.Array, params: Params) -> State:

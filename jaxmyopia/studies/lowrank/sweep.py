@@ -8,13 +8,14 @@ from typing import Any
 
 from jaxmyopia.checks import require
 from jaxmyopia.experiment import Experiment
-from jaxmyopia.flags import flag
+from jaxmyopia.flags import When, flag, has
 from jaxmyopia.studies.lowrank.claims import make_claims
 from jaxmyopia.studies.lowrank.finished import FinishedRun
-from jaxmyopia.studies.lowrank.measures import ALIGNMENT_RANK, Thresholds
+from jaxmyopia.studies.lowrank.measures import ALIGNMENT_RANK, NARROW, WIDE, Thresholds
 from jaxmyopia.studies.lowrank.report import make_report
 from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.study import Cell
+from jaxmyopia.values import check_settings, conform
 
 # Log grids around each optimiser's best rate at n = 100, found in first runs, with outcomes in view. The best rate of
 # plain gradient descent follows the gradient's scale: that of the square loss grows with n, that of cross-entropy
@@ -43,6 +44,16 @@ def default_rates(loss: str, optimizer: str, n: int, count: int) -> tuple[float,
     return tuple(float(f"{scale * rate:.6g}") for rate in rates)
 
 
+_OWN_RATES = When("without --learning_rates", lambda sweep: not sweep.learning_rates)
+
+
+def _narrow_or(name: str) -> When:
+    """At ranks up to `ALIGNMENT_RANK`; above them too where it is what `wide_bounds` makes of it."""
+    wide = f"wide_{name}"
+    words = f"{NARROW.words}; above, --{wide} does"
+    return When(words, lambda sweep: NARROW.holds(sweep) or getattr(sweep, name) == getattr(sweep, wide))
+
+
 @dataclasses.dataclass(frozen=True)
 class Sweep:
     """What a run of the plateaus experiment is; each field is a flag of the same name.
@@ -56,17 +67,18 @@ class Sweep:
     targets: tuple[str, ...] = flag(("gaussian",), "Targets: gaussian, orthogonal, spectrum.")
     optimizers: tuple[str, ...] = flag(("sgd", "adam"), "Optimisers: momentum, or optax's by name.")
     learning_rates: tuple[float, ...] = flag((), "Rates of every cell, in place of each optimiser's own grid.")
-    rates: int = flag(3, "How many rates each optimiser's own grid has: 3 or 5.")
-    spectrum: tuple[float, ...] = flag((), "Singular values of the target `spectrum`.")
+    rates: int = flag(3, "How many rates each optimiser's own grid has: 3 or 5.", when=_OWN_RATES)
+    spectrum: tuple[float, ...] = flag((), "Singular values of the target `spectrum`.", when=has("targets", "spectrum"))
     init_scale: float = flag(1.0, "Standard deviation of the learned factors' start.")
-    steps: int = flag(1000, "Optimisation steps.")
+    steps: int = flag(1000, "Optimisation steps.", when=_narrow_or("steps"))
     records: int = flag(200, "About how many records are taken of a run.")
-    seeds: int = flag(64, "Seeds in every cell: 0, 1, ...")
-    wide_seeds: int = flag(32, "Seeds in cells of rank above 16, which cost more.")
-    wide_steps: int = flag(1000, "Optimisation steps in cells of rank above 16.")
+    seeds: int = flag(64, "Seeds in every cell: 0, 1, ...", when=_narrow_or("seeds"))
+    wide_seeds: int = flag(32, "Seeds in cells of rank above 16, which cost more.", when=WIDE)
+    wide_steps: int = flag(1000, "Optimisation steps in cells of rank above 16.", when=WIDE)
     thresholds: Thresholds = dataclasses.field(default_factory=Thresholds)
 
     def __post_init__(self):
+        conform(self)
         for name in ("ranks", "losses", "targets", "optimizers"):
             values = getattr(self, name)
             require(len(values) > 0 and len(set(values)) == len(values), name, values, "must be a list without repeats")
@@ -76,9 +88,11 @@ class Sweep:
             self.learning_rates,
             "must be a list without repeats",
         )
+        check_settings((("learning_rates", self.learning_rates), ("init_scale", (self.init_scale,))))
         require(self.rates in (3, 5), "rates", self.rates, "must be 3 or 5")
-        for name in ("wide_seeds", "wide_steps"):
+        for name, most in (("wide_seeds", 2**32), ("wide_steps", 2**31 - 1)):
             require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
+            require(getattr(self, name) <= most, name, getattr(self, name), f"must be at most {most}")
 
     def cells(self) -> list[Cell]:
         """One cell per target, rank, loss and optimiser; rates are trials of a cell."""

@@ -29,6 +29,7 @@ import numpy as np
 from flax import struct
 
 from jaxmyopia.checks import require
+from jaxmyopia.values import conform
 
 ACTIONS = {"up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1)}
 SHORT, LONG = 0, 1
@@ -47,6 +48,7 @@ class CoinGrid:
     delay: int = 4
 
     def __post_init__(self):
+        conform(self)
         signs = "".join(self.rows)
         fine = signs.count("S") == 1 and signs.count("B") == 1 and any(sign.isdigit() for sign in signs)
         fine = fine and len(set(map(len, self.rows))) == 1 and set(signs) <= set("S.#B123456789")

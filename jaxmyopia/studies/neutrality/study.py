@@ -42,6 +42,7 @@ from jaxmyopia.checks import require
 from jaxmyopia.studies.neutrality.model import ACTIONS, LONG, CoinGrid, best_values, outcome
 from jaxmyopia.studies.neutrality.rollouts import Rollout, roll_out, score
 from jaxmyopia.study import Scalar, Study
+from jaxmyopia.values import float_dtype
 
 _BASELINE_RATE = 0.1  # of the running mean of rewards
 _BLOCK = {"cpu": 64}
@@ -197,7 +198,7 @@ class Neutrality(Study):
                     require(value in (0, 1), name, float(value), "must be 0 or 1")
                 else:
                     require(0 < value <= 1, name, float(value), "must be above 0 and at most 1")
-        dtype = jnp.zeros(()).dtype
+        dtype = float_dtype()
         return Params(**{name: jnp.asarray(values, dtype) for name, values in settings.items()})
 
     def init(self, keys: jax.Array, params: Params) -> State:

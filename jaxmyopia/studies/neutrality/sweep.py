@@ -7,6 +7,7 @@ from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.flags import flag, same_flag
 from jaxmyopia.studies.neutrality.study import Neutrality
 from jaxmyopia.study import Cell
+from jaxmyopia.values import conform
 
 REPEAT_DISCOUNT, DISCOUNT = 0.9, 0.95  # lambda of DREST, and gamma
 # Those of a log grid with the greatest mean usefulness over the four rewards after 2,048 meta-episodes, on 64 seeds of
@@ -29,9 +30,12 @@ class Sweep:
     neutrality_optimizers: tuple[str, ...] = flag(("sgd",), "Optimisers of the neutrality study: sgd, adam.")
 
     def __post_init__(self):
+        conform(self)
         for name in ("seeds", "meta_episodes"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
-        for name in self.neutrality_optimizers:
+        names = self.neutrality_optimizers
+        require(0 < len(set(names)) == len(names), "neutrality_optimizers", names, "must be a list without repeats")
+        for name in names:
             require_one_of("neutrality_optimizers", name, RATES)
 
     def cells(self) -> list[Cell]:

@@ -172,3 +172,18 @@ def test_gymnax_tools_run_on_it_unchanged_and_see_the_same_rewards():
     with jax.numpy_dtype_promotion("standard"):
         *_, rewarded = wrapper.batch_rollout(jax.random.split(KEY, runs), None)
     np.testing.assert_allclose(rewarded, 6.0)
+
+
+@pytest.mark.parametrize("action", [-1, 3, 7, 2**31 - 1])
+def test_an_action_that_there_is_not_pays_no_number_ever(action):
+    env = EpochEnv(epochs=2, epoch_steps=2)
+    paid = play(env, jnp.asarray([WORK, action, WORK, SHUTDOWN, action], jnp.int32), env_params())[2]
+    assert np.isnan(paid).tolist() == [False, True, False, False, True]
+    assert np.isnan(env.step(KEY, env.reset(KEY)[1], action)[2])
+
+
+@pytest.mark.parametrize("action", [1.0, True, np.zeros(2, np.int32)])
+def test_an_action_that_is_no_whole_number_is_refused(action):
+    env = EpochEnv(epochs=2, epoch_steps=2)
+    with pytest.raises(ValueError, match=r"action=.*must be a whole number of shape \(\)"):
+        env.step(KEY, env.reset(KEY)[1], action)

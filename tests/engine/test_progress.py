@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The progress bar, on a clock of its own: time left, compilation, width; and the count of operations behind it."""
+
+import io
+
+import numpy as np
+import pytest
+
+import jaxmyopia as jm
+from jaxmyopia.engine.cost import Work, work_of
+from jaxmyopia.engine.progress import Progress, _duration
+
+
+class Clock:
+    """Seconds that pass when told to."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def stretches(progress, clock, seconds_a_step, *, trials, steps, records, until, seconds_a_record=0.0):
+    """Runs a cell in stretches of about a second, up to a time."""
+    size = max(int(1 / (seconds_a_step * trials)), 1)
+    for start in range(0, steps, size):
+        if clock.now > until:
+            return
+        mine, kept = min(size, steps - start) * trials, records * trials * min(size, steps - start) // steps
+        clock.now += mine * seconds_a_step + kept * seconds_a_record
+        progress.tick(mine, kept, True)
+    progress.finish(trials)
+
+
+# Seconds a seed-step of eight cells, by operations off by up to twice: the last two are most of the run.
+PACE = [2e-10 * factor for factor in (1.0, 1.6, 0.7, 1.4, 0.6, 1.0, 0.8, 0.9)]
+OPERATIONS = [2e3, 1e4, 2e4, 2e4, 1e5, 3e5, 2e6, 3e6]
+
+
+@pytest.mark.parametrize("compile_seconds", [0.1, 2.0])
+def test_after_ten_seconds_the_time_left_is_right_within_a_factor_of_two(compile_seconds):
+    clock = Clock()
+    cells = {number: (f"cell {number}", 100, 1000, 100) for number in range(8)}
+    progress = Progress(cells, show=False, clock=clock)
+    progress.compiling(0)
+    for number, operations in enumerate(OPERATIONS):
+        progress.weigh(number, Work(operations, 5 * operations))
+    truth = sum(100 * (1000 + 500) * pace * operations for pace, operations in zip(PACE, OPERATIONS, strict=True))
+    clock.now = compile_seconds
+    for number, (pace, operations) in enumerate(zip(PACE, OPERATIONS, strict=True)):
+        progress.running(number, compile_seconds)
+        step = pace * operations
+        stretches(progress, clock, step, trials=100, steps=1000, records=100, until=10, seconds_a_record=5 * step)
+        if clock.now > 10:
+            break
+    left = compile_seconds + truth - clock.now
+    assert left > 30 and left / 2 <= progress.left() <= 2 * left
+
+
+def test_what_stands_in_a_checkpoint_teaches_nothing_and_waiting_for_a_program_is_no_work():
+    clock = Clock()
+    progress = Progress({0: ("a", 10, 1000, 10), 1: ("b", 10, 1000, 10)}, show=False, clock=clock)
+    progress.compiling(0)
+    clock.now = 60.0
+    assert progress.left() is None
+    progress.running(0, 60.0)
+    progress.tick(5000, 50, False)
+    assert progress.left() is None
+    clock.now += 5.0
+    progress.tick(2500, 25, True)
+    assert progress.left() == pytest.approx(60.0)  # of compiling the other: the work is 5 s and 20 s
+    clock.now += 5.0
+    progress.tick(2500, 25, True)
+    progress.finish(10)
+    progress.compiling(1)
+    clock.now += 50.0
+    progress.running(1, 60.0)
+    assert progress.left() == pytest.approx(20.0)
+
+
+def test_at_eighty_columns_it_is_a_bar_and_says_what_is_being_compiled(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    clock, shown = Clock(), io.StringIO()
+    name = "gaussian rank 100, cross_entropy, rmsprop"
+    with Progress({0: (name, 123_456, 1000, 10)}, clock=clock, file=shown) as progress:
+        progress._bar.dynamic_ncols, progress._bar.ncols = None, 80  # no terminal, no width
+        progress.compiling(0)
+        clock.now = 3.0
+        progress.running(0, 3.0)
+        clock.now = 10_000.0
+        progress.tick(123_456 * 500, 123_456 * 5, True)
+        progress.finish(123_456)
+    lines = [line.rstrip("\n") for line in shown.getvalue().split("\r") if line.strip()]
+    assert max(map(len, lines)) <= 80 and min(line.rindex("|") - line.index("|") for line in lines[1:]) >= 24
+    assert any(f"compiling {name}"[:40] in line for line in lines)
+    assert any(" 50%|" in line and "2.8 h left, 0/123,456 seeds" in line for line in lines)
+
+
+def test_a_bar_that_nobody_can_read_stops_nothing():
+    class Closed(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError(32, "Broken pipe")
+
+    with Progress({0: ("a", 1, 1, 1)}, clock=Clock(), file=Closed()) as progress:
+        progress.compiling(0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.2, "1 s"), (59, "59 s"), (83, "1:23 min"), (9000, "2.5 h"), (4e5, "4.6 days")]
+)
+def test_durations_are_read_at_a_glance(seconds, shown):
+    assert _duration(seconds) == shown
+
+
+def test_operations_of_a_product_of_matrices_are_counted():
+    (cell,) = jm.LowRank(n=64, rank=32).cells(seeds=1, steps=4, learning_rate=0.1, init_scale=1.0)
+    work = work_of(cell)
+    # The gradient of the square loss by grams: six products of (64, 32) with (32, 32), or of their transposes.
+    assert work.step == pytest.approx(6 * 64 * 32 * 32, rel=0.5)
+    assert np.isfinite(work.record) and work.record > 1
