@@ -17,7 +17,7 @@ from typing import Any
 
 from experiments.benchmarks.report import speed_table
 from jaxmyopia import launch
-from jaxmyopia.checks import require
+from jaxmyopia.checks import require, user_path
 from jaxmyopia.claims.verdicts import reference
 from jaxmyopia.flags import flag
 
@@ -148,7 +148,7 @@ def write_answer(name: str) -> None:
 
 def main() -> None:
     """Copies and rewrites; nothing is changed if the run is not finished."""
-    run = pathlib.Path(FLAGS.run)
+    run = user_path("run", FLAGS.run)
     answers = [name for name in ANSWERS if (run / name).is_file()]
     require(len(answers) == 1, "run", FLAGS.run, "must be the folder of a finished run")
     manifest = json.loads((run / "manifest.json").read_text())

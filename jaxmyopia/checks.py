@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One wording for refused arguments: the name, the value and what is allowed; one error for what surrounds a run."""
 
+import os
+import pathlib
 from collections.abc import Iterable
 
 
@@ -48,3 +50,25 @@ def require_one_of(name: str, value: str, known: Iterable[str]) -> None:
     """
     known = sorted(known)
     require(value in known, name, value, f"must be one of {', '.join(known)}")
+
+
+def user_path(name: str, value: str | os.PathLike) -> pathlib.Path:
+    """A path as a user gives it, with `~` as the user's home: called once, where it comes in.
+
+    Args:
+      name: the argument (and flag) that the user set.
+      value: what it was set to.
+
+    Returns:
+      The path.
+
+    Raises:
+      ArgumentError: if it is none.
+    """
+    text = os.fspath(value) if isinstance(value, str | os.PathLike) else ""
+    fine = isinstance(text, str) and text != "" and "\0" not in text
+    require(fine, name, value, "must be a path, without NUL")
+    try:
+        return pathlib.Path(text).expanduser()
+    except RuntimeError:
+        raise ArgumentError(name, str(value), "must be a path, but there is no such user's home") from None
