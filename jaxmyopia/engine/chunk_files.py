@@ -73,9 +73,9 @@ def read_sketch(path: pathlib.Path, columns: int | None = None) -> Sketch:
     with readable(path):
         read = pq.read_table(path)
         shape = json.loads((read.schema.metadata or {})[b"shape"])
-        groups = np.prod(shape) if _is_shape(shape) and columns in (None, shape[1]) else 0
-        if not 0 < groups <= 2**31:
+        if not _is_shape(shape) or columns not in (None, shape[1]):
             raise ValueError(f"its shape is {shape}")
+        groups = shape[0] * shape[1]
         group, bucket, count = (read[name].to_numpy() for name in ("group", "bucket", "count"))
         fine = all(each.dtype.kind in "iu" for each in (group, bucket, count)) and bucket.dtype == np.uint16
         if not fine or (len(group) and not 0 <= group.min() <= group.max() < groups) or (np.diff(group) < 0).any():
@@ -84,8 +84,9 @@ def read_sketch(path: pathlib.Path, columns: int | None = None) -> Sketch:
 
 
 def _is_shape(shape: object) -> bool:
-    whole = isinstance(shape, list) and len(shape) == 2
-    return whole and all(type(each) is int and 0 < each < 2**31 for each in shape)
+    if not (isinstance(shape, list) and len(shape) == 2 and all(type(each) is int and each > 0 for each in shape)):
+        return False
+    return shape[0] * shape[1] < 2**31
 
 
 def read_schema(path: pathlib.Path) -> pa.Schema:

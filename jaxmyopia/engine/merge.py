@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
-from jaxmyopia.checks import RunError, require
+from jaxmyopia.checks import RunError, require, user_path
 from jaxmyopia.engine.files import checksum_of, differences
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.lock import Lock

@@ -48,7 +48,7 @@ def meet(coordinator: str | None, processes: int | None, process: int | None) ->
     """Makes this process one of several, before any device is used.
 
     Args:
-      coordinator: `host:port` of process 0, on which alone it listens, or None to let JAX find it (TPU pods, Slurm, MPI).
+      coordinator: `host:port` of process 0, where alone it listens, or None to let JAX find it (TPU pods, Slurm, MPI).
       processes: how many there are, a scalar, or None.
       process: the number of this one, a scalar, or None.
 
