@@ -88,7 +88,7 @@ class Answer:
     @functools.cached_property
     def kept(self) -> Trials:
         """The trials whose curves are kept, in the order of the curves."""
-        return self.trials.keep(self.trials["seed"] < self.folder.config["keep_curves"])
+        return self.trials.keep(self.trials["seed"] < self.folder.config.get("keep_curves", 0))
 
     @property
     def steps(self) -> np.ndarray:

@@ -14,8 +14,6 @@ from jaxmyopia.checks import RunError
 from jaxmyopia.engine.manifest import damaged
 from jaxmyopia.stats.sketch import Sketch
 
-_UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, IndexError, MemoryError, pa.ArrowException)
-
 
 @contextlib.contextmanager
 def readable(path: pathlib.Path) -> Iterator[None]:
@@ -24,7 +22,7 @@ def readable(path: pathlib.Path) -> Iterator[None]:
         yield
     except RunError:
         raise
-    except _UNREADABLE as error:
+    except Exception as error:  # many kinds are raised for a damaged file
         damaged(path, " ".join(str(error).split())[:100] or type(error).__name__, "choose another folder")
 
 
