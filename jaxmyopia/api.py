@@ -94,7 +94,7 @@ class Answer:
     def steps(self) -> np.ndarray:
         """The recorded steps `(T,)`; refused where cells differ in them: see `cells[number].record_steps()`."""
         every = [cell.record_steps() for cell in self.cells]
-        same = all(np.array_equal(each, every[0]) for each in every)
+        same = bool(every) and all(np.array_equal(each, every[0]) for each in every)
         require(same, "steps", f"{len(every)} cells", "must be the same in all cells; ask cells[number].record_steps()")
         return every[0]
 

@@ -83,7 +83,8 @@ def differences(old: object, new: object, path: str = "") -> Iterator[str]:
         for key in sorted(old.keys() | new.keys()):
             yield from differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
     elif old != new:
-        yield f"{path}: {json.dumps(old)}, now {json.dumps(new)}"
+        shown = (text if len(text) < 100 else f"{text[:96]} ..." for text in map(json.dumps, (old, new)))
+        yield f"{path}: {', now '.join(shown)}"
 
 
 def json_value(value: object) -> object:
