@@ -15,6 +15,7 @@ import shutil
 import textwrap
 from typing import Any
 
+from experiments.benchmarks.faults.kinds import KINDS
 from experiments.benchmarks.report import speed_table
 from jaxmyopia import launch
 from jaxmyopia.checks import require, user_path
@@ -25,7 +26,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "experiments" / "results"
 README, PAGES = ROOT / "README.md", ROOT / "docs" / "results"
 MARK = re.compile(r"<!-- answer (\w+) -->")
-ANSWERS = ("claims.json", "benchmark.json")  # a run has one of them
+ANSWERS = ("claims.json", "benchmark.json", "soak.json")  # a run has one of them
 WIDTH = 119  # the longest line of prose
 
 
@@ -115,11 +116,39 @@ def benchmark_table(measured: dict[str, Any], manifest: dict[str, Any]) -> str:
     return "\n".join([head, "|---" * len(table[0]) + "|", *lines, "", foot, "", _command(manifest)])
 
 
+def faults_table(found: dict[str, Any], manifest: dict[str, Any]) -> str:
+    """What the soak tried and what survived, as a Markdown table.
+
+    Args:
+      found: contents of soak.json.
+      manifest: of the run.
+
+    Returns:
+      Markdown text.
+    """
+    rows = found["faults"]
+    lines = ["| fault | what happens at one file operation | tried | survived |", "|---|---|---|---|"]
+    for row in rows:
+        what = _sentence(KINDS[row["what"]].__doc__)
+        lines.append(f"| {row['what']} | {what} | {row['tried']:,} | {row['survived']:,} |")
+    tried, survived = (sum(row[name] for row in rows) for name in ("tried", "survived"))
+    lines.append(f"| all | | {tried:,} | {survived:,} |")
+    made = f"{_made(manifest)}, {manifest['seconds'] / 60:.0f} minutes, a run of {rows[0]['operations']} operations:"
+    wrong = [_wrap(f"- {row['what']} at {each}", indent="  ") for row in rows for each in row["wrong"]]
+    parts = [_wrap(made), _command(manifest), "\n".join(lines), *(["\n".join(wrong)] if wrong else [])]
+    return "\n\n".join(parts)
+
+
+def _sentence(doc: str | None) -> str:
+    return " ".join((doc or "").split()).rstrip(".")
+
+
 def answer_text(folder: pathlib.Path) -> str:
     """What a page of docs/results says of a run's or an answer's folder, whichever of `ANSWERS` it holds."""
     (name,) = (name for name in ANSWERS if (folder / name).is_file())
     answer, manifest = (json.loads((folder / file).read_text()) for file in (name, "manifest.json"))
-    return (evidence_list if name == "claims.json" else benchmark_table)(answer, manifest)
+    texts = {"claims.json": evidence_list, "benchmark.json": benchmark_table, "soak.json": faults_table}
+    return texts[name](answer, manifest)
 
 
 def places(name: str) -> list[pathlib.Path]:

@@ -15,70 +15,26 @@ import time
 from collections.abc import Callable
 
 from experiments.benchmarks.faults import job
+from experiments.benchmarks.faults.attempts import (
+    Untried,
+    again,
+    die,
+    die_at,
+    ended,
+    log_of,
+    resumed,
+    victim,
+    was_killed,
+)
 from experiments.benchmarks.faults.disk import Disk, replace_folder
+from experiments.benchmarks.faults.several import late_process, merge_killed, process_killed, shard_unfinished
 from experiments.benchmarks.faults.trap import Trap
-from jaxmyopia.engine.manifest import read_manifest
-
-KILLED = -signal.SIGKILL
-Before = Callable[[int, str, str], None]
-QUICK = 0.1  # seconds between heartbeats, where somebody waits for them
-
-
-class Untried(Exception):
-    """This fault cannot happen at this operation, or on this machine."""
-
-
-def die() -> None:
-    """Ends this process as `kill -9` does."""
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def victim(out: pathlib.Path, before: Before, *flags: str, synced: Callable[[int], None] = lambda handle: None) -> int:
-    """Starts the job with a trap, and gives the number of its process."""
-
-    def go() -> int:
-        job.small()
-        Trap(out, before, synced).arm()
-        return job.run(out, *flags)
-
-    return job.fork(_log(out), go)
-
-
-def again(out: pathlib.Path, *flags: str, devices: int = 1, beat: float = QUICK) -> int:
-    """Starts the job once more, undisturbed."""
-
-    def go() -> int:
-        job.small(beat)
-        return job.run(out, *flags, devices=devices)
-
-    return job.fork(_log(out), go)
-
-
-def _log(out: pathlib.Path) -> pathlib.Path:
-    return out.with_name(f"{out.name}.log")
-
-
-def ended(out: pathlib.Path, code: int, *fine: int) -> str:
-    """What is wrong with the end of a process: it is none of the `fine` ones, or without its one line."""
-    text = _log(out).read_text(errors="replace") if _log(out).exists() else ""
-    if "Traceback" in text:
-        return f"traceback: {text.strip().splitlines()[-1][:200]}"
-    if code not in fine:
-        return f"ended with {code}: {text.strip()[-200:]}"
-    return f"ended with {code} without a word" if code > 0 and "error: " not in text else ""
-
-
-def resumed(out: pathlib.Path, expected: str, *, devices: int = 1) -> str:
-    """Gives the command again: what is wrong with what it ends with."""
-    wrong = ended(out, job.wait(again(out, devices=devices)), 0)
-    found = "" if wrong else job.digest(out)
-    return wrong or ("" if found == expected else f"other bytes: {found}")
 
 
 def killed(out: pathlib.Path, number: int, expected: str, *, devices: int = 1) -> str:
     """The process is killed before an operation."""
-    code = job.wait(victim(out, lambda count, name, path: die() if count == number else None))
-    return ended(out, code, KILLED, 0) or resumed(out, expected, devices=devices)
+    code = job.wait(victim(out, die_at(number)))
+    return was_killed(out, code) or resumed(out, expected, devices=devices)
 
 
 def torn(out: pathlib.Path, number: int, expected: str) -> str:
@@ -92,9 +48,9 @@ def torn(out: pathlib.Path, number: int, expected: str) -> str:
             os._exit(77)
 
     code = job.wait(victim(out, before))
-    if code in (0, 77):
+    if code == 77:
         raise Untried
-    return ended(out, code, KILLED) or resumed(out, expected)
+    return was_killed(out, code) or resumed(out, expected)
 
 
 def lost(out: pathlib.Path, number: int, expected: str, *, names_last: bool = False) -> str:
@@ -107,9 +63,9 @@ def lost(out: pathlib.Path, number: int, expected: str, *, names_last: bool = Fa
             die()
 
     code = job.wait(victim(out, before, synced=disk.synced))
-    if code == KILLED:
-        replace_folder(out, after)
-    return ended(out, code, KILLED, 0) or resumed(out, expected)
+    wrong = was_killed(out, code)
+    replace_folder(out, after)
+    return wrong or resumed(out, expected)
 
 
 def lost_contents(out: pathlib.Path, number: int, expected: str) -> str:
@@ -155,7 +111,10 @@ def small_disk(out: pathlib.Path, number: int, expected: str) -> str:
         raise Untried
     try:
         inside = out / "run"
-        wrong = ended(inside, job.wait(again(inside)), 0, 1, 2)
+        code = job.wait(again(inside))
+        if code == 0:  # there was room enough
+            raise Untried
+        wrong = ended(inside, code, 1, 2)
         subprocess.run(["mount", "-o", "remount,size=64m", str(out)], check=True)
         return wrong or resumed(inside, expected)
     finally:
@@ -226,7 +185,7 @@ def clock_back(out: pathlib.Path, number: int, expected: str) -> str:
         Trap(out, before).arm()
         return job.run(out)
 
-    wrong = ended(out, job.wait(job.fork(_log(out), go)), 0)
+    wrong = ended(out, job.wait(job.fork(log_of(out), go)), 0)
     found = "" if wrong else job.digest(out)
     return wrong or ("" if found == expected else f"other bytes: {found}") or resumed(out, expected)
 
@@ -236,87 +195,6 @@ def other_devices(out: pathlib.Path, number: int, expected: str) -> str:
     return killed(out, number, expected, devices=2 + number % 2)
 
 
-def _shard(out: pathlib.Path, number: int) -> tuple[pathlib.Path, tuple[str, str]]:
-    return out.with_name(f"{out.name}.shard{number}"), ("--num_shards=2", f"--shard_index={number}")
-
-
-def _merge(out: pathlib.Path, before: Before = lambda count, name, path: None) -> int:
-    def go() -> int:
-        Trap(out, before).arm()
-        return job.merge(out, *(_shard(out, number)[0] for number in range(2)))
-
-    return job.wait(job.fork(_log(out), go))
-
-
-def _both_shards(out: pathlib.Path) -> str:
-    wrong = ""
-    for number in range(2):
-        shard, flags = _shard(out, number)
-        wrong = wrong or ended(shard, job.wait(again(shard, *flags)), 0)
-    return wrong
-
-
-def merge_killed(out: pathlib.Path, number: int, expected: str) -> str:
-    """A merge of two shards is killed, and given again."""
-    wrong = _both_shards(out)
-    code = _merge(out, lambda count, name, path: die() if count == number else None)
-    wrong = wrong or ended(out, code, KILLED, 0)
-    if read_manifest(out).get("status") != "complete":
-        wrong = wrong or ended(out, _merge(out), 0)
-    return wrong or resumed(out, expected)
-
-
-def shard_unfinished(out: pathlib.Path, number: int, expected: str) -> str:
-    """A shard is killed and merged as it stands, which is refused; then it is resumed, and merged."""
-    first, flags = _shard(out, 0)
-    code = job.wait(victim(first, lambda count, name, path: die() if count == number else None, *flags))
-    wrong = ended(first, code, KILLED, 0)
-    second, flags = _shard(out, 1)
-    wrong = wrong or ended(second, job.wait(again(second, *flags)), 0)
-    if read_manifest(first).get("status") != "complete shard":
-        code = _merge(out)
-        wrong = wrong or ended(out, code, 2) or ("it was merged all the same" if out.exists() else "")
-    return wrong or _both_shards(out) or ended(out, _merge(out), 0) or resumed(out, expected)
-
-
-def _processes(out: pathlib.Path, *starts: Callable[[], int]) -> list[int]:
-    """Starts the processes of one run, numbered as they come, and gives their exit codes."""
-
-    def fork(number: int) -> int:
-        log = _log(out) if number == 0 else out.with_name(f"{out.name}.other.log")
-        return job.fork(log, starts[number])
-
-    return [job.wait(pid) for pid in [fork(number) for number in range(len(starts))]]
-
-
-def _process(out: pathlib.Path, number: int, port: int, before: Before | None = None, after: float = 0.0) -> int:
-    time.sleep(after)
-    job.small(QUICK)
-    if before:
-        Trap(out, before).arm()
-    return job.run(out, process=(number, port))
-
-
-def late_process(out: pathlib.Path, number: int, expected: str) -> str:
-    """One of two processes of a run comes late, by so many hundredths of a second."""
-    port = job.free_port()
-    codes = _processes(out, lambda: _process(out, 0, port), lambda: _process(out, 1, port, after=number / 100))
-    return ("" if codes == [0, 0] else f"ended with {codes}") or resumed(out, expected)
-
-
-def process_killed(out: pathlib.Path, number: int, expected: str) -> str:
-    """One of two processes of a run is killed; the other stops by itself, and both are started again."""
-    port, before = job.free_port(), lambda count, name, path: die() if count == number else None
-    codes = _processes(out, lambda: _process(out, 0, port), lambda: _process(out, 1, port, before))
-    if codes[1] not in (KILLED, 0):
-        return f"ended with {codes}"
-    if codes[1] == KILLED and codes[0] == 0:
-        return "the other did not see it"
-    port = job.free_port()
-    codes = _processes(out, lambda: _process(out, 0, port), lambda: _process(out, 1, port))
-    return ("" if codes == [0, 0] else f"ended with {codes} when resumed") or resumed(out, expected)
-
-
 KINDS: dict[str, Callable[[pathlib.Path, int, str], str]] = {
     each.__name__: each
     for each in (
@@ -324,3 +202,5 @@ KINDS: dict[str, Callable[[pathlib.Path, int, str], str]] = {
         other_devices, late_process, process_killed, merge_killed, shard_unfinished,
     )
 }  # fmt: skip
+# Where a process waits for another, or nothing but a moment changes, every so many-th operation will do.
+COARSE = {late_process: 20, process_killed: 4, clock_back: 4, other_devices: 4, shard_unfinished: 4, doubled: 2}
