@@ -15,9 +15,10 @@ import shutil
 import textwrap
 from typing import Any
 
+from experiments.benchmarks.faults.kinds import KINDS
 from experiments.benchmarks.report import speed_table
 from jaxmyopia import launch
-from jaxmyopia.checks import require
+from jaxmyopia.checks import require, user_path
 from jaxmyopia.claims.verdicts import reference
 from jaxmyopia.flags import flag
 
@@ -25,7 +26,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "experiments" / "results"
 README, PAGES = ROOT / "README.md", ROOT / "docs" / "results"
 MARK = re.compile(r"<!-- answer (\w+) -->")
-ANSWERS = ("claims.json", "benchmark.json", "platforms.json")  # a run has one of them
+ANSWERS = ("claims.json", "benchmark.json", "platforms.json", "soak.json")  # a run has one of them
 WIDTH = 119  # the longest line of prose
 
 
@@ -155,12 +156,39 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3g}"
 
 
+def faults_table(found: dict[str, Any], manifest: dict[str, Any]) -> str:
+    """What the soak tried and what survived, as a Markdown table.
+
+    Args:
+      found: contents of soak.json.
+      manifest: of the run.
+
+    Returns:
+      Markdown text.
+    """
+    rows = found["faults"]
+    lines = ["| fault | what happens at one file operation | tried | survived |", "|---|---|---|---|"]
+    for row in rows:
+        what = _sentence(KINDS[row["what"]].__doc__)
+        lines.append(f"| {row['what']} | {what} | {row['tried']:,} | {row['survived']:,} |")
+    tried, survived = (sum(row[name] for row in rows) for name in ("tried", "survived"))
+    lines.append(f"| all | | {tried:,} | {survived:,} |")
+    made = f"{_made(manifest)}, {manifest['seconds'] / 60:.0f} minutes, a run of {rows[0]['operations']} operations:"
+    wrong = [_wrap(f"- {row['what']} at {each}", indent="  ") for row in rows for each in row["wrong"]]
+    parts = [_wrap(made), _command(manifest), "\n".join(lines), *(["\n".join(wrong)] if wrong else [])]
+    return "\n\n".join(parts)
+
+
+def _sentence(doc: str | None) -> str:
+    return " ".join((doc or "").split()).rstrip(".")
+
+
 def answer_text(folder: pathlib.Path) -> str:
     """What a page of docs/results says of a run's or an answer's folder, whichever of `ANSWERS` it holds."""
     (name,) = (name for name in ANSWERS if (folder / name).is_file())
     answer, manifest = (json.loads((folder / file).read_text()) for file in (name, "manifest.json"))
     write = {"claims.json": evidence_list, "benchmark.json": benchmark_table, "platforms.json": precision_tables}
-    return write[name](answer, manifest)
+    return (write | {"soak.json": faults_table})[name](answer, manifest)
 
 
 def places(name: str) -> list[pathlib.Path]:
@@ -189,7 +217,7 @@ def write_answer(name: str) -> None:
 
 def main() -> None:
     """Copies and rewrites; nothing is changed if the run is not finished."""
-    run = pathlib.Path(FLAGS.run)
+    run = user_path("run", FLAGS.run)
     answers = [name for name in ANSWERS if (run / name).is_file()]
     require(len(answers) == 1, "run", FLAGS.run, "must be the folder of a finished run")
     manifest = json.loads((run / "manifest.json").read_text())

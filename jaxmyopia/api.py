@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From Python and notebooks: `run` a study, `settle` claims, `load` what was run; all of them give an `Answer`."""
 
-import contextlib
 import dataclasses
 import functools
 import os
@@ -13,18 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from jaxmyopia.checks import RunError, require
+from jaxmyopia.checks import RunError, require, user_path
 from jaxmyopia.claims import Claim, Judgement, judge_all
 from jaxmyopia.engine.experiment import open_folder, run_cells
-from jaxmyopia.engine.files import path_of, read_json
+from jaxmyopia.engine.files import atomic, make_folder
 from jaxmyopia.engine.folder import PlannedCell, RunFolder
+from jaxmyopia.engine.manifest import read_json
 from jaxmyopia.engine.mesh import CACHE, require_jax, use_compilation_cache, use_cpu_devices
 from jaxmyopia.engine.precision import HIGHEST
+from jaxmyopia.engine.schema import built
 from jaxmyopia.engine.session import RunOptions
 from jaxmyopia.replay import IN_PYTHON, Replayed, receipt, replay_seed, with_receipts
 from jaxmyopia.report import claim_figures, curve_figures
 from jaxmyopia.report.figures import house_style, svg
-from jaxmyopia.report.page import Report, claims_from_json, claims_html, claims_json, claims_text, write_page
+from jaxmyopia.report.page import Report, claims_html, claims_json, claims_text, write_page
 from jaxmyopia.stats.sketch import Sketch
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.study import Cell, Study
@@ -92,13 +93,13 @@ class Answer:
     @functools.cached_property
     def kept(self) -> Trials:
         """The trials whose curves are kept, in the order of the curves."""
-        return self.trials.keep(self.trials["seed"] < self.folder.config["keep_curves"])
+        return self.trials.keep(self.trials["seed"] < self.folder.config.get("keep_curves", 0))
 
     @property
     def steps(self) -> np.ndarray:
         """The recorded steps `(T,)`; refused where cells differ in them: see `cells[number].record_steps()`."""
         every = [cell.record_steps() for cell in self.cells]
-        same = all(np.array_equal(each, every[0]) for each in every)
+        same = bool(every) and all(np.array_equal(each, every[0]) for each in every)
         require(same, "steps", f"{len(every)} cells", "must be the same in all cells; ask cells[number].record_steps()")
         return every[0]
 
@@ -174,23 +175,36 @@ class Answer:
           ArgumentError: if there is something at the path.
           RunError: if it cannot be written.
         """
-        target = path_of("folder", path)
+        target = user_path("folder", path)
         empty = not target.exists() or (target.is_dir() and not any(target.iterdir()))
         require(empty, "folder", str(path), "must be new, or empty")
         self.write()
+        temporary = target.with_name(f".{target.name}.{os.getpid()}~")
         try:
-            shutil.copytree(self.folder.path, target, dirs_exist_ok=True)
+            make_folder(target.parent)
+            shutil.copytree(self.folder.path, temporary, ignore=shutil.ignore_patterns(".*"))
+            os.replace(temporary, target)
         except (OSError, shutil.Error) as error:
-            raise RunError(f"{target} could not be written ({error})") from None
+            what = getattr(error, "strerror", None) or " ".join(str(error).split())[:100]
+            raise RunError(f"{target} could not be written ({what})") from None
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
         return load(target)
 
     def page(self, path: str | os.PathLike) -> pathlib.Path:
-        """Writes the page alone, one offline file, and gives its path."""
+        """Writes the page alone, one offline file, and gives its path.
+
+        Raises:
+          RunError: if it cannot be written.
+        """
+        target = user_path("path", path)
         self.write()
-        target = path_of("page", path)
-        with contextlib.suppress(FileExistsError):
-            target.parent.mkdir(parents=True)
-        shutil.copyfile(self.folder.path / "report.html", target)
+        try:
+            make_folder(target.parent)
+            with atomic(target) as temporary:
+                shutil.copyfile(self.folder.path / "report.html", temporary)
+        except OSError as error:
+            raise RunError(f"{target} could not be written ({error.strerror})") from None
         return target
 
 
@@ -270,7 +284,7 @@ def run(
     require_jax()
     use_compilation_cache(CACHE, unless_set=True)
     cells = [cell for each in studies for cell in each.cells(seeds=seeds, steps=steps, records=records, **settings)]
-    path = None if out is None else str(path_of("out", out))
+    path = None if out is None else str(user_path("out", out))
     found = execute(cells, options, config={"experiment": IN_PYTHON}, out=path, command="jaxmyopia.run")
     assert found is not None  # one process, one shard
     return found
@@ -323,6 +337,6 @@ def load(folder: str | os.PathLike) -> Answer:
       ArgumentError: if it is no run's folder, or another version's.
       RunError: if a file is damaged.
     """
-    opened = RunFolder.existing(folder)
-    entries = read_json(opened.path / "claims.json") or []
-    return Answer(opened, claims=tuple(claims_from_json(entries)))
+    opened, hint = RunFolder.existing(folder), list[Judgement]
+    entries = read_json(opened.path / "claims.json", hint, "the run's command writes it anew") or []
+    return Answer(opened, claims=tuple(built(entries, hint)))

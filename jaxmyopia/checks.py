@@ -2,6 +2,8 @@
 """One wording for refused arguments: the name, the value and what is allowed; one error for what surrounds a run."""
 
 import math
+import os
+import pathlib
 from collections.abc import Iterable
 
 
@@ -70,3 +72,25 @@ def require_range(name: str, value: object) -> tuple[float, float] | None:
     low, high = (each if isinstance(each, int | float) and math.isfinite(each) else math.nan for each in pair)
     require(low < high, name, value, "must be two finite numbers, the least and the greatest value that there can be")
     return float(low), float(high)
+
+
+def user_path(name: str, value: str | os.PathLike) -> pathlib.Path:
+    """A path as a user gives it, with `~` as the user's home: called once, where it comes in.
+
+    Args:
+      name: the argument (and flag) that the user set.
+      value: what it was set to.
+
+    Returns:
+      The path.
+
+    Raises:
+      ArgumentError: if it is none.
+    """
+    text = os.fspath(value) if isinstance(value, str | os.PathLike) else ""
+    fine = isinstance(text, str) and text != "" and "\0" not in text
+    require(fine, name, value, "must be a path, without NUL")
+    try:
+        return pathlib.Path(text).expanduser()
+    except RuntimeError:
+        raise ArgumentError(name, str(value), "must be a path, but there is no such user's home") from None

@@ -2,12 +2,11 @@
 """The subcommands that run no experiment: merge, curves, verify, replay."""
 
 import dataclasses
-import pathlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from jaxmyopia import launch
-from jaxmyopia.checks import require
+from jaxmyopia.checks import require, user_path
 from jaxmyopia.engine.merge import merge
 from jaxmyopia.engine.session import say, show
 from jaxmyopia.flags import flag
@@ -67,7 +66,7 @@ class Curves:
 def _curves(settings: Curves, files: list[str]) -> None:
     """Prints plateaus, descents and upticks of every curve, or why it cannot be counted."""
     require(len(files) == 1, "file", " ".join(files), "must be one file: .csv, .npy or .npz")
-    steps, losses = read_curves(pathlib.Path(files[0]))
+    steps, losses = read_curves(user_path("file", files[0]))
     rows = count(steps, losses, ratio=settings.ratio, fall=settings.fall, rise=settings.uptick)
     lines: Iterable[Sequence[object]] = [(row.name, *row.counts, row.reason or "yes") for row in rows]
     for line in [("curve", "plateaus", "descents", "upticks", "counted"), *lines]:

@@ -21,9 +21,10 @@ import numpy as np
 from jaxmyopia import flags
 from jaxmyopia.checks import ArgumentError, RunError, require
 from jaxmyopia.claims import Claim, Judgement, judge_all
-from jaxmyopia.engine.files import checksum_of, differences, json_value, read_json
+from jaxmyopia.engine.files import checksum_of, differences, json_value
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.identity import plan_of
+from jaxmyopia.engine.manifest import read_json
 from jaxmyopia.engine.session import show
 from jaxmyopia.experiment import Experiment
 from jaxmyopia.replay import BOUND, IN_PYTHON, differences_of_platform, replay
@@ -250,7 +251,7 @@ def _rows(folder: RunFolder) -> Check:
 def _claims(
     folder: RunFolder, entries: Callable[[Trials], list[dict[str, object]]], judged: Sequence[Judgement]
 ) -> Check:
-    told = read_json(folder.path / "claims.json")
+    told = read_json(folder.path / "claims.json", list[dict[str, object]])
     told = json.loads(json.dumps(json_value(claims_json(judged)))) if told is None else told
     found = json.loads(json.dumps(json_value(entries(folder.table()))))
     exact = not differences_of_platform(folder)

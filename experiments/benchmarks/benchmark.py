@@ -8,7 +8,6 @@ python -m experiments.benchmarks.benchmark --sections=seeds --peak_tflops=67    
 
 import dataclasses
 import importlib.metadata
-import os
 import re
 import statistics
 import subprocess
@@ -23,7 +22,7 @@ from experiments.benchmarks.baselines import Case, Train, baselines, draw_start,
 from experiments.benchmarks.report import write_figures
 from experiments.benchmarks.timing import in_turn
 from jaxmyopia import launch
-from jaxmyopia.checks import require, require_one_of
+from jaxmyopia.checks import require, require_one_of, user_path
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.provenance import environment
 from jaxmyopia.engine.session import say
@@ -190,8 +189,8 @@ def runs() -> Iterator[Row]:
     ]
     for n, loss, steps, count in shapes:
         row = {"n": n, "loss": loss, "rank": 2, "optimizer": "sgd", "steps": steps, "seeds": count}
-        cache = os.path.join(FLAGS.out, "compilation_cache")
-        script = _RUN.format(cache=cache, n=n, loss=loss, seeds=count, steps=steps)
+        cache = user_path("out", FLAGS.out) / "compilation_cache"
+        script = _RUN.format(cache=str(cache), n=n, loss=loss, seeds=count, steps=steps)
         for temperature in ("cold", *("warm",) * FLAGS.repeats) if count == 64 else ("warm",) * 3:
             began = time.monotonic()
             output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout

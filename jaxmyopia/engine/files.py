@@ -2,55 +2,71 @@
 """Files of a run's folder: written whole or not at all, with their checksums; and their values compared and cleaned."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import pathlib
-import tempfile
+import re
+import secrets
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from jaxmyopia.checks import ArgumentError, RunError, require
-
-
-def path_of(name: str, given: object) -> pathlib.Path:
-    """The path that an argument gives; `~` is the user's home.
-
-    Args:
-      name: of the argument.
-      given: text, or what stands for a path.
-
-    Returns:
-      The path.
-
-    Raises:
-      ArgumentError: if it is none.
-    """
-    fine = isinstance(given, str | os.PathLike) and str(given) != "" and "\0" not in str(given)
-    require(fine, name, given, "must be a folder or a file, by its path")
-    try:
-        return pathlib.Path(str(given)).expanduser()
-    except RuntimeError:  # ~NAME of nobody
-        raise ArgumentError(name, str(given), "must be a path, but there is no such user") from None
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}~")  # the names that `atomic` gives
 
 
 @contextlib.contextmanager
 def atomic(path: pathlib.Path) -> Iterator[str]:
     """Gives a temporary name beside `path`, for a file of any shape; renamed to it on success, gone on failure."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
+    name = str(path.with_name(f".{path.name}.{secrets.token_hex(4)}~"))
+    os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # the umask takes away what it says
     try:
-        os.chmod(name, 0o644)
         yield name
-        with open(name, "rb") as file:
-            os.fsync(file.fileno())
+        sync(name)
         os.replace(name, path)
+        sync(path.parent)
     except BaseException:
         pathlib.Path(name).unlink(missing_ok=True)
         raise
+
+
+def sync(path: pathlib.Path | str) -> None:
+    """Waits until a file of any shape, or the names in a folder, are on the disk.
+
+    Raises:
+      OSError: if the disk fails.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except PermissionError:  # a folder in which names may be made but not listed
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):  # some file systems cannot for a folder
+            raise
+    finally:
+        os.close(handle)
+
+
+def make_folder(path: pathlib.Path) -> None:
+    """Makes a folder and those above it that are missing; its name, and theirs, are on the disk once it returns.
+
+    Raises:
+      OSError: if it cannot be made.
+    """
+    made = [each for each in (path, *path.parents) if each == path or not each.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for each in reversed(made):  # also where it stood before: who made it may have been killed before this
+        sync(each.parent)
+
+
+def leftovers(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    """The temporary files that killed writers left in a folder of any size, and in those right below it."""
+    for path in (*folder.glob(".*"), *folder.glob("*/.*")):
+        if _TEMPORARY.fullmatch(path.name):
+            yield path
 
 
 def checksum_of(path: pathlib.Path | str) -> str:
@@ -67,7 +83,8 @@ def differences(old: object, new: object, path: str = "") -> Iterator[str]:
         for key in sorted(old.keys() | new.keys()):
             yield from differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
     elif old != new:
-        yield f"{path}: {json.dumps(old)}, now {json.dumps(new)}"
+        shown = (text if len(text) < 100 else f"{text[:96]} ..." for text in map(json.dumps, (old, new)))
+        yield f"{path}: {', now '.join(shown)}"
 
 
 def json_value(value: object) -> object:
@@ -79,46 +96,3 @@ def json_value(value: object) -> object:
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
-def to_numpy(column: pa.ChunkedArray) -> np.ndarray:
-    """A column of a parquet table as an array of shape `(rows,)`; rows that have the same string share it."""
-    if not pa.types.is_string(column.type):
-        return column.to_numpy()
-    encoded = column.combine_chunks().dictionary_encode()  # rows share their strings; None where there is none
-    strings = np.array([*encoded.dictionary.to_pylist(), None], object)
-    return strings[encoded.indices.fill_null(len(strings) - 1).to_numpy()]
-
-
-def save_array(path: str, leaf: np.ndarray) -> None:
-    """Writes an array of any shape as a .npy file of this very name, without pickling."""
-    with open(path, "wb") as file:
-        np.save(file, leaf, allow_pickle=False)
-
-
-def read_manifest(path: str | os.PathLike) -> dict[str, Any]:
-    """The manifest of a run's folder, JSON values of any shape; empty if it has none.
-
-    Raises:
-      RunError: if it is damaged.
-    """
-    try:
-        return json.loads((pathlib.Path(path) / "manifest.json").read_text())
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except ValueError:
-        raise RunError(f"{path}/manifest.json is damaged: it is not JSON; choose another folder") from None
-
-
-def read_json(path: pathlib.Path) -> Any:
-    """The contents of a JSON file; None if there is none.
-
-    Raises:
-      RunError: if it is damaged.
-    """
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        return None
-    except ValueError:
-        raise RunError(f"{path} is damaged: it is not JSON") from None

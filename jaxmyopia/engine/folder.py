@@ -18,7 +18,6 @@ import functools
 import json
 import os
 import pathlib
-import re
 import shutil
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -27,27 +26,39 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jaxmyopia.checks import ArgumentError, RunError, require
+from jaxmyopia.checks import ArgumentError, RunError, require, user_path
 from jaxmyopia.engine.chunk import Chunk
+from jaxmyopia.engine.chunk_files import (
+    identity_in,
+    read_column,
+    read_curves,
+    read_schema,
+    read_sketch,
+    readable,
+    stacked,
+    write_curve,
+    write_rows,
+    write_sketch,
+)
 from jaxmyopia.engine.files import (
     atomic,
     checksum_of,
     differences,
     json_value,
-    path_of,
-    read_manifest,
-    save_array,
-    to_numpy,
+    leftovers,
+    make_folder,
 )
 from jaxmyopia.engine.identity import hash_of
+from jaxmyopia.engine.manifest import FORMAT, Files, place_of, read_manifest, records, stem_of
 from jaxmyopia.engine.planned import PlannedCell
 from jaxmyopia.stats.sketch import Sketch
 from jaxmyopia.stats.table import Columns, Trials
 
-FORMAT = 4  # of a run's folder; 2 is version 0.1's
-_IDENTITY = b"identity"  # in the metadata of a chunk's rows
-_STEM = re.compile(r"chunk-(\d+)-(\d+)")
 _ENTRIES = {"manifest.json", "seeds", "curves", "checkpoints", "claims.json", "figures", "report.html"}
+
+
+def _place(item: tuple[str, Files]) -> tuple[int, int]:
+    return place_of(item[0])
 
 
 class RunFolder:
@@ -62,7 +73,7 @@ class RunFolder:
     """
 
     def __init__(self, path: str | os.PathLike, config: dict[str, object]):
-        self.path = path_of("out", path)
+        self.path = user_path("out", path)
         self.owner: object = None  # what keeps a temporary folder from going
         self.config = json.loads(json.dumps({"format": FORMAT, **config}))
         try:
@@ -82,10 +93,20 @@ class RunFolder:
             shown = "; ".join(differing[:3]) + (f"; and {len(differing) - 3} more" if len(differing) > 3 else "")
             allowed = f"it holds a run of another configuration ({shown}); choose another folder"
             require(not differing, "out", str(self.path), allowed)
-        self.path.mkdir(parents=True, exist_ok=True)
+        self._make(self.path)
         with atomic(self.path / ".probe"):
             pass
         (self.path / ".probe").unlink(missing_ok=True)
+
+    def _make(self, path: pathlib.Path) -> None:
+        if path not in self._made or not path.is_dir():
+            make_folder(path)
+            self._made.add(path)
+
+    @functools.cached_property
+    def _made(self) -> set[pathlib.Path]:
+        """The folders whose names are on the disk."""
+        return set()
 
     @classmethod
     def existing(cls, path: str | os.PathLike) -> "RunFolder":
@@ -94,15 +115,15 @@ class RunFolder:
         Raises:
           ArgumentError: if it is none, or another version's.
         """
-        path = path_of("folder", path)
-        manifest = read_manifest(path)
+        place = user_path("folder", path)
+        manifest = read_manifest(place)
         require(bool(manifest), "folder", str(path), "must be the folder of a run, with a manifest.json")
-        config = manifest.get("config", {})
+        config = manifest["config"]
         written, version = config.get("format", 1), manifest.get("versions", {}).get("jaxmyopia", "an earlier version")
         allowed = f"was written by jaxmyopia {version} (format {written}); this version reads format {FORMAT}"
         require(written == FORMAT, "folder", str(path), allowed)
         folder = cls.__new__(cls)  # nothing is written, so that it may lie where nothing can be
-        folder.path, folder.config, folder.owner = path, config, None
+        folder.path, folder.config, folder.owner = place, config, None
         return folder
 
     def cells(self) -> list[PlannedCell]:
@@ -151,8 +172,9 @@ class RunFolder:
         """
         path = self.path / name
         try:
-            if path.parent != self.path:
-                path.parent.mkdir(exist_ok=True)
+            if not self.path.is_dir():
+                raise FileNotFoundError
+            self._make(path.parent)
             with atomic(path) as temporary:
                 write(temporary)
                 checksum = checksum_of(temporary)
@@ -163,23 +185,18 @@ class RunFolder:
 
     def completed(self) -> dict[str, dict[str, str]]:
         """The finished chunks, in order: name -> checksums of its files."""
-        found: dict[str, dict[str, str]] = dict(self.manifest.get("chunks", {}))
-        for path in (self.path / "seeds").glob("chunk-*.json"):
-            found[path.stem] = json.loads(path.read_text())
-        return dict(sorted(found.items()))
+        return dict(sorted([*self.manifest.get("chunks", {}).items(), *records(self.path, self.config)], key=_place))
 
     def finished(self) -> frozenset[tuple[int, int]]:
         """The chunks that stand, as pairs of cell and chunk."""
-        matches = (_STEM.fullmatch(stem) for stem in self.completed())
-        return frozenset((int(match[1]), int(match[2])) for match in matches if match)
+        return frozenset(map(place_of, self.completed()))
 
     def sweep(self) -> None:
         """Puts the completion records into the manifest and deletes them, with what killed writers left."""
         self.write_manifest(
             **{name: entry for name, entry in self.manifest.items() if name not in ("config", "chunks")}
         )
-        left = (path for name in _ENTRIES for path in self.path.glob(f".{name}.*"))
-        for path in [*self.path.glob("seeds/chunk-*.json"), *self.path.glob("*/.chunk-*"), *left]:
+        for path in [*self.path.glob("seeds/chunk-*.json"), *leftovers(self.path)]:
             path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             shutil.rmtree(self.path / "checkpoints")
@@ -199,7 +216,7 @@ class RunFolder:
 
     def is_ours(self, path: pathlib.Path) -> bool:
         """Whether a file with rows is this run's; a curve's file has no identity, but a checksum beside its rows."""
-        return path.parent.name != "seeds" or pq.read_schema(path).metadata.get(_IDENTITY) == self.identity.encode()
+        return path.parent.name != "seeds" or identity_in(path) == self.identity
 
     def forget(self, stems: list[str]) -> None:
         """Takes chunks, `(m,)` names, for not finished; their files will be written again."""
@@ -217,24 +234,21 @@ class RunFolder:
           settings: static columns, one value for all `(trials,)` rows.
           chunk: the finished chunk.
         """
-        stem = f"chunk-{cell:03d}-{chunk.index:05d}"
+        stem = stem_of(cell, chunk.index)
         files: dict[str, str] = {}
 
         def write(name: str, how: Callable[[str], object]) -> None:
             files[name] = self.write_with(name, how)
 
         for name, leaf in chunk.kept.items():
-            write(f"curves/{stem}.{name}.npy", functools.partial(save_array, leaf=leaf))
+            write(f"curves/{stem}.{name}.npy", functools.partial(write_curve, curve=leaf))
         for name, sketch in chunk.sketches.items():
-            counts = {"group": sketch.group, "bucket": sketch.bucket, "count": sketch.count}
-            groups = pa.table(counts, metadata={"shape": json.dumps(sketch.shape)})
-            write(f"curves/{stem}.{name}.parquet", functools.partial(pq.write_table, groups))
+            write(f"curves/{stem}.{name}.parquet", functools.partial(write_sketch, sketch=sketch))
         rows = len(chunk.rows["seed"])
         columns: dict[str, Any] = (
             {"cell": np.full(rows, cell)} | {name: [value] * rows for name, value in settings.items()} | chunk.rows
         )
-        table = pa.table(columns, metadata={_IDENTITY: self.identity})
-        write(f"seeds/{stem}.parquet", functools.partial(pq.write_table, table))
+        write(f"seeds/{stem}.parquet", functools.partial(write_rows, columns=columns, identity=self.identity))
         self.write_json(f"seeds/{stem}.json", files)
 
     def _chunks(self, ending: str, cell: int | None = None) -> list[pathlib.Path]:
@@ -264,9 +278,10 @@ class RunFolder:
         Raises:
           RunError: if a file is damaged.
         """
-        chunks = [(path, pq.read_schema(path)) for path in self._chunks(".parquet") if path.parent.name == "seeds"]
+        chunks = [(path, read_schema(path)) for path in self._chunks(".parquet") if path.parent.name == "seeds"]
+        if not chunks:
+            raise RunError(f"{self.path} holds no finished chunk yet; give its command again")
         names = dict.fromkeys(name for _, schema in chunks for name in schema.names)
-
         return Trials(Columns(names, functools.partial(self._column, chunks)), self.given)
 
     def files_of_rows(self, cell: int) -> list[tuple[pathlib.Path, int]]:
@@ -286,19 +301,13 @@ class RunFolder:
         Raises:
           RunError: if a file is damaged.
         """
-        table = pa.concat_tables([pq.read_table(path) for path, _ in self.files_of_rows(cell)])
-        table = table if trials is None else table.take(trials)
-        return {name: to_numpy(table[name]) for name in table.column_names}
+        files = [(path, read_schema(path)) for path in self._chunks(".parquet", cell) if path.parent.name == "seeds"]
+        columns = {name: self._column(files, name) for name in files[0][1].names}
+        return {name: values if trials is None else values[trials] for name, values in columns.items()}
 
     def _column(self, chunks: list[tuple[pathlib.Path, pa.Schema]], name: str) -> np.ndarray:
         """One column `(rows,)` of the table; being a method, it keeps what owns the folder."""
-        pieces = [pq.read_table(path, columns=[name] if name in schema.names else []) for path, schema in chunks]
-        texts = {pa.types.is_string(schema.field(name).type) for _, schema in chunks if name in schema.names}
-        if len(texts) == 1:
-            return to_numpy(pa.concat_tables(pieces, promote_options="default")[name])
-        # A name in one study and a number in another: each as it is.
-        own = [to_numpy(piece[name]) if name in piece.column_names else [None] * len(piece) for piece in pieces]
-        return np.concatenate([np.asarray(each, object) for each in own])
+        return stacked([read_column(path, schema, name) for path, schema in chunks])
 
     def names(self, cell: int, ending: str) -> list[str]:
         """The names `(m,)` of a cell's curves (ending `.npy`) or sketches (`.parquet`)."""
@@ -322,9 +331,7 @@ class RunFolder:
         Raises:
           RunError: if a file is damaged.
         """
-        return np.concatenate(
-            [np.load(chunk, allow_pickle=False) for chunk in self._chunks(f".{name}.npy", cell)], axis=1
-        )
+        return read_curves(self._chunks(f".{name}.npy", cell))
 
     def sketch(self, cell: int, name: str) -> Sketch:
         """The sketch of one curve over all seeds of a cell.
@@ -339,13 +346,8 @@ class RunFolder:
         Raises:
           RunError: if a file is damaged.
         """
-        return functools.reduce(
-            lambda a, b: Sketch.merged([a, b]), map(_read_sketch, self._chunks(f".{name}.parquet", cell))
-        )
-
-
-def _read_sketch(path: pathlib.Path) -> Sketch:
-    read = pq.read_table(path)
-    records, columns = json.loads(read.schema.metadata[b"shape"])
-    group, bucket, count = (read[column].to_numpy() for column in ("group", "bucket", "count"))
-    return Sketch(group, bucket, count, (records, columns))
+        cells = self.cells()
+        columns = len(cells[cell].combinations) if cells else None
+        pieces = [read_sketch(path, columns) for path in self._chunks(f".{name}.parquet", cell)]
+        with readable(self.path / "curves"):
+            return functools.reduce(lambda a, b: Sketch.merged([a, b]), pieces)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
-from jaxmyopia.checks import RunError, require
+from jaxmyopia.checks import RunError, require, user_path
 
 CACHE = "~/.cache/jaxmyopia"  # of compiled programs
 _config: Any = jax.config  # jax adds its options as attributes while it is imported: no type names them
@@ -43,7 +43,7 @@ def use_compilation_cache(folder: str, *, unless_set: bool = False) -> None:
       unless_set: leave a folder that was chosen before.
     """
     if folder and not (unless_set and _config.jax_compilation_cache_dir):
-        jax.config.update("jax_compilation_cache_dir", os.path.expanduser(folder))
+        jax.config.update("jax_compilation_cache_dir", str(user_path("compilation_cache", folder)))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 

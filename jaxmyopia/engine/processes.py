@@ -51,7 +51,7 @@ def meet(coordinator: str | None, processes: int | None, process: int | None) ->
     """Makes this process one of several, before any device is used.
 
     Args:
-      coordinator: `host:port` of process 0, or None to let JAX find it (TPU pods, Slurm, MPI).
+      coordinator: `host:port` of process 0, where alone it listens, or None to let JAX find it (TPU pods, Slurm, MPI).
       processes: how many there are, a scalar, or None.
       process: the number of this one, a scalar, or None.
 
@@ -69,7 +69,8 @@ def meet(coordinator: str | None, processes: int | None, process: int | None) ->
         most = "" if processes is None else f" and at most num_processes - 1 = {processes - 1}"
         require(0 <= process < (processes or process + 1), "process_id", process, f"must be at least 0{most}")
     try:
-        jax.distributed.initialize(coordinator, processes, process)
+        # Unless it is told, the coordinator listens on every interface of its machine.
+        jax.distributed.initialize(coordinator, processes, process, coordinator_bind_address=coordinator)
     except (ValueError, RuntimeError) as error:
         raise RunError(f"the processes did not find each other: {' '.join(str(error).split())[:200]}") from None
 

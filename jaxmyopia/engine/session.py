@@ -18,6 +18,7 @@ from jaxmyopia.engine.chunk import ChunkRun, chunks, compile_cell, trials_of_chu
 from jaxmyopia.engine.cost import work_of
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.lock import Lock
+from jaxmyopia.engine.manifest import stem_of
 from jaxmyopia.engine.processes import Share
 from jaxmyopia.engine.program import Compiled
 from jaxmyopia.engine.progress import Progress
@@ -98,6 +99,7 @@ class Session:
         """Writes how it ended; returns the entries if there is something to do with them."""
         share = self._options.share
         self._checkpoints.close()
+        self._lock.check_folder()
         if status.startswith("complete"):
             self._checkpoints.clear()
         if not share.leads:
@@ -166,6 +168,7 @@ class Session:
 
         def pause(record: int, take: Callable[[], InFlight]) -> None:
             """Between two stretches: stops if asked to, saves if it is time, looks at the other processes."""
+            self._lock.check_folder()
             try:
                 stop.check()
                 self._lock.check_peers()
@@ -182,6 +185,7 @@ class Session:
                 keep=self._options.keep_curves, tick=progress.tick, pause=pause,
                 resume=self._checkpoints.restore(number),
             )()  # fmt: skip
+            self._lock.check_folder()
             self._folder.write_chunk(cell, study.settings(), chunk)
             self._checkpoints.done(number)
         progress.finish(len(chunk.rows["seed"]))
@@ -197,9 +201,7 @@ class Session:
         lacking = sorted(wanted - self._folder.finished()) if share.leads else []
         if lacking:
             cell, chunk = lacking[0]
-            raise RunError(
-                f"chunk-{cell:03d}-{chunk:05d} was not made by its process; give every process its command again"
-            )
+            raise RunError(f"{stem_of(cell, chunk)} was not made by its process; give every process its command again")
 
 
 def _first_entries(folder: RunFolder, command: str) -> dict[str, Any]:

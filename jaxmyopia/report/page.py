@@ -12,10 +12,9 @@ from typing import Any
 import jinja2
 from matplotlib.figure import Figure
 
-from jaxmyopia.claims.verdicts import Evidence, GridPoint, Judgement
+from jaxmyopia.claims.verdicts import Evidence, Judgement
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.report.figures import Caption, save
-from jaxmyopia.stats.intervals import Interval
 
 _WIDTH = 80  # columns of the table of claims in a terminal
 
@@ -46,27 +45,6 @@ def _template(name: str) -> jinja2.Template:
 def claims_json(judgements: Sequence[Judgement], **where: object) -> list[dict[str, object]]:
     """Judged claims as JSON values, one dict each; `where`: what they were judged on, put into each."""
     return [{"id": each.id, **where, **dataclasses.asdict(each)} for each in judgements]
-
-
-def claims_from_json(entries: Sequence[dict]) -> list[Judgement]:
-    """Judged claims from the entries of claims.json."""
-    nan = float("nan")
-
-    def interval(value: dict) -> Interval:
-        fields: dict[str, Any] = {name: nan if inner is None else inner for name, inner in value.items()}
-        return Interval(**fields)
-
-    def point(value: dict) -> GridPoint:
-        numbers = {name: nan if value[name] is None else value[name] for name in ("estimate", "low", "high")}
-        return GridPoint(thresholds=value["thresholds"], **numbers)
-
-    def piece(value: dict) -> Evidence:
-        made = {"interval": interval(value["interval"]), "grid": tuple(map(point, value["grid"]))}
-        return Evidence(**value | made | {"cells": tuple(value.get("cells", ()))})
-
-    names = [field.name for field in dataclasses.fields(Judgement)]
-    made = [{name: entry[name] for name in names} for entry in entries]
-    return [Judgement(**each | {"evidence": tuple(map(piece, each["evidence"]))}) for each in made]
 
 
 def claims_text(judgements: Sequence[Judgement]) -> str:

@@ -49,7 +49,13 @@ def assert_whole(folder: RunFolder, whole: dict[pathlib.Path, bytes]) -> None:
     found = {path.relative_to(folder.path): path.read_bytes() for path in folder.path.rglob("chunk-*")}
     assert found == whole
     assert folder.manifest["status"] == "complete"
-    assert sorted(path.name for path in folder.path.iterdir()) == ["curves", "manifest.json", "seeds"]
+    assert sorted(path.name for path in folder.path.iterdir()) == [
+        ".lock-0",
+        ".lock-entry",
+        "curves",
+        "manifest.json",
+        "seeds",
+    ]
     assert (
         len(folder.table())
         == 140
@@ -179,7 +185,7 @@ def test_nothing_that_is_read_is_unpickled(tmp_path):
     checksum = folder.write_with(name, lambda path: _pickle(path))
     files = folder.completed()[stem] | {name: checksum}
     folder.write_json(f"seeds/{stem}.json", files)
-    with pytest.raises(ValueError, match="allow_pickle=False"):
+    with pytest.raises(RunError, match="allow_pickle=False"):
         folder.curves(0, "loss")
     for path in (*folder.path.glob("seeds/*.parquet"), *folder.path.glob("curves/*.parquet")):
         pq.read_table(path)

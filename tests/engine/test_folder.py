@@ -2,6 +2,7 @@
 """The run's folder: refused when foreign, whole at every moment, read back as written."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -127,6 +128,99 @@ def test_numbers_that_json_lacks_become_null(tmp_path):
     folder = RunFolder(tmp_path / "run", {})
     folder.write_json("claims.json", {"a": np.float32("nan"), "b": [float("inf"), np.int64(3)], "c": (np.bool_(True),)})
     assert json.loads((folder.path / "claims.json").read_text()) == {"a": None, "b": [None, 3], "c": [True]}
+
+
+A = np.array
+COLUMNS = {
+    "whole and float": ((A([1, 2]), A([0.5, 3.0])), [1.0, 2.0, 0.5, 3.0]),
+    "bool and float": ((A([True, False]), A([0.5, 3.0])), [1.0, 0.0, 0.5, 3.0]),
+    "bool and whole": ((A([True, False]), A([4, 5])), [1, 0, 4, 5]),
+    "whole of several widths": ((A([1, 2], np.int32), A([3, 2**32 - 1], np.uint32)), [1, 2, 3, 2**32 - 1]),
+    "whole and absent": ((A([1, 2]), None), [1.0, 2.0, np.nan, np.nan]),
+    "absent, bool, float": ((None, A([True, True]), A([0.25, 0.5])), [np.nan, np.nan, 1.0, 1.0, 0.25, 0.5]),
+    "bool": ((A([True, False]), A([True, True])), [True, False, True, True]),
+    "name and absent": ((A(["a", "b"], object), None), ["a", "b", None, None]),
+    "blank and whole": ((A([None, None]), A([1, 2])), [np.nan, np.nan, 1.0, 2.0]),
+    "blank and name": ((A([None, None]), A(["a", "b"], object)), [None, None, "a", "b"]),
+    "name, whole, absent": ((A(["a", "b"], object), A([1, 2]), None), ["a", "b", 1, 2, None, None]),
+}
+
+
+@pytest.mark.parametrize("kind", COLUMNS)
+def test_a_column_that_is_of_another_kind_in_another_cell_is_read(tmp_path, kind):
+    pieces, expected = COLUMNS[kind]
+    folder = RunFolder(tmp_path / "run", {})
+    for index, piece in enumerate(pieces):
+        rows = {"seed": np.arange(2), "diverged": np.zeros(2, bool)} | ({} if piece is None else {"x": piece})
+        folder.write_chunk(index, {}, Chunk(index=0, rows=rows, kept={}, sketches={}))
+    found = folder.table()["x"].tolist()
+    assert repr(found) == repr(expected)  # NaN, and kinds of numbers, as they are
+    assert len(folder.table().matching(x=expected[-1])) == (expected[-1] == expected[-1]) * expected.count(expected[-1])
+
+
+def test_a_folder_that_holds_no_chunk_yet_says_so(tmp_path):
+    folder = RunFolder(tmp_path / "run", {})
+    with pytest.raises(RunError, match="run holds no finished chunk yet; give its command again"):
+        folder.table()
+
+
+def test_chunks_come_in_the_order_of_numbers_not_of_names(tmp_path):
+    folder = RunFolder(tmp_path / "run", {})
+    for cell, index in ((1000, 0), (101, 100_000), (101, 99_999)):
+        rows = {"seed": np.arange(1), "diverged": np.zeros(1, bool)}
+        folder.write_chunk(cell, {}, Chunk(index=index, rows=rows, kept={}, sketches={}))
+    assert folder.table()["cell"].tolist() == [101, 101, 1000]
+    assert list(folder.completed()) == ["chunk-101-99999", "chunk-101-100000", "chunk-1000-00000"]
+
+
+def test_files_have_the_mode_that_the_umask_says(tmp_path):
+    for mask in (0o022, 0o027, 0o077, 0o002):
+        before = os.umask(mask)
+        try:
+            folder = RunFolder(tmp_path / f"run{mask}", {})
+            folder.write_text("report.html", "x")
+        finally:
+            os.umask(before)
+        assert (folder.path / "report.html").stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_what_is_written_is_on_the_disk_before_its_name_and_its_name_before_what_follows(tmp_path, monkeypatch):
+    """The order of what the file system is asked for: the file, its name, its folder's name; then the next file."""
+    asked, fsync, replace = [], os.fsync, os.replace
+
+    def note_sync(handle):
+        asked.append(("sync", os.path.basename(os.readlink(f"/proc/self/fd/{handle}")).split(".")[-1]))
+        fsync(handle)
+
+    def note_name(source, target):
+        asked.append(("name", os.path.basename(target)))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(os, "replace", note_name)
+    folder = RunFolder(tmp_path / "above" / "run", {})
+    assert asked[:2] == [("sync", tmp_path.name), ("sync", "above")]
+    del asked[:]
+    folder.write_text("figures/a.svg", "x")
+    folder.write_text("figures/b.svg", "x")
+    assert [what if what[0] == "name" or "~" not in what[1] else ("sync", "file") for what in asked] == [
+        ("sync", "run"), ("sync", "file"), ("name", "a.svg"), ("sync", "figures"),
+        ("sync", "file"), ("name", "b.svg"), ("sync", "figures"),
+    ]  # fmt: skip
+
+
+def test_what_killed_writers_left_is_swept(tmp_path):
+    folder = RunFolder(tmp_path / "run", {})
+    folder.write_text("figures/a.svg", "x")
+    for name in (".manifest.json.0123abcd~", ".probe.0123abcd~", "figures/.a.svg.89abcdef~"):
+        (folder.path / name).write_text("half")
+    (folder.path / ".notes").write_text("somebody's")
+    folder.sweep()
+    assert sorted(path.name for path in folder.path.rglob("*") if path.is_file()) == [
+        ".notes",
+        "a.svg",
+        "manifest.json",
+    ]
 
 
 def test_a_name_in_one_study_and_a_number_in_another_is_read_as_each_is(tmp_path):

@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shards of machines that do not know of each other, joined: the same bytes, or a refusal by name."""
 
+import hashlib
+import json
 import shutil
 
 import pytest
 
+import jaxmyopia as jm
 from jaxmyopia.checks import RunError
+from jaxmyopia.commands import CURVES
 from jaxmyopia.engine import merge as merging
 from jaxmyopia.engine.experiment import open_folder, run_cells
+from jaxmyopia.engine.folder import RunFolder
+from jaxmyopia.engine.lock import Lock
 from jaxmyopia.engine.merge import merge, whole_command
 from jaxmyopia.engine.processes import Share
 from jaxmyopia.engine.session import RunOptions
@@ -99,6 +105,63 @@ def test_a_damaged_file_of_a_shard_is_named(made, tmp_path):
     file.unlink()
     with pytest.raises(RunError, match=f"{file.name} is damaged or missing"):
         merge(copied, str(tmp_path / "merged"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ("../../outside", "/tmp/outside", "seeds/../../outside", "seeds/chunk-000-00001.parquet", "manifest.json",
+     "curves/chunk-000-00000.x\0.npy", "curves/chunk-000-00000.../../x.npy", "seeds//chunk-000-00000.parquet", ""),
+)  # fmt: skip
+def test_names_of_a_shard_lead_nowhere_else(made, tmp_path, name):
+    shutil.copytree(made / "shard0", tmp_path / "shard0")
+    manifest = json.loads((tmp_path / "shard0" / "manifest.json").read_text())
+    outside = tmp_path / "outside"
+    outside.write_text("somebody's")
+    manifest["chunks"]["chunk-000-00000"][name] = hashlib.sha256(b"somebody's").hexdigest()
+    (tmp_path / "shard0" / "manifest.json").write_text(json.dumps(manifest))
+    for read in (lambda: merge([str(tmp_path / "shard0"), *shards(made, 1, 2)], str(tmp_path / "merged")),
+                 lambda: RunFolder.existing(tmp_path / "shard0")):  # fmt: skip
+        with pytest.raises(RunError, match=r"shard0/manifest.json is damaged: .* is no file of chunk-000-00000;"):
+            read()
+    assert outside.read_text() == "somebody's" and not (tmp_path / "merged").exists()
+
+
+@pytest.mark.parametrize("stem", ("chunk-000-00009", "chunk-000-0", "chunk-2-00000", "../x", "chunk-000-00000/../x"))
+def test_a_chunk_that_is_none_of_the_run_is_refused(made, tmp_path, stem):
+    shutil.copytree(made / "shard0", tmp_path / "shard0")
+    manifest = json.loads((tmp_path / "shard0" / "manifest.json").read_text())
+    manifest["chunks"][stem] = {}
+    (tmp_path / "shard0" / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(RunError, match=r"is damaged: '.*' is no (name of a chunk|chunk of this run)"):
+        merge([str(tmp_path / "shard0"), *shards(made, 1, 2)], str(tmp_path / "merged"))
+
+
+def test_home_is_what_the_user_means_by_a_tilde(made, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for number in range(3):
+        shutil.copytree(made / f"shard{number}", tmp_path / f"shard{number}")
+    folder, command = merge(["~/shard0", "~/shard1", "~/shard2"], "~/merged")
+    assert folder.path == tmp_path / "merged" and "'--out=~/merged'" in command
+    assert folder.manifest["shards"] == [str(tmp_path / f"shard{number}") for number in range(3)]
+    found = jm.load("~/merged")
+    assert found.save("~/saved").folder.path == tmp_path / "saved"
+    assert found.page("~/pages/page.html") == tmp_path / "pages" / "page.html"
+    assert RunFolder("~/new", {}).path == tmp_path / "new"
+    assert len(RunFolder.existing("~/saved").table()) == 4 * 70
+    (tmp_path / "curves.csv").write_text("step,a\n0,1\n1,0.5\n2,0.2\n")
+    CURVES.main(CURVES.settings(), ["~/curves.csv"])
+    assert not (tmp_path / "~").exists()
+    for value in ("", "a\0b", "~nobody-of-this-name/x", 7):
+        with pytest.raises(ValueError, match=r"^folder=.* is not allowed: must be a path"):
+            jm.load(value)
+
+
+def test_a_merge_into_a_folder_in_use_is_refused(made, tmp_path):
+    (tmp_path / "merged").mkdir()
+    with Lock(tmp_path / "merged"), pytest.raises(RunError, match="merged is in use by another run"):
+        merge(shards(made, 0, 1, 2), str(tmp_path / "merged"))
+    merge(shards(made, 0, 1, 2), str(tmp_path / "merged"))
 
 
 def test_a_merge_that_was_cut_is_given_again(made, tmp_path, monkeypatch):

@@ -49,3 +49,11 @@ def test_shares_that_are_not_allowed_are_refused(bad, message):
 def test_processes_that_are_not_allowed_are_refused(bad, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
         meet(*bad)
+
+
+@pytest.mark.parametrize("told", ("10.0.0.7:12345", None))
+def test_the_coordinator_listens_only_where_it_is_told_to(monkeypatch, told):
+    asked = []
+    monkeypatch.setattr("jax.distributed.initialize", lambda *args, **kwargs: asked.append((args, kwargs)))
+    meet(told, 2, 0)
+    assert asked == [((told, 2, 0), {"coordinator_bind_address": told})]

@@ -9,9 +9,10 @@ import pytest
 
 from jaxmyopia.claims.verdicts import Evidence, GridPoint, Judgement
 from jaxmyopia.engine.folder import RunFolder
+from jaxmyopia.engine.schema import built
 from jaxmyopia.report.claim_figures import forest
 from jaxmyopia.report.figures import Caption, panels
-from jaxmyopia.report.page import Report, claims_from_json, claims_html, claims_json, claims_text, write_page
+from jaxmyopia.report.page import Report, claims_html, claims_json, claims_text, write_page
 from jaxmyopia.stats.intervals import Interval
 from jaxmyopia.studies.lowrank.figures import plateau_spans
 from jaxmyopia.studies.lowrank.measures import Thresholds
@@ -59,7 +60,7 @@ def test_a_long_claim_fits_a_terminal():
 def test_claims_survive_json():
     entries = json.loads(json.dumps(claims_json(CLAIMS, target="gaussian")))
     assert entries[0]["target"] == entries[1]["target"] == "gaussian"
-    assert claims_from_json(entries) == CLAIMS
+    assert built(entries, list[Judgement]) == CLAIMS
 
 
 def test_a_notebook_shows_claims_and_figure_with_what_they_print_escaped():
