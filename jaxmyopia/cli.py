@@ -59,7 +59,7 @@ class Engine(Machine):
     num_processes: int | None = flag(None, "How many processes there are; found likewise.", when=_SHARED)
     process_id: int | None = flag(None, "Which of them this one is; found likewise.", when=_SHARED)
     verify: bool = flag(False, "Instead of running, check whether the folder holds what it says.")
-    replay: int = flag(0, "Run this many random trials again, too.", when=_VERIFYING)
+    replay: int | None = flag(None, "Run this many random trials again, too.", when=_VERIFYING)
     replay_seed: int | None = flag(None, "Instead of running, run this seed again beside what the folder says of it.")
     replay_cell: tuple[int, ...] | None = flag(None, "In these cells, by number; by default in all.", when=_REPLAYING)
     replay_curve: str | None = flag(None, "A file for its curves, as CSV.", when=_REPLAYING)
@@ -192,7 +192,7 @@ class Binary:
         if engine.replay_seed is not None:
             show_seed(folder, declared.cells, engine.replay_cell, engine.replay_seed, engine.replay_curve)
         if engine.verify:
-            tell(verify_folder(folder, declared, replay=engine.replay))
+            tell(verify_folder(folder, declared, replay=engine.replay or 0))
 
 
 def _judge(experiment: Experiment, answer: Answer, sweep: Any) -> Answer:

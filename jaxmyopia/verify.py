@@ -35,8 +35,8 @@ from jaxmyopia.study import Cell
 
 _SHOWN = 10  # faults of a check; the others are counted
 _OWN = {"manifest.json", "claims.json", "report.html"}
+_LOCK = re.compile(r"\.(lock|alive)-.*")  # what the lock leaves
 _FIGURE = re.compile(r"figures/[\w-]+\.(png|svg)")
-_OF_A_CHUNK = re.compile(r"(?:seeds|curves)/(chunk-\d+-\d+)\.(?:[\w-]+\.)?(?:parquet|npy)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,14 +190,12 @@ def _files(folder: RunFolder, damaged: Sequence[str], claims: bool) -> Check:
     told = {name: checksum for files in folder.completed().values() for name, checksum in files.items()}
     names = {path.relative_to(folder.path).as_posix() for path in folder.path.rglob("*") if not path.is_dir()}
     faults = [f"{name}: {_damage(folder, name, told[name])}" for name in damaged]
-    faults += [f"{name}: is no name of a chunk's file" for name in told if not _OF_A_CHUNK.fullmatch(name)]
     faults += [f"{name}: is missing" for name in ("claims.json",) if claims and name not in names]
-    foreign = names - told.keys() - _OWN
+    foreign = {name for name in names - told.keys() - _OWN if not _LOCK.fullmatch(name)}
     faults += [f"{name}: does not belong to the run" for name in sorted(foreign) if not _FIGURE.fullmatch(name)]
     counts = [cell["chunks"] for cell in folder.config["cells"]]
     wanted = {f"chunk-{cell:03d}-{chunk:05d}" for cell, count in enumerate(counts) for chunk in range(count)}
     faults += [f"manifest.json: lacks {stem}" for stem in sorted(wanted - folder.completed().keys())]
-    faults += [f"manifest.json: {stem} is none of this run's" for stem in sorted(folder.completed().keys() - wanted)]
     return Check("files", len(told) - len(damaged), len(told), "chunk files have their checksums", tuple(faults))
 
 

@@ -94,7 +94,7 @@ def test_an_older_folder_is_refused_with_the_version_that_wrote_it(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"keep_curves": -1}, "keep_curves=-1 is not allowed: must be at least 0"),
+        ({"keep_curves": -1}, "keep_curves=-1 is not allowed: must be a whole number from 0"),
         ({"seeds": 0}, "seeds=0 is not allowed"),
         ({"momentum": 0.9}, "momentum=0.9 is not allowed"),
         ({"seeds": "8"}, "seeds='8' is not allowed: must be at least 1, a whole number"),
@@ -104,7 +104,7 @@ def test_an_older_folder_is_refused_with_the_version_that_wrote_it(tmp_path):
         ({"steps": None}, "steps=None is not allowed"),
         ({"records": [0, 1]}, "records=[0, 1] is not allowed"),
         ({"learning_rate": "fast"}, "learning_rate='fast' is not allowed"),
-        ({"out": ""}, "out='' is not allowed: must be a folder"),
+        ({"out": ""}, "out='' is not allowed: must be a path"),
     ],
 )
 def test_bad_arguments_take_one_line(changed, message):

@@ -15,7 +15,6 @@ from jaxmyopia import __main__ as program
 from jaxmyopia import cli, flags, launch
 from jaxmyopia.checks import ArgumentError
 from jaxmyopia.engine import probe
-from jaxmyopia.engine.processes import Share
 from jaxmyopia.engine.session import RunOptions
 from jaxmyopia.experiment import Experiment
 from jaxmyopia.studies.lowrank.study import LowRank
@@ -158,7 +157,7 @@ def test_help_is_printed_and_is_no_failure(flag, capsys):
 
 def test_a_dry_run_says_how_long_and_how_much_memory():
     cells = Tiny().cells()
-    found = probe.estimate(cells, Share())
+    found = probe.estimate(cells, RunOptions())
     assert found.startswith("About ") and "MiB of states" in found
     cost = probe.measure(cells[0])
     assert 0 <= cost.step < 1 and cost.records > 0
