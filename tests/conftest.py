@@ -57,16 +57,26 @@ def one_folder_of_compiled_programs(monkeypatch):
     monkeypatch.setattr("jaxmyopia.launch.use_compilation_cache", lambda folder: None)
 
 
-@pytest.fixture(scope="module")
-def quickly_compiled():
-    """Programs of the engine compile in half the time, unoptimised: for tests of what is done with their numbers."""
-    from jaxmyopia.engine import chunk, program
+# Modules that hold programs against each other to the bit, or step for long: compiled as users have them.
+OPTIMISED = (
+    "engine/test_chunk",
+    "engine/test_checkpoints",
+    "engine/test_program",
+    "epochs/test_study",
+    "test_training",
+)
+OPTIMISED += ("epochs/test_selection", "lowrank/test_claims_null", "lowrank/test_theory")
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(program.COMPILER_OPTIONS["cpu"], "xla_backend_optimization_level", 0)
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_quickly(request):
+    """Elsewhere programs compile in half the time, unoptimised."""
+    from jaxmyopia.engine import chunk
+
+    quickly = not request.path.with_suffix("").as_posix().endswith(OPTIMISED)
+    if quickly != jax.config.jax_disable_most_optimizations:
         chunk._compile.cache_clear()
-        yield
-    chunk._compile.cache_clear()
+        jax.config.update("jax_disable_most_optimizations", quickly)
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ TINY = Experiment("tiny", "A small run.", {"only": Sweep()}, Sweep.cells, claims
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory, quickly_compiled):
+def made(tmp_path_factory):
     """The folder of the run; its experiment counts as the package's own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(EXPERIMENTS, "tiny", lambda: TINY)
@@ -307,7 +307,7 @@ def test_a_program_of_ones_own_verifies_its_folder(folder, tmp_path, capsys):
     assert receipt == f"python own.py --out={folder} --replay_seed=0 --replay_cell=0,1"
 
 
-def test_an_answer_in_memory_is_verified_and_replayed(quickly_compiled):
+def test_an_answer_in_memory_is_verified_and_replayed():
     study, settings = jm.LowRank(n=4, rank=1), {"learning_rate": (0.01, 0.1), "init_scale": 0.5}
     answer = jm.settle(study, [larger_is_better], seeds=SEEDS, steps=6, records=4, progress=False, **settings)
     found = answer.verify(replay=6)

@@ -22,7 +22,6 @@ from jaxmyopia.engine.session import RunOptions
 from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.study import Cell
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
 SWEEP = (("learning_rate", (0.003, 0.03)), ("init_scale", (0.5,)))
 CELLS = [Cell(study=LowRank(n=6, rank=2), sweep=SWEEP, seeds=70, steps=30, records=12)]
 

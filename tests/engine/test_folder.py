@@ -16,7 +16,6 @@ from jaxmyopia.stats.sketch import Sketch
 from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.study import Cell
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
 SWEEP = (("learning_rate", (0.003, 0.03)), ("init_scale", (0.5,)))
 
 

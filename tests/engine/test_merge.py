@@ -21,7 +21,6 @@ from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.study import Cell
 
 # Cells are those of test_folder and test_faults but for their seeds, so that their programs are shared.
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
 SWEEP = (("learning_rate", (0.003, 0.03)), ("init_scale", (0.5,)))
 COMMAND = "python -m experiments.plateaus --num_shards=3 --shard_index 1 --out=runs/x --seeds=40"
 

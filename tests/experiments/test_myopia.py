@@ -10,7 +10,6 @@ from experiments import myopia
 from jaxmyopia.engine import probe
 from jaxmyopia.studies.epochs.sweep import PRESETS
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
 SMALL = [
     "--epochs=3", "--epoch_steps=2", "--cutoff=2", "--learners=qlearning", "--seeds=6", "--steps=3",
     "--runs_a_batch=4", "--populations=4", "--selection_steps=3", "--intervals=2", "--keep_curves=2",

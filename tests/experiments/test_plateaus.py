@@ -13,7 +13,6 @@ from jaxmyopia.engine import probe
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.studies.lowrank.sweep import PLATEAUS, PRESETS, Sweep, default_rates
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = ["--n=8", "--ranks=2,8", "--seeds=12", "--steps=60", "--learning_rates=0.01,0.05", "--keep_curves=2"]
 

@@ -15,7 +15,6 @@ from jaxmyopia.studies.epochs.study import Myopia
 from jaxmyopia.studies.neutrality.study import Neutrality
 from jaxmyopia.study import Cell
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
 SMALL = {"epochs": 3, "epoch_steps": 2, "settings_of_learner": Settings(runs_a_batch=4)}
 RECIPE = {"schedule": (0.0, 2.0), "lure": (1.0,), "credit": (1.0,), "cutoff": (2.0,), "learning_rate": (0.1,)}
 STUDIES = {

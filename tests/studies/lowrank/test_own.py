@@ -12,8 +12,6 @@ import jaxmyopia as jm
 from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.testing import check_study
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
-
 N, RANK = 6, 2
 init = jax.jit(LowRank.init, static_argnums=0)
 
