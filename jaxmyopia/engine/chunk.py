@@ -11,6 +11,7 @@ for several.)
 
 import dataclasses
 import functools
+import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,6 +20,7 @@ import jax
 import numpy as np
 
 from jaxmyopia import contract
+from jaxmyopia.checks import RunError
 from jaxmyopia.curves import Curves
 from jaxmyopia.engine import precision
 from jaxmyopia.engine.checkpoints import InFlight, from_host, to_host
@@ -82,6 +84,15 @@ def chunks(cell: Cell) -> int:
     return -(-cell.blocks // blocks_a_chunk(cell))
 
 
+def _check_memory(cell: Cell) -> None:
+    """Refuses a chunk that the host's memory cannot hold, before anything is compiled for it."""
+    wanted = blocks_a_chunk(cell) * bytes_of_a_block(cell) / 2**30
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    if wanted > there and jax.default_backend() == "cpu":
+        what = f"{cell.study} needs {wanted:,.0f} GiB for the states and curves of a chunk"
+        raise RunError(f"{what}, more than the {there:,.0f} GiB of this machine")
+
+
 def compile_cell(cell: Cell, matmul_precision: str = precision.HIGHEST) -> Compiled:
     """Compiles what a cell runs, for blocks `(S,)` on all local devices.
 
@@ -92,6 +103,7 @@ def compile_cell(cell: Cell, matmul_precision: str = precision.HIGHEST) -> Compi
     Returns:
       The three programs.
     """
+    _check_memory(cell)
     mesh = seed_mesh()
     slots = -(-blocks_a_chunk(cell) // mesh.size)
     points = len(cell.record_steps())
