@@ -66,7 +66,7 @@ def operations(out: pathlib.Path) -> int:
 
 def attempt(work: pathlib.Path, expected: str, fault: str, number: int) -> tuple[int, str | None]:
     """One fault at one operation: its number and what went wrong, None if it was not tried; cleared away if nothing."""
-    out = work / f"{fault}-{number}"
+    out = work / f"{fault}-{number:05d}"  # no name begins another
     try:
         wrong = kinds.KINDS[fault](out, number, expected)
     except kinds.Untried:

@@ -50,14 +50,14 @@ def sync(path: pathlib.Path | str) -> None:
         os.close(handle)
 
 
-def make_folder(path: pathlib.Path) -> None:
-    """Makes a folder and those above it that are missing; its name, and theirs, are on the disk once it returns.
+def make_folder(path: pathlib.Path, *, parents: bool = True) -> None:
+    """Makes a folder and, with `parents`, those above it that are missing; their names are on the disk then.
 
     Raises:
       OSError: if it cannot be made.
     """
     made = [each for each in (path, *path.parents) if each == path or not each.exists()]
-    path.mkdir(parents=True, exist_ok=True)
+    path.mkdir(parents=parents, exist_ok=True)
     for each in reversed(made):  # also where it stood before: who made it may have been killed before this
         sync(each.parent)
 

@@ -61,6 +61,12 @@ def _place(item: tuple[str, Files]) -> tuple[int, int]:
     return place_of(item[0])
 
 
+def _is_stub(path: pathlib.Path) -> bool:
+    """Whether a folder holds checkpoints alone: one that was deleted while a run wrote a checkpoint there."""
+    names = [entry.name for entry in path.iterdir() if not entry.name.startswith(".")]
+    return names == ["checkpoints"] and all(each.name.isdigit() for each in (path / "checkpoints").glob("*"))
+
+
 class RunFolder:
     """A run's folder, open for one configuration.
 
@@ -84,7 +90,9 @@ class RunFolder:
 
     def _open(self) -> None:
         names = [entry.name for entry in self.path.iterdir()] if self.path.is_dir() else []
-        if any(not name.startswith(".") for name in names):  # a killed writer leaves dot files
+        if any(not name.startswith(".") for name in names) and not _is_stub(
+            self.path
+        ):  # killed writers leave dot files
             foreign = ", ".join(sorted(set(names) - _ENTRIES)[:3]) or "no manifest.json"
             ours = "manifest.json" in names
             require(ours, "out", str(self.path), f"must be a new folder or that of a run, but it holds {foreign}")
@@ -100,7 +108,7 @@ class RunFolder:
 
     def _make(self, path: pathlib.Path) -> None:
         if path not in self._made or not path.is_dir():
-            make_folder(path)
+            make_folder(path, parents=path == self.path)  # a run's folder that was deleted is not made again
             self._made.add(path)
 
     @functools.cached_property
@@ -172,9 +180,8 @@ class RunFolder:
         """
         path = self.path / name
         try:
-            if not self.path.is_dir():
-                raise FileNotFoundError
-            self._make(path.parent)
+            if path.parent != self.path:
+                self._make(path.parent)
             with atomic(path) as temporary:
                 write(temporary)
                 checksum = checksum_of(temporary)

@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -206,6 +207,24 @@ def test_what_is_written_is_on_the_disk_before_its_name_and_its_name_before_what
         ("sync", "run"), ("sync", "file"), ("name", "a.svg"), ("sync", "figures"),
         ("sync", "file"), ("name", "b.svg"), ("sync", "figures"),
     ]  # fmt: skip
+
+
+def test_what_a_deleted_folder_s_last_checkpoint_left_is_no_foreign_folder(tmp_path):
+    (tmp_path / "run" / "checkpoints" / "0" / "000000-000002").mkdir(parents=True)
+    RunFolder(tmp_path / "run", {}).sweep()
+    assert not (tmp_path / "run" / "checkpoints").exists()
+    (tmp_path / "mine" / "checkpoints" / "best").mkdir(parents=True)
+    with pytest.raises(ValueError, match="must be a new folder or that of a run"):
+        RunFolder(tmp_path / "mine", {})
+
+
+def test_a_folder_that_was_deleted_is_not_made_again(tmp_path):
+    folder = RunFolder(tmp_path / "run", {})
+    shutil.rmtree(tmp_path / "run")
+    for name in ("claims.json", "seeds/x"):
+        with pytest.raises(RunError, match="the folder has vanished"):
+            folder.write_text(name, "x")
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_killed_writers_left_is_swept(tmp_path):
