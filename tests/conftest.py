@@ -68,15 +68,19 @@ OPTIMISED = (
 OPTIMISED += ("epochs/test_selection", "lowrank/test_claims_null", "lowrank/test_theory")
 
 
+_QUICKLY = pytest.StashKey[bool]()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def compiled_quickly(request):
     """Elsewhere programs compile in half the time, unoptimised."""
     from jaxmyopia.engine import chunk
 
     quickly = not request.path.with_suffix("").as_posix().endswith(OPTIMISED)
-    if quickly != jax.config.jax_disable_most_optimizations:
+    if quickly != request.config.stash.get(_QUICKLY, False):
         chunk._compile.cache_clear()
         jax.config.update("jax_disable_most_optimizations", quickly)
+        request.config.stash[_QUICKLY] = quickly
 
 
 @pytest.fixture

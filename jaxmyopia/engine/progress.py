@@ -2,8 +2,8 @@
 """The progress bar: how much is done, the time left, and whether programs are still being compiled.
 
 Time left is counted in operations, see `engine.cost`, each of which takes as long as those of the cells so far; of the
-cell at work, as long as its own. Compilation is no work: where what is left of it takes longer than the work left, it
-is what there is to wait for.
+cell at work, as long as its own. What a chunk takes besides, to begin and to be written, every chunk takes. Compilation
+is no work: where what is left of it takes longer than the work left, it is what there is to wait for.
 """
 
 import contextlib
@@ -26,12 +26,13 @@ _OWN = 1.0  # seconds of its own work after which a cell goes by its own pace
 
 @dataclasses.dataclass
 class _Cell:
-    """What there is to do of a cell: `trials` of `steps` and `records`; `done`, of them, and the `seconds` it took."""
+    """What there is to do of a cell: `trials` of `steps` and `records`, in `chunks`; and what is done of them."""
 
     name: str
     trials: int
     steps: int
     records: int
+    chunks: int
     work: Work | None = None
     done_steps: int = 0  # of all trials, as the next
     done_records: int = 0
@@ -71,7 +72,7 @@ class Progress:
     """A bar over all that a run has to do.
 
     Args:
-      cells: by number: a name, trials, steps and records.
+      cells: by number: a name, trials, steps, records and chunks.
       show: whether there is anything to see.
       clock: seconds.
       file: where it is shown, by default standard error.
@@ -79,7 +80,7 @@ class Progress:
 
     def __init__(
         self,
-        cells: Mapping[int, tuple[str, int, int, int]],
+        cells: Mapping[int, tuple[str, int, int, int, int]],
         *,
         show: bool = True,
         clock: Callable[[], float] = time.monotonic,
@@ -88,6 +89,7 @@ class Progress:
         self._cells, self._clock = {number: _Cell(*each) for number, each in cells.items()}, clock
         self._uncompiled, self._compile_seconds = list(self._cells), [0.0, 0.0]  # of how many, how long
         self._at: _Cell | None = None
+        self._overhead, self._chunks, self._starts = 0.0, 0, True  # seconds beside the steps, of how many chunks
         self._since, self._shown, self._finished = clock(), -math.inf, 0
         self._seeds = sum(each.trials for each in self._cells.values())
         shown: Any = _Unheard(file or sys.stderr)
@@ -116,7 +118,7 @@ class Progress:
 
     def running(self, cell: int, compile_seconds: float) -> None:
         """Runs a cell from now on, whose programs took so long to compile."""
-        self._at, self._since = self._cells[cell], self._clock()
+        self._at, self._since, self._starts = self._cells[cell], self._clock(), True
         if cell in self._uncompiled:
             self._uncompiled.remove(cell)
             self._compile_seconds[0] += 1
@@ -134,21 +136,25 @@ class Progress:
         before = self._at.done(self._usual)
         self._at.done_steps += seed_steps
         self._at.done_records += seed_records
-        self._spend(self._at.done(self._usual) - before if fresh else 0.0, counts=fresh)
+        operations = self._at.done(self._usual) - before if fresh else 0.0
+        self._spend(operations, overhead=self._starts)  # a chunk's first stretch is one step, and all that comes before
+        self._starts = self._starts and not fresh
         left = self.left()
         self._show(f"{'' if left is None else f'{_duration(left)} left, '}{self._finished:,}/{self._seeds:,} seeds")
 
     def finish(self, seeds: int) -> None:
-        """Counts finished seeds; what it took to write them belongs to their cell."""
-        self._spend(0.0, counts=True)
-        self._finished += seeds
+        """Counts the seeds of a finished chunk; what it took to write them is of every chunk."""
+        self._spend(0.0, overhead=True)
+        self._finished, self._chunks, self._starts = self._finished + seeds, self._chunks + 1, True
 
-    def _spend(self, operations: float, *, counts: bool) -> None:
+    def _spend(self, operations: float, *, overhead: bool) -> None:
         now = self._clock()
-        if self._at is not None and counts:
+        seconds, self._since = now - self._since, now
+        if overhead:
+            self._overhead += seconds
+        elif self._at is not None and operations:
             self._at.learned += operations
-            self._at.seconds += now - self._since
-        self._since = now
+            self._at.seconds += seconds
 
     @property
     def _usual(self) -> Work:
@@ -161,11 +167,13 @@ class Progress:
     def left(self) -> float | None:
         """Seconds that are left, if any work has been done so far."""
         learned = sum(each.learned for each in self._cells.values())
-        if not learned:
+        if not learned and not self._chunks:
             return None
-        pace, usual, left = sum(each.seconds for each in self._cells.values()) / learned, self._usual, 0.0
+        pace, usual = sum(each.seconds for each in self._cells.values()) / max(learned, 1.0), self._usual
+        chunks = sum(each.chunks for each in self._cells.values()) - self._chunks
+        left = chunks * self._overhead / max(self._chunks, 1)
         for each in self._cells.values():
-            own = each is self._at and each.seconds > _OWN and each.learned > 0
+            own = each is self._at and each.seconds > _OWN
             left += (each.operations(usual) - each.done(usual)) * (each.seconds / each.learned if own else pace)
         programs, seconds = self._compile_seconds
         return max(left, len(self._uncompiled) * seconds / max(programs, 1), 0.0)

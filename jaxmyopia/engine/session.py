@@ -128,6 +128,7 @@ class Session:
                 for chunk in todo[cell]:
                     self._run_chunk(cell, chunk, compiled, stop, progress)
 
+<<<<<<< HEAD
     def _compiled_ahead(self, cells: dict[int, Cell], progress: Progress) -> Generator[tuple[int, Compiled]]:
         """Each cell's index and programs, in turn; the next two cells compile in a thread meanwhile.
 
@@ -156,11 +157,15 @@ class Session:
 
     def _outline(self, todo: Mapping[int, Sequence[int]]) -> dict[int, tuple[str, int, int, int]]:
         """What the progress bar is told of each cell: name, trials, steps, records."""
+=======
+    def _outline(self, todo: Mapping[int, Sequence[int]]) -> dict[int, tuple[str, int, int, int, int]]:
+        """What the progress bar is told of each cell: name, trials, steps, records, chunks."""
+>>>>>>> hC
         found = {}
         for number, mine in todo.items():
             cell = self._cells[number]
             trials = sum(len(trials_of_chunk(cell, chunk)) for chunk in mine)
-            found[number] = (str(cell.study), trials, cell.steps, len(cell.record_steps()))
+            found[number] = (str(cell.study), trials, cell.steps, len(cell.record_steps()), len(mine))
         return found
 
     def _run_chunk(self, cell: int, index: int, compiled: Compiled, stop: StopRequest, progress: Progress) -> None:
