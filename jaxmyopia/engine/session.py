@@ -128,7 +128,6 @@ class Session:
                 for chunk in todo[cell]:
                     self._run_chunk(cell, chunk, compiled, stop, progress)
 
-<<<<<<< HEAD
     def _compiled_ahead(self, cells: dict[int, Cell], progress: Progress) -> Generator[tuple[int, Compiled]]:
         """Each cell's index and programs, in turn; the next two cells compile in a thread meanwhile.
 
@@ -155,12 +154,8 @@ class Session:
         finally:
             ahead.shutdown(wait=True, cancel_futures=True)
 
-    def _outline(self, todo: Mapping[int, Sequence[int]]) -> dict[int, tuple[str, int, int, int]]:
-        """What the progress bar is told of each cell: name, trials, steps, records."""
-=======
     def _outline(self, todo: Mapping[int, Sequence[int]]) -> dict[int, tuple[str, int, int, int, int]]:
         """What the progress bar is told of each cell: name, trials, steps, records, chunks."""
->>>>>>> hC
         found = {}
         for number, mine in todo.items():
             cell = self._cells[number]
