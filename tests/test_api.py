@@ -104,7 +104,7 @@ def test_an_older_folder_is_refused_with_the_version_that_wrote_it(tmp_path):
         ({"steps": None}, "steps=None is not allowed"),
         ({"records": [0, 1]}, "records=[0, 1] is not allowed"),
         ({"learning_rate": "fast"}, "learning_rate='fast' is not allowed"),
-        ({"out": ""}, "out='' is not allowed: must be a folder"),
+        ({"out": ""}, "out='' is not allowed: must be a path"),
     ],
 )
 def test_bad_arguments_take_one_line(changed, message):
