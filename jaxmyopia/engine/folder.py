@@ -227,11 +227,10 @@ class RunFolder:
 
     def forget(self, stems: list[str]) -> None:
         """Takes chunks, `(m,)` names, for not finished; their files will be written again."""
-        entries = self.manifest
         for stem in stems:
             (self.path / "seeds" / f"{stem}.json").unlink(missing_ok=True)
-            entries.get("chunks", {}).pop(stem, None)
-        self.write_json("manifest.json", entries)
+        kept = {stem: files for stem, files in self.manifest.get("chunks", {}).items() if stem not in stems}
+        self.write_json("manifest.json", self.manifest | {"chunks": kept})
 
     def write_chunk(self, cell: int, settings: Mapping[str, object], chunk: Chunk) -> None:
         """Writes one chunk: curves first, then the rows, then the completion record, which makes it count.

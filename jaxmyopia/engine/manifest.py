@@ -5,6 +5,7 @@ A chunk is named by its cell and its place in it, and so are its files: a name t
 to `seeds/` and `curves/` of the same folder.
 """
 
+import functools
 import json
 import os
 import pathlib
@@ -87,12 +88,22 @@ def read_json(path: pathlib.Path, hint: Any, advice: str = "") -> Any:
     Raises:
       RunError: if it is damaged.
     """
+    content = _content(path)
+    return None if content is None else _parsed(path, content, hint, advice)
+
+
+def _content(path: pathlib.Path) -> bytes | None:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_repeats)
+        return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise RunError(f"{path} could not be read ({error.strerror})") from None
+
+
+def _parsed(path: pathlib.Path, content: bytes, hint: Any, advice: str) -> Any:
+    try:
+        value = json.loads(content.decode("utf-8"), object_pairs_hook=_without_repeats)
     except RecursionError:
         damaged(path, "it is nested too deeply", advice)
     except _Repeated as error:
@@ -130,10 +141,16 @@ def read_manifest(folder: str | os.PathLike) -> dict[str, Any]:
       RunError: if it is damaged.
     """
     path = pathlib.Path(folder) / "manifest.json"
+    content = _content(path)
+    return {} if content is None else _manifest(path, content)
+
+
+@functools.lru_cache(maxsize=8)  # a reader asks for it often; nobody changes what it is given
+def _manifest(path: pathlib.Path, content: bytes) -> dict[str, Any]:
     advice = "choose another folder"
-    found = read_json(path, _AnyFormat, advice)
-    if found is None or found["config"].get("format") != FORMAT:
-        return found or {}
+    found = _parsed(path, content, _AnyFormat, advice)
+    if found["config"].get("format") != FORMAT:
+        return found
     wrong = fault(found, _Manifest) or _first_wrong(found)
     if wrong:
         damaged(path, wrong, advice)

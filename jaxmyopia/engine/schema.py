@@ -2,6 +2,7 @@
 """Whether a JSON value is of a type: the one check of what is read from a run's folder."""
 
 import dataclasses
+import functools
 import types
 import typing
 from typing import Any
@@ -57,16 +58,22 @@ def _is_plain(value: object, hint: Any) -> bool:
 def _fault_of_fields(value: object, hint: Any, at: str) -> str | None:
     if not isinstance(value, dict):
         return _said(value, at, "an object")
-    hints = typing.get_type_hints(hint)
-    if typing.is_typeddict(hint):
-        needed = hint.__required_keys__
-    else:
-        blank = dataclasses.MISSING
-        needed = {f.name for f in dataclasses.fields(hint) if f.default is blank and f.default_factory is blank}
+    hints, needed = _fields(hint)
     lacking = [name for name in hints if name in needed and name not in value]
     if lacking:
         return f"{_join(at, lacking[0])} is missing"
     return _first(fault(value[name], each, _join(at, name)) for name, each in hints.items() if name in value)
+
+
+@functools.cache
+def _fields(hint: Any) -> tuple[dict[str, Any], frozenset[str]]:
+    """The types of the fields of a TypedDict or a dataclass, and which must be there."""
+    hints = typing.get_type_hints(hint)
+    if typing.is_typeddict(hint):
+        return hints, hint.__required_keys__
+    blank = dataclasses.MISSING
+    needed = (each.name for each in dataclasses.fields(hint) if each.default is each.default_factory is blank)
+    return hints, frozenset(needed)
 
 
 def _first(faults: typing.Iterable[str | None]) -> str | None:
@@ -90,6 +97,6 @@ def built(value: Any, hint: Any) -> Any:
     if origin in (list, tuple):
         return origin(built(each, inner[0]) for each in value)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        hints = typing.get_type_hints(hint)
+        hints, _ = _fields(hint)
         return hint(**{name: built(value[name], each) for name, each in hints.items() if name in value})
     return float("nan") if value is None and hint is float else value
