@@ -111,7 +111,8 @@ def test_a_bar_that_nobody_can_read_stops_nothing():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "shown"), [(0.2, "1 s"), (59, "59 s"), (83, "1:23 min"), (9000, "2.5 h"), (4e5, "4.6 days")]
+    ("seconds", "shown"),
+    [(0.2, "1 s"), (59, "59 s"), (83, "1:23 min"), (239.7, "4:00 min"), (9000, "2.5 h"), (4e5, "4.6 days")],
 )
 def test_durations_are_read_at_a_glance(seconds, shown):
     assert _duration(seconds) == shown
