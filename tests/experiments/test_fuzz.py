@@ -13,7 +13,6 @@ from experiments.benchmarks import fuzz
 from jaxmyopia.cli import Binary
 from jaxmyopia.experiment import Report
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
 # These decide the program, or how much is drawn: each of their right values has been run by the benchmark.
 SLOW = {"losses", "targets", "spectrum", "optimizers", "ranks", "records", "steps", "rates", "n", "uptick"}
 SLOW |= fuzz._THRESHOLDS.keys()
