@@ -15,11 +15,19 @@ class ArgumentError(ValueError):
         self.name, self.value, self.allowed = name, value, allowed
 
     def __str__(self) -> str:
-        return f"{self.name}={self.value!r} is not allowed: {self.allowed}"
+        return _line(f"{self.name}={self.value!r} is not allowed: {self.allowed}")
 
 
 class RunError(RuntimeError):
     """What is wrong around a run, said in one line: its disk, its files, its other processes, and what to do."""
+
+    def __str__(self) -> str:
+        return _line(super().__str__())
+
+
+def _line(text: str) -> str:
+    """One line of what may hold text from elsewhere: a file's, another library's."""
+    return " ".join(text.splitlines())
 
 
 def require(ok: bool, name: str, value: object, allowed: str) -> None:

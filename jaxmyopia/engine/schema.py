@@ -17,7 +17,7 @@ def fault(value: object, hint: Any, at: str = "") -> str | None:
     Args:
       value: as `json` reads it.
       hint: a plain type, `object` for any value, a Literal, a union, `list`, `tuple` or `dict` of such, a TypedDict or
-        a dataclass, both of which may lack what has a default and hold more. `float` takes null too, for NaN.
+        a dataclass, both of which may lack what has a default and hold more; a dataclass's `float` may be null (NaN).
       at: the path to the value, for the message.
 
     Returns:
@@ -52,7 +52,7 @@ def _is_plain(value: object, hint: Any) -> bool:
         return True
     if isinstance(value, bool):
         return hint is bool
-    return isinstance(value, (int, float, type(None)) if hint is float else hint)
+    return isinstance(value, (int, float) if hint is float else hint)
 
 
 def _fault_of_fields(value: object, hint: Any, at: str) -> str | None:
@@ -62,6 +62,8 @@ def _fault_of_fields(value: object, hint: Any, at: str) -> str | None:
     lacking = [name for name in hints if name in needed and name not in value]
     if lacking:
         return f"{_join(at, lacking[0])} is missing"
+    if dataclasses.is_dataclass(hint):
+        hints = {name: each | None if each is float else each for name, each in hints.items()}
     return _first(fault(value[name], each, _join(at, name)) for name, each in hints.items() if name in value)
 
 

@@ -17,6 +17,9 @@ from jaxmyopia.checks import RunError
 from jaxmyopia.engine import lock as lock
 from jaxmyopia.engine.lock import Lock
 
+# What is forked does no more than enter and leave a folder; JAX is not called there.
+pytestmark = pytest.mark.filterwarnings("ignore:os.fork")
+
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch):

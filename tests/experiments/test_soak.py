@@ -60,6 +60,7 @@ def test_what_was_not_synced_is_lost_with_its_name(tmp_path, disk):
     assert after(disk, tmp_path / "8", names_last=False) == {"a": "c"}
 
 
+@pytest.mark.filterwarnings("ignore:os.fork")  # what is forked calls no JAX
 def test_every_operation_is_counted_before_it_is_done(tmp_path):
     """In a forked process: an audit hook lasts."""
     run, seen = tmp_path / "run", tmp_path / "seen.json"

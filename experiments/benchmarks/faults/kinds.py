@@ -54,7 +54,7 @@ def torn(out: pathlib.Path, number: int, expected: str) -> str:
 
 
 def lost(out: pathlib.Path, number: int, expected: str, *, names_last: bool = False) -> str:
-    """The machine loses its power; what was not synced is gone, with its names or without."""
+    """The machine loses its power; what was not synced is gone, names too."""
     disk, after = Disk(out), out.with_name(f"{out.name}.after")
 
     def before(count: int, name: str, path: str) -> None:
@@ -104,7 +104,7 @@ def broken(out: pathlib.Path, number: int, expected: str) -> str:
 
 
 def small_disk(out: pathlib.Path, number: int, expected: str) -> str:
-    """The disk has so many pages of 4 KiB in all; then it is made larger. Only root may mount one."""
+    """The disk has so many pages of 4 KiB in all; then it is made larger."""
     out.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={number * 4}k", "soak", str(out)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:

@@ -54,7 +54,7 @@ def merge_killed(out: pathlib.Path, number: int, expected: str) -> str:
 
 
 def shard_unfinished(out: pathlib.Path, number: int, expected: str) -> str:
-    """A shard is killed and merged as it stands, which is refused; then it is resumed, and merged."""
+    """A shard is killed and merged, which is refused; then it is resumed and merged."""
     first, flags = _shard(out, 0)
     code = job.wait(victim(first, die_at(number), *flags))
     wrong = was_killed(first, code)
@@ -92,7 +92,7 @@ def late_process(out: pathlib.Path, number: int, expected: str) -> str:
 
 
 def process_killed(out: pathlib.Path, number: int, expected: str) -> str:
-    """One of two processes of a run is killed; the other stops by itself, and both are started again."""
+    """One of two processes is killed; the other stops by itself, and both are started again."""
     port, before = job.free_port(), die_at(number)
     codes = _processes(out, lambda: _process(out, 0, port), lambda: _process(out, 1, port, before))
     if codes[1] == 0:
