@@ -3,6 +3,8 @@
 
 python -m experiments.publish --run=runs/plateaus --name=plateaus --figures=loss,bumps
 
+Figures that are shown come from a run with --png.
+
 The marks `<!-- answer NAME -->` and `<!-- /answer NAME -->` say where a text goes: the page of docs/results/ that has
 them takes the evidence, the README, if it has them, the verdicts.
 """

@@ -49,6 +49,7 @@ class Engine(Machine):
     root_seed: int = flag(0, "Root of every seed's random key, from 0 to 2**64 - 1.")
     keep_curves: int = flag(4, "Keep all curves of this many seeds in every cell.")
     matmul_precision: str = flag(HIGHEST, f"Of products of matrices: {', '.join(NAMES)}; see docs/numerics.md.")
+    png: bool = flag(False, "Save figures as PNG too, beside SVG.")
     dry_run: bool = flag(False, "Print what would be run, time a few steps of it, and stop.")
     checkpoint_secs: float = flag(60.0, "Seconds between checkpoints of what is in flight.")
     repair: bool = flag(False, "Compute chunks again whose files are damaged or missing.")
@@ -183,7 +184,7 @@ class Binary:
             )
         if answer is None or experiment.claims is None:
             return answer
-        return _judge(experiment, answer, sweep)
+        return _judge(experiment, answer, sweep, png=engine.png)
 
     def _look_back(self, values: FlagValues, engine: Engine) -> None:
         """Verifies or replays what lies in the folder, at its own settings."""
@@ -195,7 +196,7 @@ class Binary:
             tell(verify_folder(folder, declared, replay=engine.replay or 0))
 
 
-def _judge(experiment: Experiment, answer: Answer, sweep: Any) -> Answer:
+def _judge(experiment: Experiment, answer: Answer, sweep: Any, *, png: bool) -> Answer:
     """Judges the claims of a finished run, writes them and the report, prints them."""
     pairs = experiment.judge(answer.trials, sweep)
     answer = dataclasses.replace(answer, claims=tuple(pairs[0][1]))
@@ -203,7 +204,7 @@ def _judge(experiment: Experiment, answer: Answer, sweep: Any) -> Answer:
     answer.folder.write_json("claims.json", with_receipts(answer.folder, entries))
     with house_style():
         report = experiment.report(answer, sweep) if experiment.report else answer.report(experiment.summary)
-    write_page(answer.folder, report, answer.claims, functools.partial(receipt, answer.folder))
+    write_page(answer.folder, report, answer.claims, functools.partial(receipt, answer.folder), png=png)
     for where, each in pairs:
         show(_heading(where) + claims_text(each))
     say(f"\nReport: {answer.folder.path / 'report.html'}")

@@ -157,12 +157,12 @@ def write_figures(folder: RunFolder, sections: dict[str, list[Row]]) -> str:
     """
     texts = []
     if sections.get("cells"):
-        save(folder, "cells", _cells_figure(sections["cells"]))
+        save(folder, "cells", _cells_figure(sections["cells"]), png=True)
         head, *lines = speed_table(sections["cells"])
         wide = (f"{line[0]:<38}" + "".join(f"{entry:>15}" for entry in line[1:]) for line in (head, *lines))
         texts.append("\n".join(wide))
     if any(sections.get(name) for name in ("seeds", "sides", "ranks")):
-        save(folder, "growth", _growth_figure(sections))
+        save(folder, "growth", _growth_figure(sections), png=True)
     sections_of_text = {"paths": _paths_text, "runs": _runs_text, "environment": _agents_text, "training": _agents_text}
     for name, text in sections_of_text.items():
         if sections.get(name):

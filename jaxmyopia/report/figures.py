@@ -77,13 +77,28 @@ def svg(figure: Figure) -> str:
         return text.getvalue()
 
 
-def save(folder: RunFolder, name: str, figure: Figure) -> None:
-    """Saves a figure as `figures/NAME.svg` (for the page) and `.png`."""
+def save(folder: RunFolder, name: str, figure: Figure, *, png: bool = False) -> str:
+    """Saves a figure as `figures/NAME.svg` and, if it is asked for, `.png`.
+
+    Args:
+      folder: of the run.
+      name: without its ending.
+      figure: to save; it is laid out once, and drawn once for each file.
+      png: whether there is one.
+
+    Returns:
+      The SVG text.
+    """
     with house_style():
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # laid out once, not again for every format
-        folder.write_text(f"figures/{name}.svg", svg(figure))
-        folder.write_with(f"figures/{name}.png", lambda path: figure.savefig(path, format="png"))
+        layout = figure.get_layout_engine()
+        if layout is not None:
+            layout.execute(figure)  # of a whole drawing, which `savefig` would do for the layout alone, the part needed
+            figure.set_layout_engine("none")
+        text = svg(figure)
+        folder.write_text(f"figures/{name}.svg", text)
+        if png:
+            folder.write_with(f"figures/{name}.png", lambda path: figure.savefig(path, format="png"))
+    return text
 
 
 def log_steps(axes: Axes, steps: np.ndarray) -> None:

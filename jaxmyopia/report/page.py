@@ -81,6 +81,8 @@ def write_page(
     report: Report,
     judgements: Sequence[Judgement],
     receipt: Callable[[Sequence[int]], str] | None = None,
+    *,
+    png: bool = False,
 ) -> None:
     """Saves the figures and writes `report.html`: claims, figures, what was run.
 
@@ -89,13 +91,10 @@ def write_page(
       report: what to show besides the claims.
       judgements: judged claims.
       receipt: of some cells' numbers, how the curve of any one seed of theirs is made again.
+      png: whether figures are saved as PNG too.
     """
-    for caption, figure in report.figures.items():
-        save(folder, caption.name, figure)
-    pictures = {
-        caption.name: base64.b64encode((folder.path / "figures" / f"{caption.name}.svg").read_bytes()).decode()
-        for caption in report.figures
-    }
+    texts = {caption.name: save(folder, caption.name, figure, png=png) for caption, figure in report.figures.items()}
+    pictures = {name: base64.b64encode(text.encode()).decode() for name, text in texts.items()}
     rows = report.rows or [{"cell": each.name, "seeds": each.seeds, "steps": each.steps} for each in folder.cells()]
     html = _template("page.html").render(
         title=report.title, claims=judgements, captions=list(report.figures), pictures=pictures, rows=rows,

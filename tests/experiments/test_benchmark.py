@@ -52,7 +52,7 @@ def test_the_predictions_on_adams_bumps_are_judged(tmp_path):
     for claim in claims:
         assert [piece["name"] for piece in claim["evidence"]] == ["rank 1", "rank 2"]
         assert all(piece["interval"]["n"] + piece["diverged"] == 24 for piece in claim["evidence"])
-    assert (tmp_path / "figures" / "excess.png").is_file() and (tmp_path / "report.html").is_file()
+    assert (tmp_path / "figures" / "excess.svg").is_file() and (tmp_path / "report.html").is_file()
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_a_small_run_leaves_a_whole_folder_and_goes_on_where_it_was(tmp_path, ca
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["status"] == "complete"
     assert {"python", "jax", "optax"} <= manifest["versions"].keys()
-    assert sorted(path.suffix for path in (out / "figures").iterdir()) == [".png"] * 8 + [".svg"] * 8
+    assert sorted(path.suffix for path in (out / "figures").iterdir()) == [".svg"] * 8
     page = (out / "report.html").read_text()
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "https://" not in page
