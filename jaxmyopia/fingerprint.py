@@ -46,7 +46,7 @@ def describe(value: Any) -> Any:
     user's that it refers to: edited code is other code. Of what is none of these, the type alone counts.
 
     >>> describe((1, "a", np.float32(0.5))), describe(np.zeros((2, 3), np.float32))
-    ([1, 'a', 0.5], 'float32[2,3]-17b0761f')
+    ([1, 'a', 0.5], 'float32[2,3]-9d908ecf')
     """
     return _tell(value, _whole)
 

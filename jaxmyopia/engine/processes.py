@@ -6,7 +6,9 @@ its own devices, and nothing but files passes between them. Shards have folders 
 `experiments.merge` joins.
 """
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 
 import jax
 import numpy as np
@@ -75,15 +77,27 @@ def meet(coordinator: str | None, processes: int | None, process: int | None) ->
         raise RunError(f"the processes did not find each other: {' '.join(str(error).split())[:200]}") from None
 
 
+@contextlib.contextmanager
+def _together() -> Iterator[None]:
+    """Within it, what goes wrong is that another process has gone."""
+    try:
+        yield
+    except Exception as error:  # whatever the transport raises
+        what = " ".join(str(error).split())[:100]
+        lost = f"another process was lost before the run began ({what})"
+        raise RunError(f"{lost}; give every process its command again") from None
+
+
 def gather(text: str) -> list[str]:
     """The texts of all processes, in their order, `(processes,)`; every process waits for the others' here."""
     from jax.experimental import multihost_utils  # it starts a backend when it is imported
 
     data = np.frombuffer(text.encode(), np.uint8)
-    sizes = np.asarray(multihost_utils.process_allgather(np.asarray(len(data), np.int32))).ravel()
-    padded = np.zeros(sizes.max(), np.uint8)
-    padded[: len(data)] = data
-    every = np.asarray(multihost_utils.process_allgather(padded)).reshape(len(sizes), -1)
+    with _together():
+        sizes = np.asarray(multihost_utils.process_allgather(np.asarray(len(data), np.int32))).ravel()
+        padded = np.zeros(sizes.max(), np.uint8)
+        padded[: len(data)] = data
+        every = np.asarray(multihost_utils.process_allgather(padded)).reshape(len(sizes), -1)
     return [each[:size].tobytes().decode() for each, size in zip(every, sizes, strict=True)]
 
 
@@ -96,5 +110,6 @@ def disconnect() -> None:
     if jax.process_count() > 1 and jax.distributed.is_initialized():
         from jax.experimental import multihost_utils  # it starts a backend when it is imported
 
-        multihost_utils.sync_global_devices("the folder is open")
-        jax.distributed.shutdown()
+        with _together():
+            multihost_utils.sync_global_devices("the folder is open")
+            jax.distributed.shutdown()
