@@ -85,7 +85,9 @@ def _section(claim: dict[str, Any]) -> str:
 
 def _bullet(piece: dict[str, Any]) -> str:
     interval = piece["interval"]
-    numbers = f"{interval['estimate']:.2g} [{interval['low']:.2g}, {interval['high']:.2g}], n = {interval['n']}"
+    ends = [_number(interval[end], 2) for end in ("low", "high")]
+    known = "undefined" if "–" in ends else ", ".join(ends)
+    numbers = f"{_number(interval['estimate'], 2)} [{known}], n = {interval['n']}"
     return _wrap(f"- {piece['name']}: {numbers}, {piece['verdict']}", indent="  ")
 
 
@@ -154,8 +156,8 @@ def _by_precision(rows: list[dict[str, Any]], precisions: list[str]) -> str:
     return "\n".join(lines)
 
 
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}"
+def _number(value: float | None, digits: int = 3) -> str:
+    return "–" if value is None else f"{value:.{digits}g}"
 
 
 def faults_table(found: dict[str, Any], manifest: dict[str, Any]) -> str:

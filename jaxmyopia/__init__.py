@@ -2,7 +2,8 @@
 """jaxmyopia: claims about toy models of learning, settled over thousands of seeds."""
 
 from jaxmyopia import measures
-from jaxmyopia.api import Answer, load, run, settle
+from jaxmyopia.answer import Answer
+from jaxmyopia.api import load, run, settle
 from jaxmyopia.checks import ArgumentError, RunError
 from jaxmyopia.claims import Claim, Evidence, Judgement, claim, mean, paired, same, share
 from jaxmyopia.cli import main

@@ -18,7 +18,8 @@ import jax
 from absl import flags as absl_flags
 
 from jaxmyopia import flags
-from jaxmyopia.api import Answer, execute
+from jaxmyopia.answer import Answer
+from jaxmyopia.api import execute
 from jaxmyopia.claims import Claim
 from jaxmyopia.engine.experiment import plan
 from jaxmyopia.engine.precision import HIGHEST, NAMES

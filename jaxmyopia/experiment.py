@@ -13,7 +13,7 @@ from jaxmyopia.stats.table import Trials
 from jaxmyopia.study import Cell
 
 if TYPE_CHECKING:
-    from jaxmyopia.api import Answer
+    from jaxmyopia.answer import Answer
 
 __all__ = ["Experiment", "Report"]
 

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The documents' Python runs as it stands: each block by itself, as a user would paste it."""
 
+import os
 import pathlib
 import re
 import subprocess
 import sys
 
+import jax
 import pytest
 
 import jaxmyopia as jm
@@ -19,8 +21,10 @@ def blocks(page: str) -> list[str]:
 
 
 def start(path: pathlib.Path, *flags: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, path.name, *flags]
-    return subprocess.run(command, cwd=path.parent, capture_output=True, text=True, env=None)
+    """Runs a file as a program, its programs compiled unoptimised into the folder of this test run."""
+    command = [sys.executable, path.name, *flags, f"--compilation_cache={jax.config.jax_compilation_cache_dir}"]
+    quickly = os.environ | {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    return subprocess.run(command, cwd=path.parent, capture_output=True, text=True, env=quickly)
 
 
 def test_the_readmes_claim_is_that_of_the_guide():

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from jaxmyopia import cli, contract, launch
-from jaxmyopia.api import Answer
+from jaxmyopia.answer import Answer
 from jaxmyopia.checks import require_one_of
 from jaxmyopia.claims import Judgement
 from jaxmyopia.engine import precision

@@ -5,7 +5,7 @@ import dataclasses
 import itertools
 from typing import ClassVar
 
-from jaxmyopia.api import Answer
+from jaxmyopia.answer import Answer
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.claims import Claim
 from jaxmyopia.experiment import Experiment, Report

@@ -61,7 +61,7 @@ def call(*arguments):
         ("--epsilons=0.1,1.5", "between 0 and 1"),
         ("--meta_episodes=0", "at least 1"),
         ("--dilemma_steps=0", "at least 1"),
-        ("--keep_curves=-1", "at least 0"),
+        ("--keep_curves=-1", "a whole number from 0"),
     ],
 )
 def test_bad_input_takes_one_line_and_writes_nothing(flag, allowed, tmp_path, capsys):

@@ -50,7 +50,7 @@ def call(*arguments):
         ("--zero_loss=nan", "between 0 and 1"),
         ("--uptick=1", "above 1"),
         ("--preset=huge", "quick|full"),
-        ("--keep_curves=-1", "at least 0"),
+        ("--keep_curves=-1", "a whole number from 0"),
         ("--frobnicate", "Unknown command line flag"),
     ],
 )
