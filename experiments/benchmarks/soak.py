@@ -2,7 +2,7 @@
 """Does to runs what can happen to them, and says whether the bytes of their tables stay the same.
 
 python -m experiments.benchmarks.soak                            every fault at every file operation: an hour and a half
-python -m experiments.benchmarks.soak --every=20                 at every 20th: some minutes
+python -m experiments.benchmarks.soak --every=20                 at every 20th, kills at every one: some minutes
 python -m experiments.benchmarks.soak --faults=killed,lost       some faults alone
 python -m experiments.benchmarks.soak --sections=same,peers,checkpoints,many        whole runs: half an hour
 """
@@ -37,7 +37,7 @@ class Soak(launch.Machine):
 
     sections: tuple[str, ...] = flag(("faults",), "What to do: faults, same, peers, checkpoints, many.")
     faults: tuple[str, ...] = flag(tuple(kinds.KINDS), "Which faults.")
-    every: int = flag(1, "At every so many-th file operation.")
+    every: int = flag(1, "At every so many-th file operation; a kill always at every one.")
 
 
 FLAGS = launch.flags_of(Soak, name="soak", out="runs/soak")
@@ -84,7 +84,7 @@ def faults(work: pathlib.Path) -> Iterator[Row]:
     cores = len(os.sched_getaffinity(0))
     with ProcessPoolExecutor(cores, mp_context=multiprocessing.get_context("fork")) as pool:
         for fault in FLAGS.faults:
-            coarse = max(FLAGS.every, kinds.COARSE.get(kinds.KINDS[fault], 1))
+            coarse = 1 if fault == "killed" else max(FLAGS.every, kinds.COARSE.get(kinds.KINDS[fault], 1))
             began, numbers = time.monotonic(), range(1, count + 1, coarse)
             found = list(pool.map(functools.partial(attempt, work, expected, fault), numbers))
             tried = [(number, wrong) for number, wrong in found if wrong is not None]
