@@ -29,7 +29,7 @@ GRID_SHARE = 0.8
 class GridPoint:
     """The estimate under one choice of thresholds; `verdict` is what that choice alone would give."""
 
-    thresholds: dict[str, float]
+    thresholds: dict[str, object]
     estimate: float
     low: float
     high: float

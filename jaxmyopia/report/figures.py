@@ -10,6 +10,8 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from jaxmyopia.engine.folder import RunFolder
@@ -71,9 +73,11 @@ def panels(rows: int, columns: int, *, width: float = 7.2, height: float = 1.9, 
 
 
 def svg(figure: Figure) -> str:
-    """A figure as SVG text."""
+    """A figure as SVG text; drawn once, where `savefig` draws twice to find the layout."""
     with house_style(), io.StringIO() as text:
-        figure.savefig(text, format="svg", metadata={"Date": None})
+        dpi = figure.dpi
+        FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None})
+        figure.dpi = dpi  # SVG has its own, which the canvas leaves behind
         return text.getvalue()
 
 
@@ -97,7 +101,7 @@ def save(folder: RunFolder, name: str, figure: Figure, *, png: bool = False) -> 
         text = svg(figure)
         folder.write_text(f"figures/{name}.svg", text)
         if png:
-            folder.write_with(f"figures/{name}.png", lambda path: figure.savefig(path, format="png"))
+            folder.write_with(f"figures/{name}.png", lambda path: FigureCanvasAgg(figure).print_png(path))
     return text
 
 

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+import jaxmyopia as jm
 from experiments import myopia
 from jaxmyopia.engine import probe
 from jaxmyopia.studies.epochs.sweep import PRESETS
@@ -89,6 +90,7 @@ def test_a_small_run_leaves_a_whole_folder_and_goes_on_where_it_was(tmp_path, ca
     assert json.loads((out / "manifest.json").read_text())["status"] == "complete"
     page = (out / "report.html").read_text()
     assert page.count('<img src="data:image/svg+xml;base64,') == 12
+    assert [each.verdict for each in jm.load(out).claims] == [claim["verdict"] for claim in claims]
     chunks = {path: path.stat().st_mtime_ns for path in out.rglob("chunk-*")}
     assert call(*SMALL, f"--out={out}") == 0
     assert chunks == {path: path.stat().st_mtime_ns for path in out.rglob("chunk-*")}

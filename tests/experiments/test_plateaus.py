@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 import pytest
 
+import jaxmyopia as jm
 from experiments import plateaus
 from jaxmyopia import launch
 from jaxmyopia.engine import probe
@@ -87,6 +88,7 @@ def test_a_small_run_leaves_a_whole_folder_and_goes_on_where_it_was(tmp_path, ca
     assert "https://" not in page
     assert page.index("<h2>Claims") < page.index("<h2>Figures") < page.index("<h2>What was run")
     assert page.count('<img src="data:image/svg+xml;base64,') == 8
+    assert [each.verdict for each in jm.load(out).claims] == [claim["verdict"] for claim in claims]
     chunks = {path: path.stat().st_mtime_ns for path in out.rglob("chunk-*")}
     assert call(*SMALL, f"--out={out}") == 0
     assert chunks == {path: path.stat().st_mtime_ns for path in out.rglob("chunk-*")}

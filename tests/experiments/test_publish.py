@@ -6,6 +6,8 @@ import json
 import pytest
 
 from experiments import publish
+from jaxmyopia.claims import Judgement
+from jaxmyopia.engine.schema import built, fault
 
 NAMES = sorted(folder.name for folder in publish.RESULTS.iterdir())
 
@@ -17,6 +19,13 @@ def test_its_page_shows_the_committed_answer(name):
     (page,) = publish.places(name)
     text = page.read_text()
     assert text == publish.put_between(text, f"answer {name}", publish.answer_text(folder))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if (publish.RESULTS / name / "claims.json").is_file()])
+def test_published_claims_can_be_read(name):
+    entries = json.loads((publish.RESULTS / name / "claims.json").read_text())
+    assert fault(entries, list[Judgement]) is None
+    assert [each.verdict for each in built(entries, list[Judgement])] == [entry["verdict"] for entry in entries]
 
 
 def test_the_readme_shows_the_committed_verdicts():
