@@ -32,7 +32,7 @@ _SHOWN = 5  # of the attempts that went wrong, in a row
 
 
 @dataclasses.dataclass(frozen=True)
-class Soak(launch.Machine):
+class Soak:
     """Flags of soak."""
 
     sections: tuple[str, ...] = flag(("faults",), "What to do: faults, same, peers, checkpoints, many.")
