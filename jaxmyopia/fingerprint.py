@@ -86,7 +86,9 @@ def _tell(value: Any, code: Callable[[Any], Any], within: tuple[int, ...] = ()) 
 
 
 def _name(thing: Any) -> str:
-    return f"{getattr(thing, '__module__', '')}.{getattr(thing, '__qualname__', type(thing).__name__)}"
+    """Of a library's with its module; of the user's without: a program's is `__main__` where it runs."""
+    name = getattr(thing, "__qualname__", type(thing).__name__)
+    return name if _is_own(thing) else f"{getattr(thing, '__module__', '')}.{name}"
 
 
 def _whole(thing: Any) -> str:

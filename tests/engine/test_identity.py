@@ -5,7 +5,10 @@ import contextlib
 import dataclasses
 import importlib.metadata
 import json
+import linecache
 import re
+import sys
+import types
 
 import jax
 import numpy as np
@@ -190,28 +193,20 @@ EDITS = {
 }
 
 
-def own_cell(source, name):
+def own_cell(source, name, module="own_claim"):
     """A study as a file of the user's holds it."""
-    import linecache
-    import types
-
-    module = types.ModuleType("own_claim")
-    file = f"<{name}>"
+    made, file = types.ModuleType(module), f"<{name}>"
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    import sys
-
-    sys.modules["own_claim"] = module
-    try:
-        exec(compile(source, file, "exec"), module.__dict__)
-        cell = Cell(study=module.STUDY, sweep=(("learning_rate", (0.1,)), ("start", (1.0,))), seeds=4, steps=8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, module, made)
+        exec(compile(source, file, "exec"), made.__dict__)
+        cell = Cell(study=made.STUDY, sweep=(("learning_rate", (0.1,)), ("start", (1.0,))), seeds=4, steps=8)
         return identity.plan_of(cell)
-    finally:
-        del sys.modules["own_claim"]
 
 
 @pytest.mark.parametrize("edit", EDITS)
 def test_edited_code_is_another_run(edit):
-    assert own_cell(OWN, "a") == own_cell(OWN, "a again")
+    assert own_cell(OWN, "a") == own_cell(OWN, "a again") == own_cell(OWN + "# more", "a", module="as_imported")
     assert own_cell(OWN.replace(*EDITS[edit]), edit) != own_cell(OWN, "a")
 
 

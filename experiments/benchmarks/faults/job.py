@@ -8,8 +8,8 @@ compiled. It is run as a user runs it, by flags.
 import contextlib
 import dataclasses
 import hashlib
-import json
 import importlib
+import json
 import os
 import pathlib
 import shutil
