@@ -255,12 +255,18 @@ def main(
     fixed = {key: value for key, value in defaults.items() if not _is_flag(value)}
     program = Experiment(
         name=name or _program(),
-        summary=inspect.cleandoc(type(study).__doc__ or "").partition("\n")[0],
+        summary=_summary(type(study)),
         presets={"default": sweep},
         cells=lambda sweep: study.cells(**fixed, **{key: getattr(sweep, key) for key in dataclasses.asdict(sweep)}),
         claims=lambda sweep: claims,
     )
     Binary(program).launch(argv)
+
+
+def _summary(cls: type) -> str:
+    """The first line of a study's docstring; a dataclass without one has its signature there, which says nothing."""
+    text = inspect.cleandoc(cls.__doc__ or "").partition("\n")[0]
+    return cls.__name__ if text.startswith(f"{cls.__name__}(") else text
 
 
 _PLAIN = bool | int | float | str

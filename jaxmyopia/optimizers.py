@@ -11,6 +11,7 @@ An object, such as `optax.adam(0.01)`, has a rate of its own, the same for all t
 
 import functools
 import inspect
+import re
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -156,7 +157,8 @@ def name_of(optimizer: Optimizer) -> str:
     if isinstance(optimizer, str):
         return optimizer
     if isinstance(optimizer, functools.partial):
-        given = [repr(x) for x in optimizer.args] + [f"{name}={value!r}" for name, value in optimizer.keywords.items()]
+        shown = lambda value: getattr(value, "__name__", None) or re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+        given = [shown(x) for x in optimizer.args] + [f"{name}={shown(x)}" for name, x in optimizer.keywords.items()]
         return f"{name_of(optimizer.func)}({', '.join(given)})"
     name = "optax" if is_object(optimizer) else getattr(optimizer, "__name__", str(optimizer)).strip("<>")
     nameless = name in ("optax", "lambda") and _problem(optimizer) is None

@@ -17,7 +17,7 @@ from jaxmyopia.checks import RunError, require
 from jaxmyopia.engine.chunk import Chunk, ChunkRun, compile_cell
 from jaxmyopia.engine.files import differences
 from jaxmyopia.engine.folder import RunFolder
-from jaxmyopia.engine.identity import numerics
+from jaxmyopia.engine.identity import OPTIONS, numerics
 from jaxmyopia.engine.provenance import processor
 from jaxmyopia.engine.session import show
 from jaxmyopia.studies.registry import EXPERIMENTS
@@ -27,7 +27,8 @@ IN_PYTHON = "jaxmyopia.run"  # the experiment's name of a run that no program ma
 # Of a column's greatest value: what numbers of another platform may differ by. Rounding grows along a run; counts may
 # jump where a curve comes near a threshold, so that they are not bounded at all.
 BOUND = 1e-3
-_CHOSEN = ("x64", "prng", "threefry_partitionable", "random_seed_offset")  # by who runs it, and decisive
+# By who runs it, and decisive.
+_CHOSEN = ("x64", "prng", "threefry_partitionable", "random_seed_offset", *OPTIONS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +63,7 @@ def differences_of_platform(folder: RunFolder) -> list[str]:
     """
     then = folder.config["numerics"]
     here = numerics(then["matmul_precision"])
-    chosen = list(differences({name: then[name] for name in _CHOSEN}, {name: here[name] for name in _CHOSEN}))
+    chosen = list(differences({name: then.get(name) for name in _CHOSEN}, {name: here.get(name) for name in _CHOSEN}))
     if chosen:
         raise RunError(f"the run was made with other settings of JAX ({'; '.join(chosen)}): replay it with those")
     told = {"numerics": then, "processor": folder.manifest.get("processor")}

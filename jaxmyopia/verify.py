@@ -116,7 +116,11 @@ def registered(folder: RunFolder) -> Declared:
     """
     name, typed = folder.config.get("experiment"), folder.manifest.get("command", "")
     how = f"give its own command, {re.split(r' --', typed)[0]}, with --out={folder.path} and --verify or --replay_seed"
-    how = "ask in Python: answer.verify(), answer.replay()" if name == IN_PYTHON else how
+    how = (
+        "the answer of jm.run or jm.settle with this folder as out= has verify() and replay()"
+        if name == IN_PYTHON
+        else how
+    )
     require(name in EXPERIMENTS, "folder", str(folder.path), f"must be of an experiment of this package; {how}")
     return Declared.by(EXPERIMENTS[str(name)](), folder.config, {})
 

@@ -318,7 +318,7 @@ def test_an_answer_in_memory_is_verified_and_replayed():
     wrong = dataclasses.replace(answer.claims[0], verdict="contradicted")
     (fault,) = dataclasses.replace(answer, claims=(wrong,)).verify().faults
     assert "larger-is-better: verdict" in fault
-    with pytest.raises(ArgumentError, match=r"answer.verify\(\)"):
+    with pytest.raises(ArgumentError, match="has verify"):
         jm.verify(answer.folder.path)
     assert not jm.verify(answer.folder.path, cells=answer.studies, replay=2).faults
 

@@ -12,16 +12,25 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import numpy as np
 
+from jaxmyopia import contract
 from jaxmyopia.checks import RunError
 from jaxmyopia.engine.chunk import chunks
 from jaxmyopia.engine.files import differences
+from jaxmyopia.engine.precision import HIGHEST, of_products
 from jaxmyopia.engine.processes import gather
-from jaxmyopia.fingerprint import describe, source_of
+from jaxmyopia.fingerprint import describe, fingerprint, is_told
 from jaxmyopia.study import Cell
 
 _PACKAGES = ("jaxmyopia", "jax", "jaxlib", "optax", "flax", "numpy")
 _PARTS = ("num_shards", "shard_index")  # what tells the shards of one run apart
+# JAX's options that change numbers, as far as this version has them.
+OPTIONS = (
+    "jax_disable_most_optimizations", "jax_optimization_level", "jax_exec_time_optimization_effort",
+    "jax_high_dynamic_range_gumbel", "jax_softmax_custom_jvp", "jax_default_dtype_bits", "jax_legacy_prng_key",
+)  # fmt: skip
+_RECORDS = 9  # T, where summaries are traced
 _DEVICES = "--xla_force_host_platform_device_count"  # of XLA's flags, what changes no number
 _config: Any = jax.config  # jax adds its options as attributes while it is imported: no type names them
 
@@ -39,6 +48,7 @@ def numerics(matmul_precision: str) -> dict[str, object]:
         "threefry_partitionable": bool(_config.jax_threefry_partitionable),
         "random_seed_offset": int(_config.jax_random_seed_offset),
         "xla_flags": " ".join(flags),
+        **{name: str(_config.values[name]) for name in OPTIONS if name in _config.values},
     }
 
 
@@ -49,12 +59,35 @@ def plan_of(cell: Cell) -> dict[str, object]:
         "name": str(study),
         "settings": study.settings(),
         "fields": {name: value for name, value in describe(study).items() if name != "measures"},
-        "source": source_of(type(study)),
+        "program": program_of(cell),
         "sweep": {name: list(values) for name, values in cell.sweep},
         "measures": [{**measure.describe(), "fn": describe(measure.fn)} for measure in _measures(cell)],
         **{name: getattr(cell, name) for name in ("seeds", "steps", "records")},
         "chunks": chunks(cell),
     }
+
+
+def program_of(cell: Cell) -> str | None:
+    """Eight digits of all that a study computes, traced; None where its fields say it all, and the code is ours.
+
+    Whatever user's code refers to is in them as far as it changes the arithmetic: other functions, globals, modules.
+    """
+    study = cell.study
+    if is_told(type(study)) and is_told((study, [measure.fn for measure in _measures(cell)])):
+        return None
+    params = study.params(**cell.columns(np.arange(len(cell.combinations))))
+    shapes = contract.shapes(study, cell.columns(np.zeros(1, int)))
+    curves = jax.tree.map(lambda x: jax.ShapeDtypeStruct((_RECORDS, *x.shape), x.dtype), shapes.record)
+    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), study.block))
+    with of_products(HIGHEST):
+        traced = [
+            fingerprint(study.batched.init, keys, shapes.params),
+            fingerprint(study.batched.step, shapes.state, shapes.params),
+            fingerprint(study.batched.observe, shapes.state, shapes.params),
+            fingerprint(lambda curves: (study.summarise(curves), study.quantiles(curves)), curves),
+        ]
+    told = [describe(leaf) for leaf in jax.tree.leaves(params)]
+    return hashlib.sha256(json.dumps([traced, told]).encode()).hexdigest()[:8]
 
 
 def _measures(cell: Cell) -> list[Any]:

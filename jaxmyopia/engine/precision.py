@@ -12,12 +12,26 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.extend import core
+
+from jaxmyopia.checks import require, require_one_of
 
 HIGHEST = "highest"
 _MANTISSA = {"simulated_tf32": 10, "simulated_bfloat16": 7}  # bits that are kept
 NAMES = (HIGHEST, "high", "default", *_MANTISSA)
-_PRODUCTS = ("dot_general", "conv_general_dilated")
+_PRODUCTS = ("dot_general", "ragged_dot_general", "conv_general_dilated")
+
+
+def check(name: str) -> None:
+    """Refuses a precision that there is not, or that would round nothing: simulated ones round float32 alone.
+
+    Raises:
+      ArgumentError: naming it.
+    """
+    require_one_of("matmul_precision", name, NAMES)
+    rounds = name not in _MANTISSA or jnp.zeros(()).dtype == "float32"
+    require(rounds, "matmul_precision", name, "must be another where x64 is on: only products of float32 are rounded")
 
 
 def of_products(name: str) -> AbstractContextManager:
@@ -27,6 +41,8 @@ def of_products(name: str) -> AbstractContextManager:
 
 def simulated(function: Callable, name: str) -> Callable:
     """A function whose products have rounded operands, if the precision asks for that; else the function itself.
+
+    What LAPACK does for linear algebra (qr, svd, eigh, triangular solves) is one operation, and stays as it is.
 
     Args:
       function: of pytrees of arrays, to be traced.
@@ -83,6 +99,10 @@ def _within(params: dict[str, Any], mantissa: int) -> dict[str, Any]:
         if isinstance(value, core.Jaxpr):
             inner = functools.partial(_evaluate, core.ClosedJaxpr(value, ()), mantissa)
             return jax.make_jaxpr(inner)(*(var.aval for var in value.invars)).jaxpr
-        return tuple(map(one, value)) if type(value) is tuple else value  # named ones are no branches
+        if isinstance(value, tuple):  # branches, and named ones of functions, of numbers, and of a key's arithmetic
+            items = [one(each) for each in value]
+            changed = any(new is not old for new, old in zip(items, value, strict=True))
+            return (type(value)(*items) if hasattr(value, "_fields") else tuple(items)) if changed else value
+        return value
 
     return {name: one(value) for name, value in params.items()}

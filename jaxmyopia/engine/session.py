@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from jaxmyopia.checks import RunError, require, require_one_of
+from jaxmyopia.checks import RunError, require
 from jaxmyopia.engine import precision
 from jaxmyopia.engine.checkpoints import Checkpoints, InFlight
 from jaxmyopia.engine.chunk import ChunkRun, chunks, compile_cell, trials_of_chunk
@@ -54,7 +54,7 @@ class RunOptions:
         for name, most in (("root_seed", 2**64 - 1), ("keep_curves", 2**32)):
             value = getattr(self, name)
             require(0 <= value <= most, name, value, f"must be a whole number from 0 to {most}")
-        require_one_of("matmul_precision", self.matmul_precision, precision.NAMES)
+        precision.check(self.matmul_precision)
         require(self.checkpoint_secs > 0, "checkpoint_secs", self.checkpoint_secs, "must be positive")
 
 

@@ -70,6 +70,26 @@ def test_operands_are_rounded_wherever_the_product_stands(function, name):
     assert np.abs(found - A @ B).max() > 1e-4
 
 
+def solved(a, b):
+    """A product within the named functions of an operation."""
+    matrix = jnp.eye(5) * 4 + a @ a.T
+    return jax.scipy.sparse.linalg.cg(lambda x: matrix @ x, b, maxiter=3)[0]
+
+
+def test_products_of_an_operation_s_own_functions_are_rounded():
+    plain, rounded = solved(A, B), jax.jit(precision.simulated(solved, "simulated_bfloat16"))(A, B)
+    inner = np.asarray(rounded_by_hand(A, 7) @ rounded_by_hand(A.T, 7))
+    half = jax.scipy.sparse.linalg.cg(lambda x: (jnp.eye(5) * 4 + inner) @ x, jnp.asarray(B), maxiter=3)[0]
+    assert np.abs(rounded - half).max() > 1e-5  # those within are rounded, not the first alone
+    assert 1e-5 < np.abs(rounded - plain).max() < 0.1
+
+
+def test_nothing_is_simulated_where_nothing_would_be_rounded(x64):
+    with pytest.raises(ArgumentError, match="only products of float32 are rounded"):
+        RunOptions(matmul_precision="simulated_tf32")
+    RunOptions(matmul_precision="default")
+
+
 def test_what_is_no_product_is_left_alone():
     found = precision.simulated(lambda a, b: {"sum": (a * b).sum()}, "simulated_bfloat16")(A, B)
     assert found["sum"] == (jnp.asarray(A) * B).sum()
