@@ -88,7 +88,7 @@ def faults(work: pathlib.Path) -> Iterator[Row]:
             began, numbers = time.monotonic(), range(1, count + 1, coarse)
             found = list(pool.map(functools.partial(attempt, work, expected, fault), numbers))
             tried = [(number, wrong) for number, wrong in found if wrong is not None]
-            bad = [f"{number}: {wrong}" for number, wrong in tried if wrong]
+            bad = [f"{number}: {wrong}".replace(f"{work}/", "") for number, wrong in tried if wrong]
             row = {"what": fault, "operations": count, "tried": len(tried), "survived": len(tried) - len(bad)}
             yield row | {"seconds": round(time.monotonic() - began), "wrong": bad[:_SHOWN], "same": not bad}
 
