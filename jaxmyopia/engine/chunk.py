@@ -119,7 +119,9 @@ def _compile(program: Program, tree: jax.tree_util.PyTreeDef, shapes: tuple[jax.
 
 def root_key(root_seed: int) -> jax.Array:
     """The key of all seeds, which holds the 64 bits of a root seed from 0 to 2**64 - 1."""
-    with jax.enable_x64(True):  # without, jax.random.key drops the upper half
+    name = "enable_x64"
+    home: Any = jax if hasattr(jax, name) else jax.experimental  # before jax 0.8
+    with getattr(home, name)(True):  # without, jax.random.key drops the upper half
         return jax.random.key(np.uint64(root_seed).astype(np.int64))
 
 
