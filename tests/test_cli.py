@@ -50,7 +50,7 @@ def test_the_flags_that_there_were_are_there_with_the_same_defaults(name):
 def test_the_flags_of_the_benchmark_and_of_soak_are_there():
     wanted = "sections contestants baselines repeats seconds peak_tflops sizes batches agents out cpu_devices"
     assert set(wanted.split()) <= set(benchmark.FLAGS)
-    assert {"sections", "faults", "every", "out", "cpu_devices", "compilation_cache"} <= set(soak.FLAGS)
+    assert {"sections", "faults", "every", "out"} <= set(soak.FLAGS)
 
 
 @pytest.mark.parametrize("name", BINARIES)
