@@ -180,7 +180,7 @@ def test_a_folder_is_not_resumed_with_edited_code(tmp_path):
     path, out = tmp_path / "own.py", tmp_path / "run"
     first = jm.run(_own(path, scale="1.0"), out=out, **run)
     assert len(jm.run(_own(path, scale="1.0"), out=out, **run).trials) == len(first.trials)
-    with pytest.raises(jm.ArgumentError, match=r"another configuration .*source: "):
+    with pytest.raises(jm.ArgumentError, match=r"another configuration .*program: "):
         jm.run(_own(path, scale="100.0"), out=out, **run)
 
 
