@@ -6,11 +6,12 @@ import functools
 import hashlib
 import re
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
 import numpy as np
+from jax.extend import core
 
 _PACKAGE = __name__.partition(".")[0]
 _ADDRESS = re.compile(r"\bat 0x[0-9a-f]+|0x[0-9a-f]+")
@@ -27,12 +28,24 @@ def fingerprint(function: Callable[..., Any], *args: Any) -> str:
       Hexadecimal digits.
     """
     traced = jax.make_jaxpr(function)(*args)
-    constants = [_bytes(x) for x in traced.consts]
     text = _ADDRESS.sub("", str(traced.jaxpr))
-    return hashlib.sha256(text.encode() + b"".join(constants)).hexdigest()[:8]
+    return hashlib.sha256(text.encode() + b"".join(map(_bytes, _constants(traced)))).hexdigest()[:8]
+
+
+def _constants(traced: core.ClosedJaxpr | core.Jaxpr) -> Iterator[Any]:
+    """The arrays that a function closes over, and those of the functions within it, which its text does not show."""
+    if isinstance(traced, core.ClosedJaxpr):
+        yield from traced.consts
+        traced = traced.jaxpr
+    for eqn in traced.eqns:
+        for value in eqn.params.values():
+            for inner in value if isinstance(value, list | tuple) else (value,):
+                if isinstance(inner, core.ClosedJaxpr | core.Jaxpr):
+                    yield from _constants(inner)
 
 
 def _bytes(x: Any) -> bytes:
+    x = x if hasattr(x, "dtype") else np.asarray(x)
     is_key = jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
     return jax.device_get(jax.random.key_data(x) if is_key else x).tobytes()
 

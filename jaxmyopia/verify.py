@@ -21,7 +21,7 @@ import numpy as np
 from jaxmyopia import flags
 from jaxmyopia.checks import ArgumentError, RunError, require
 from jaxmyopia.claims import Claim, Judgement, judge_all
-from jaxmyopia.engine.files import checksum_of, differences, json_value
+from jaxmyopia.engine.files import checksum_of, differences, json_value, told_first
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.identity import plan_of
 from jaxmyopia.engine.manifest import read_json
@@ -218,7 +218,7 @@ def _plan(folder: RunFolder, cells: Sequence[Cell]) -> Check:
     faults = [f"manifest.json: tells {len(kept)} cells, this code makes {len(made)}"] if len(kept) != len(made) else []
     right = 0
     for number, (then, now) in enumerate(zip(kept, made, strict=False)):
-        differing = list(differences(then, now))
+        differing = told_first(differences(then, now))
         right += not differing
         faults += [f"manifest.json, cell {number}: {each}" for each in differing[:1]]
     return Check("plan", right, len(kept), "cells are those that this code makes", tuple(faults))
@@ -262,7 +262,7 @@ def _claims(
     faults += [f"claims.json: {key} is none of this run's claims" for key in kept if key not in again]
     right = 0
     for key in (key for key in again if key in kept):
-        differing = sorted(differences(kept[key], again[key]), key=lambda text: text.count("."))
+        differing = told_first(differences(kept[key], again[key]))
         right += not differing
         more = f", and {len(differing) - 1} more entries" if len(differing) > 1 else ""
         faults += [f"claims.json, {key}: {each} from the rows{more}" for each in differing[:1]]

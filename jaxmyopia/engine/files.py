@@ -9,7 +9,7 @@ import os
 import pathlib
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -85,6 +85,12 @@ def differences(old: object, new: object, path: str = "") -> Iterator[str]:
     elif old != new:
         shown = (text if len(text) < 100 else f"{text[:96]} ..." for text in map(json.dumps, (old, new)))
         yield f"{path}: {', now '.join(shown)}"
+
+
+def told_first(found: Iterable[str]) -> list[str]:
+    """Differences in the order in which they tell most: flags before what lies deeper, digits last."""
+    place = lambda text: text.partition(":")[0]
+    return sorted(found, key=lambda text: (place(text).endswith(".program"), place(text).count(".")))
 
 
 def json_value(value: object) -> object:

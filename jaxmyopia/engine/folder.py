@@ -47,6 +47,7 @@ from jaxmyopia.engine.files import (
     json_value,
     leftovers,
     make_folder,
+    told_first,
 )
 from jaxmyopia.engine.identity import hash_of
 from jaxmyopia.engine.manifest import FORMAT, Files, place_of, read_manifest, records, stem_of
@@ -96,8 +97,7 @@ class RunFolder:
             foreign = ", ".join(sorted(set(names) - _ENTRIES)[:3]) or "no manifest.json"
             ours = "manifest.json" in names
             require(ours, "out", str(self.path), f"must be a new folder or that of a run, but it holds {foreign}")
-            # Flags before what follows from them: the cells lie deeper.
-            differing = sorted(differences(self.manifest["config"], self.config), key=lambda text: text.count("."))
+            differing = told_first(differences(self.manifest["config"], self.config))
             shown = "; ".join(differing[:3]) + (f"; and {len(differing) - 3} more" if len(differing) > 3 else "")
             allowed = f"it holds a run of another configuration ({shown}); choose another folder"
             require(not differing, "out", str(self.path), allowed)

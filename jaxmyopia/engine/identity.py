@@ -17,7 +17,7 @@ import numpy as np
 from jaxmyopia import contract
 from jaxmyopia.checks import RunError
 from jaxmyopia.engine.chunk import chunks
-from jaxmyopia.engine.files import differences
+from jaxmyopia.engine.files import differences, told_first
 from jaxmyopia.engine.precision import HIGHEST, of_products
 from jaxmyopia.engine.processes import gather
 from jaxmyopia.fingerprint import describe, fingerprint, is_told
@@ -117,7 +117,7 @@ def agree(config: Mapping[str, Any]) -> None:
         return
     texts = gather(json.dumps(config, sort_keys=True))
     for process, text in enumerate(texts):
-        found = list(differences(json.loads(texts[0]), json.loads(text)))
+        found = told_first(differences(json.loads(texts[0]), json.loads(text)))
         if found:
             raise RunError(
                 f"process {process} was given another run than process 0 ({'; '.join(found[:3])}): nothing is written; "

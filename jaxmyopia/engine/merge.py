@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from jaxmyopia.checks import RunError, require, user_path
-from jaxmyopia.engine.files import checksum_of, differences
+from jaxmyopia.engine.files import checksum_of, differences, told_first
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.identity import whole
 from jaxmyopia.engine.lock import Lock
@@ -49,7 +49,7 @@ def _check(folders: Sequence[str], manifests: list[dict[str, Any]]) -> None:
         require(status == "complete shard", "folders", folder, f"must be of finished shards, but it is {status}")
         wrong = fault(manifest, _Shard)
         require(not wrong, "folders", folder, f"must be of finished shards, but in its manifest {wrong}")
-        differing = list(differences(whole(manifests[0]["config"]), whole(manifest["config"])))
+        differing = told_first(differences(whole(manifests[0]["config"]), whole(manifest["config"])))
         require(not differing, "folders", folder, f"must have {folders[0]}'s configuration: {'; '.join(differing[:3])}")
     holders: dict[str, str] = {}
     for folder, manifest in zip(folders, manifests, strict=True):

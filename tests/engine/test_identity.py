@@ -176,6 +176,11 @@ import jax, jax.numpy as jnp, optax
 import jaxmyopia as jm
 
 SCALE, BEND, PULL = 1.0, jnp.sin, 0.5
+TABLE = jnp.array([1.0, 2.0])
+
+@jax.jit
+def looked_up(x):
+    return jax.jit(lambda y: TABLE * y)(x)
 
 def scaled(x):
     return SCALE * x
@@ -217,7 +222,7 @@ class Own(jm.Training):
         return BEND(x) ** Kind.EVEN.value
 
     def loss(self, x, data):
-        return jnp.square(scaled(kept(x))).sum() + self.bent(x).sum() + self.pull(x).sum()
+        return jnp.square(scaled(kept(x))).sum() + self.bent(looked_up(x)).sum() + self.pull(x).sum()
 
 STUDY = Own(measures=(jm.Measure("late", late, share=0.5),), optimizer=steep)
 """
@@ -227,6 +232,7 @@ EDITS = {
     "a number it reads": ("PULL = 1.0", "PULL = 2.0"),
     "a measure": ("[-1]", "[-2]"),
     "an optimiser": ("2 * learning", "3 * learning"),
+    "an array within a jitted function": ("[1.0, 2.0]", "[1.0, 3.0]"),
     "an operation": ("jnp.sin", "jnp.tan"),
     "a member of an enumeration": ("EVEN = 2", "EVEN = 4"),
     "a field's method": ("* x ** 2", "* x ** 4"),
