@@ -133,21 +133,23 @@ class Program:
 
     def traced(self, params) -> dict[str, jax.stages.Traced]:
         """The three, traced at the precision asked for; `params` as for `calls`."""
+        return self._traced(self.calls(params))
+
+    def _traced(self, calls: dict[str, tuple[Callable, tuple]]) -> dict[str, jax.stages.Traced]:
         spread, found = NamedSharding(self.mesh, PartitionSpec("seeds")), {}
         with precision.of_products(self.matmul_precision):
-            for name, (function, arguments) in self.calls(params).items():
+            for name, (function, arguments) in calls.items():
                 donated = (0, 1) if name == "advance" else ()  # it takes over the memory of its state and curves
                 found[name] = jax.jit(function, out_shardings=spread, donate_argnums=donated).trace(*arguments)
         return found
 
     def compile(self, params) -> "Compiled":
         """Compiles the three; `params` as for `calls`."""
-        began = time.monotonic()
+        began, calls = time.monotonic(), self.calls(params)
         options = COMPILER_OPTIONS.get(self.mesh.devices.flat[0].platform)
         with precision.of_products(self.matmul_precision):  # lowering makes products too
-            programs = {name: each.lower().compile(options) for name, each in self.traced(params).items()}
-            shapes = self.calls(params)["advance"][1][:2]
-        return Compiled(program=self, shapes=shapes, seconds=time.monotonic() - began, **programs)
+            programs = {name: each.lower().compile(options) for name, each in self._traced(calls).items()}
+        return Compiled(program=self, shapes=calls["advance"][1][:2], seconds=time.monotonic() - began, **programs)
 
 
 @dataclasses.dataclass(frozen=True)
