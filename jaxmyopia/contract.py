@@ -335,3 +335,5 @@ def _check_columns(study: "Study", member: str, found: Any, shape: Sequence[int]
         came = f"{name}: {shown(leaf)}"
         fine = isinstance(leaf, jax.ShapeDtypeStruct) and leaf.shape == tuple(shape)
         require_member(fine, study, member, came, f"{allowed}, here {tuple(shape)}")
+        real = not jnp.issubdtype(leaf.dtype, jnp.complexfloating)
+        require_member(real, study, member, came, "must be real: a table and quantiles hold no complex numbers")

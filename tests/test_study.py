@@ -111,6 +111,11 @@ WRONG_STUDIES = {
         lambda: wrong(Walk, quantiles=lambda self, c: {"loss": c.loss[-1]}),
         "Wrong.quantiles",
     ),
+    "complex quantiles": (lambda: wrong(Walk, quantiles=lambda self, c: {"loss": c.loss * 1j}), "Wrong.quantiles"),
+    "a complex column": (
+        lambda: wrong(Walk, summarise=lambda self, c: {"diverged": c.loss[-1] > 0, "end": c.loss[-1] * 1j}),
+        "Wrong.summarise",
+    ),
     "a name of a curve misspelt": (lambda: wrong(Walk, quantiles=lambda self, c: {"l": c.los}), "Wrong.quantiles"),
     "params of another shape": (lambda: wrong(Walk, params=lambda self, rate: {"rate": rate.mean()}), "Wrong.params"),
     "params that raise": (lambda: wrong(Walk, params=lambda self, rate: rate + "1"), "Wrong.params"),
