@@ -68,7 +68,7 @@ def run(
       study: what to run.
       seeds: how many seeds S.
       steps: how many steps T.
-      records: about how many records are taken of a run.
+      records: how many records are taken of a run, the start and the end among them.
       root_seed: the root of every seed's key, from 0 to 2**64 - 1.
       keep_curves: how many seeds' whole curves are kept.
       matmul_precision: of products of matrices: highest (float32 everywhere), high or default (the device's choice), or

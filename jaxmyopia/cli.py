@@ -241,7 +241,7 @@ def main(
       claims: made with `@jm.claim`.
       seeds: how many seeds.
       steps: how many steps.
-      records: about how many records are taken of a run.
+      records: how many records are taken of a run, the start and the end among them.
       name: of the program and its folder `runs/NAME`; by default the file's.
       argv: flags as they are typed, by default `sys.argv`.
       **settings: a value or several, as for `run`.

@@ -28,6 +28,7 @@ Factory = Callable[..., optax.GradientTransformation]
 Optimizer: TypeAlias = str | Factory | optax.GradientTransformation
 
 ELEMENTWISE = frozenset({"sgd", "momentum", "adam", "adamw", "nadam", "rmsprop", "adagrad", "lion", "sign_sgd", "yogi"})
+LINEAR = frozenset({"sgd", "momentum"})  # a step is a sum of the gradients so far, whatever they are
 _ALLOWED = (
     "must be 'momentum' or an optax optimiser made from a learning rate alone, such as sgd, adam, lion, muon, by name, "
     "or a function of the rate, or an object"

@@ -3,6 +3,7 @@
 
 import dataclasses
 import functools
+import heapq
 import inspect
 import itertools
 from collections.abc import Mapping, Sequence
@@ -166,7 +167,7 @@ class Study:
         Args:
           seeds: how many seeds each combination gets.
           steps: the budget T.
-          records: about how many record points.
+          records: how many record points.
           **settings: a value, or several in a list, tuple or array. A field of the study makes a cell for each value;
             any other name is a setting, which makes trials, in the cells that know it.
 
@@ -234,7 +235,7 @@ class Grid:
     """The trials of a cell, whatever is run in them.
 
     `sweep`: the settings and their values; every combination is run. `seeds`: how many seeds each combination gets,
-    with identities 0, 1, ... `steps`: the budget T. `records`: about how many record points.
+    with identities 0, 1, ... `steps`: the budget T. `records`: how many record points.
     """
 
     sweep: tuple[tuple[str, tuple[float, ...]], ...]
@@ -279,11 +280,27 @@ class Grid:
     def record_steps(self) -> np.ndarray:
         """The steps at which the study is observed: `(T,)` int32, from 0 to `steps`, half log-spaced, half even.
 
-        Log-spaced points resolve a start of any speed; the even ones what happens late.
+        Log-spaced points resolve a start of any speed; the even ones what happens late. Where points coincide the
+        widest gaps are halved instead, the earliest first, so that T is `records` whatever the steps, unless there are
+        fewer steps than that: programs are compiled for T, not for the steps.
         """
         half = self.records // 2
         early, even = np.geomspace(1, self.steps, half), np.linspace(0, self.steps, half)
-        return np.unique(np.round(np.concatenate([early, even])).astype(np.int32))
+        found = np.unique(np.round(np.concatenate([early, even])).astype(np.int64)).tolist()
+        return np.asarray(_filled(found, min(self.records, self.steps + 1)), np.int32)
+
+
+def _filled(steps: list[int], wanted: int) -> list[int]:
+    """So many steps, sorted: those given, and the middles of the widest gaps between them."""
+    gaps = [(before - after, before, after) for before, after in itertools.pairwise(steps)]
+    heapq.heapify(gaps)
+    more = []
+    for _ in range(wanted - len(steps)):
+        _, before, after = heapq.heappop(gaps)
+        more.append(middle := (before + after) // 2)
+        for each in ((before, middle), (middle, after)):
+            heapq.heappush(gaps, (each[0] - each[1], *each))
+    return sorted(steps + more)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -186,8 +186,8 @@ def _checked(measure: Measure, values: Any, curves: Any) -> jax.Array:
 
 
 def _over_grid(measure: Measure, curves: Any) -> list[Any]:
-    """What `fn` gives at every choice, in their order. Numbers of which there are several are data: one small program,
-    and the memory of one choice."""
+    """What `fn` gives at every choice, in their order. Numbers of which there are several are data, side by side: one
+    pass over the curves, which takes little longer for nine choices than for one."""
     varied = [name for name, values in measure.grid if len(values) > 1 and isinstance(values[0], float)]
     if not varied or measure.unroll:
         return [measure.fn(curves, **choice) for choice in measure.choices]
@@ -202,7 +202,7 @@ def _over_grid(measure: Measure, curves: Any) -> list[Any]:
         def one(row: jax.Array, static: tuple = static) -> Any:
             return measure.fn(curves, **dict(static), **{name: row[i] for i, name in enumerate(varied)})
 
-        mapped = jax.lax.map(one, jnp.asarray([row for _, row in rows], dtype))
+        mapped = jax.vmap(one)(jnp.asarray([row for _, row in rows], dtype))
         for i, (place, _) in enumerate(rows):
             found[place] = jax.tree.map(lambda x, i=i: x[i], mapped)
     return found

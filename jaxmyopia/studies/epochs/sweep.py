@@ -50,7 +50,7 @@ class Sweep:
     discount: float = flag(1.0, "Discount of a step.")
     updates: tuple[int, ...] = flag((120, 60, 300), "Updates of reinforce, ppo and qlearning.", when=_OWN_BUDGETS)
     steps: int | None = flag(None, "Updates of every learner, in place of its own budget.")
-    records: int = flag(8, "About how many records are taken of a run.")
+    records: int = flag(8, "How many records are taken of a run.")
     seeds: int = flag(256, "Seeds in every cell: 0, 1, ...")
     populations: tuple[int, ...] = flag((10,), "Agents in a population; 0 for no selection.")
     intervals: tuple[int, ...] = flag((10,), "Updates between selections.", when=_POPULATIONS)

@@ -38,8 +38,8 @@ class Params:
 class State:
     """S seeds in training.
 
-    `step`: scalar. `factors`: the pair A, B in the layout's order, `(2, n, r, S)` or `(2, S, r, n)`. `opt_state`:
-    optax's. `target`: constant.
+    `step`: scalar. `factors`: the pair A, B in the layout's order, `(2, n, r, S)` or `(2, S, r, n)`; r + R in place of
+    n where the study is `in_span`. `opt_state`: optax's. `target`: constant.
     """
 
     step: jax.Array
@@ -135,14 +135,31 @@ class LowRank(Study):
         return self.target_rank
 
     @property
+    def in_span(self) -> bool:
+        """Whether factors are kept in coordinates of their span, `(r + R, r)`, instead of entries, `(n, r)`.
+
+        Gradients of the square loss are `(A B^T - U V^T) B` and `(A B^T - U V^T)^T A`: the columns of A stay in the
+        span of U and the first A, those of B in that of V and the first B, as long as steps are sums of gradients. In
+        orthonormal bases of these spans it is the same problem with a smaller n; norms, inner products and the loss
+        are the same numbers.
+        """
+        return self._loss == "square" and self.optimizer in optimizers.LINEAR and self.rank + self._target_rank < self.n
+
+    @property
+    def _sizes(self) -> dict[str, int]:
+        """Of the matrices that are stepped."""
+        side = self.rank + self._target_rank if self.in_span else self.n
+        return {"n": side, "rank": self.rank, "target_rank": self._target_rank}
+
+    @property
     def path(self) -> Path:
         """How the gradient is computed, and with it the layout of the state."""
-        return choose_path(self._loss, n=self.n, rank=self.rank, target_rank=self._target_rank)
+        return choose_path(self._loss, **self._sizes)
 
     @property
     def block(self) -> int:
         """Seeds a block: enough to fill the vector units, few enough to stay in cache."""
-        return block_size(self.path, n=self.n, rank=self.rank, target_rank=self._target_rank)
+        return block_size(self.path, **self._sizes)
 
     @property
     def standard(self) -> tuple[Measure, ...]:
@@ -210,6 +227,9 @@ class LowRank(Study):
         chex.assert_shape(factors, (None, 2, self.n, self.rank))
         chex.assert_shape(target, (None, 2, self.n, self.target_rank))
         layout = self.path.layout
+        if self.in_span:  # QR of [U, A] and [V, B]: R holds the coordinates of all columns
+            both = jnp.linalg.qr(jnp.concatenate([target, factors], axis=-1), mode="r")
+            target, factors = jnp.split(both, [self._target_rank], axis=-1)
         factors, target = (jax.vmap(layout.turn, out_axes=layout.seed_axis)(x) for x in (factors, target))
         return State(
             step=jnp.zeros((), jnp.int32),

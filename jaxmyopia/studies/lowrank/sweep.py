@@ -71,7 +71,7 @@ class Sweep:
     spectrum: tuple[float, ...] = flag((), "Singular values of the target `spectrum`.", when=has("targets", "spectrum"))
     init_scale: float = flag(1.0, "Standard deviation of the learned factors' start.")
     steps: int = flag(1000, "Optimisation steps.", when=_narrow_or("steps"))
-    records: int = flag(200, "About how many records are taken of a run.")
+    records: int = flag(200, "How many records are taken of a run.")
     seeds: int = flag(64, "Seeds in every cell: 0, 1, ...", when=_narrow_or("seeds"))
     wide_seeds: int = flag(32, "Seeds in cells of rank above 16, which cost more.", when=WIDE)
     wide_steps: int = flag(1000, "Optimisation steps in cells of rank above 16.", when=WIDE)

@@ -34,7 +34,7 @@ def problem(state):
 
 
 def test_a_seed_has_one_target_and_one_start_under_every_optimiser_loss_and_rate():
-    study = LowRank(n=N, rank=RANK)
+    study = LowRank(n=N, rank=RANK, optimizer="adam")
     first = problem(init(study, keys(), settings(study)))
     for other in (
         LowRank(n=N, rank=RANK, optimizer="muon"),
@@ -43,6 +43,20 @@ def test_a_seed_has_one_target_and_one_start_under_every_optimiser_loss_and_rate
         chex.assert_trees_all_equal(problem(init(other, keys(), settings(other))), first)
     other_rates = settings(study, rates=np.geomspace(1e-4, 10, SEEDS))
     chex.assert_trees_all_equal(problem(init(study, keys(), other_rates)), first)
+
+
+def inner_products(state):
+    """Of all columns of U, A and of V, B: `(2, 2 RANK, 2 RANK, S)`."""
+    columns = np.concatenate(problem(state), axis=2)
+    return np.einsum("inks,injs->ikjs", columns, columns)
+
+
+@pytest.mark.parametrize("optimizer", ("sgd", "momentum"))
+def test_in_its_span_a_seed_starts_from_the_same_columns_up_to_a_rotation(optimizer):
+    spanned, direct = LowRank(n=N, rank=RANK, optimizer=optimizer), LowRank(n=N, rank=RANK, optimizer="adam")
+    found, expected = (init(study, keys(), settings(study)) for study in (spanned, direct))
+    assert found.factors.shape == (2, 2 * RANK, RANK, SEEDS) and expected.factors.shape == (2, N, RANK, SEEDS)
+    np.testing.assert_allclose(inner_products(found), inner_products(expected), atol=2e-6)
 
 
 def test_another_key_in_one_trial_changes_that_trial_alone():

@@ -232,5 +232,5 @@ def test_the_zero_set_of_cross_entropy_is_the_target_up_to_a_constant(x64, shift
     shifted = arranged(layout, *(np.concatenate(x, axis=2) for x in ((u, shift * ones), (v, ones))))
     np.testing.assert_allclose(LOSSES["cross_entropy"].value(layout, shifted, target), 0, atol=1e-14)
     np.testing.assert_allclose(path.gradient("cross_entropy", shifted, target), 0, atol=1e-13)
-    square = LOSSES["square"].value(layout, shifted, target)
+    square = LOSSES["square"].value(layout, shifted, path.prepare("square", target.factors))
     np.testing.assert_allclose(square, (7 * shift) ** 2 / 2, atol=1e-12)  # the square loss does tell them apart
