@@ -4,10 +4,12 @@
 Counts are NaN for a trial whose loss is not finite throughout.
 """
 
+import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxmyopia.checks import require
 from jaxmyopia.measures.descents import count_upticks
@@ -35,13 +37,16 @@ def _upticks(curves: Any, rise: Any) -> jax.Array:
 
 def _bumps(curves: Any, names: tuple[str, ...], delta: Any) -> jax.Array:
     """The mean over the observables named, and over what each holds a trial, of the counts of maxima."""
-    counts = [count_maxima(getattr(curves, name), delta) for name in names]
-    counts = [count.reshape(count.shape[0], -1).astype(curves.loss.dtype).mean(axis=1) for count in counts]
-    return counted(curves, sum(counts[1:], counts[0]) / len(counts))
+    shown = [getattr(curves, name) for name in names]
+    widths = [math.prod(each.shape[2:]) for each in shown]
+    side_by_side = jnp.concatenate([each.reshape(*each.shape[:2], -1) for each in shown], axis=2)
+    counts = jnp.split(count_maxima(side_by_side, delta), np.cumsum(widths)[:-1].tolist(), axis=1)
+    means = [count.astype(curves.loss.dtype).mean(axis=1) for count in counts]
+    return counted(curves, sum(means[1:], means[0]) / len(means))
 
 
 def _final_ratio(curves: Any, parts: float) -> jax.Array:
-    last = jnp.searchsorted(curves.step, curves.step[-1] // int(parts), side="right") - 1
+    last = (curves.step <= curves.step[-1] // int(parts)).sum() - 1
     return curves.loss[last] / curves.loss[0]
 
 
