@@ -262,4 +262,6 @@ class LowRank(Study):
 
     def quantiles(self, curves: Record) -> dict[str, jax.Array]:
         """The loss over the first, `(T, S)`; infinite where it is not finite: such a seed ranks above all others."""
-        return {"relative_loss": jnp.where(jnp.isfinite(curves.loss), curves.loss / curves.loss[:1], jnp.inf)}
+        # Written as a product: for one device XLA makes one of a quotient, for several it does not.
+        relative = curves.loss * (1 / curves.loss[:1])
+        return {"relative_loss": jnp.where(jnp.isfinite(curves.loss), relative, jnp.inf)}
