@@ -17,7 +17,7 @@ from jaxmyopia.checks import RunError, require
 from jaxmyopia.engine.chunk import Chunk, ChunkRun, compile_cell
 from jaxmyopia.engine.files import differences
 from jaxmyopia.engine.folder import RunFolder
-from jaxmyopia.engine.numerics import OPTIONS, numerics
+from jaxmyopia.engine.identity import OPTIONS, numerics
 from jaxmyopia.engine.provenance import processor
 from jaxmyopia.engine.session import show
 from jaxmyopia.studies.registry import EXPERIMENTS

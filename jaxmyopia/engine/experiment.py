@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from jaxmyopia.checks import RunError
 from jaxmyopia.engine.folder import RunFolder
-from jaxmyopia.engine.identity import agree, plan_of
+from jaxmyopia.engine.identity import agree, numerics, plan_of
 from jaxmyopia.engine.lock import Lock
-from jaxmyopia.engine.numerics import numerics
 from jaxmyopia.engine.processes import disconnect
 from jaxmyopia.engine.session import RunOptions, Session
 from jaxmyopia.study import Cell

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxmyopia.curves import Curves
-from jaxmyopia.engine import precision, stored
+from jaxmyopia.engine import precision
 from jaxmyopia.engine.mesh import per_device
 from jaxmyopia.study import Study
 
@@ -145,41 +145,29 @@ class Program:
         return found
 
     def compile(self, params) -> "Compiled":
-        """Compiles the three, or loads them if they are kept; `params` as for `calls`."""
-        began, sizes = time.monotonic(), {"points": self.points, "slots": self.slots, "params": str(params)}
-        name = stored.name_of(self.study, self.matmul_precision, **sizes)
-        programs = stored.load(name) if name else None
-        if programs is None:
-            programs = self._compiled(params)
-            if name:
-                stored.keep(name, programs)
-        return Compiled(program=self, seconds=time.monotonic() - began, **programs)
-
-    def _compiled(self, params) -> dict[str, jax.stages.Compiled]:
+        """Compiles the three; `params` as for `calls`."""
+        began, calls = time.monotonic(), self.calls(params)
         platform = self.mesh.devices.flat[0].platform
-        options = {name: COMPILER_OPTIONS.get(platform, {}) for name in ("begin", "advance", "summarise")}
+        options = {name: COMPILER_OPTIONS.get(platform, {}) for name in calls}
         options["begin"] = options["begin"] | _IN_HASTE.get(platform, {})
         with precision.of_products(self.matmul_precision):  # lowering makes products too
-            traced = self._traced(self.calls(params))
-            return {name: each.lower().compile(options[name]) for name, each in traced.items()}
+            programs = {name: each.lower().compile(options[name]) for name, each in self._traced(calls).items()}
+        return Compiled(program=self, shapes=calls["advance"][1][:2], seconds=time.monotonic() - began, **programs)
 
 
 @dataclasses.dataclass(frozen=True)
 class Compiled:
-    """A program's three methods, compiled, and the `seconds` that took. To be called as those of the `Program`."""
+    """A program's three methods, compiled, and the `seconds` that took. To be called as those of the `Program`.
+
+    `shapes`: of states and curves, `(D, slots, ...)`.
+    """
 
     program: Program
+    shapes: tuple
     begin: jax.stages.Compiled
     advance: jax.stages.Compiled
     summarise: jax.stages.Compiled
     seconds: float
-
-    @property
-    def shapes(self) -> tuple:
-        """Of states and curves, `(D, slots, ...)`."""
-        infos, shardings = (tree[0][:2] for tree in (self.advance.args_info, self.advance.input_shardings))
-        of_one = lambda info, sharding: jax.ShapeDtypeStruct(info.shape, info.dtype, sharding=sharding)
-        return jax.tree.map(of_one, infos, shardings)
 
     def put(self, tree):
         """States and curves from the host, `(D, slots, ...)`, each on its device."""

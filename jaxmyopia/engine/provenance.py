@@ -32,14 +32,6 @@ def processor() -> str:
     return platform.processor()
 
 
-def instructions() -> str:
-    """What the processor can do, as the system tells it; empty where it does not."""
-    with contextlib.suppress(OSError):
-        found = re.search(r"^(?:flags|Features)\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-        return found[1] if found else ""
-    return ""
-
-
 def environment() -> dict[str, Any]:
     """What a run was made with: versions, devices, machine, git revision."""
     return {

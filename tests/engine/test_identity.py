@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jaxmyopia.checks import ArgumentError, RunError
-from jaxmyopia.engine import identity, numerics
+from jaxmyopia.engine import identity
 from jaxmyopia.engine.chunk import Chunk, root_key
 from jaxmyopia.engine.experiment import open_folder
 from jaxmyopia.engine.processes import Share
@@ -95,7 +95,7 @@ def test_a_folder_of_another_run_is_refused_by_the_field_that_differs(held, fiel
 def version(monkeypatch, name):
     known = importlib.metadata.version
     with monkeypatch.context() as patch:
-        patch.setattr(numerics.importlib.metadata, "version", lambda each: "0.0" if each == name else known(each))
+        patch.setattr(identity.importlib.metadata, "version", lambda each: "0.0" if each == name else known(each))
         yield
 
 
@@ -134,7 +134,7 @@ def xla_flags(monkeypatch):
 
 
 NUMERICS = {
-    **{name: lambda patch, name=name: version(patch, name) for name in numerics._PACKAGES},
+    **{name: lambda patch, name=name: version(patch, name) for name in identity._PACKAGES},
     "backend": lambda patch: patched(patch, "jax.default_backend", lambda: "tpu"),
     "x64": lambda patch: jax.enable_x64(True),
     "prng": lambda patch: jax.default_prng_impl("rbg"),
@@ -155,7 +155,7 @@ def test_a_folder_of_other_numerics_is_refused_by_their_name(held, monkeypatch, 
 
 def test_every_field_of_numerics_is_in_the_table():
     untried = {"device_kind", "matmul_precision"}  # the one is the backend's, the other an argument
-    assert numerics.numerics("highest").keys() - NUMERICS.keys() - set(numerics.OPTIONS) == untried
+    assert identity.numerics("highest").keys() - NUMERICS.keys() - set(identity.OPTIONS) == untried
 
 
 def test_the_number_of_devices_is_no_part_of_it(held, monkeypatch):

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from jaxmyopia.studies.lowrank.bases import orthonormalised
+
 if TYPE_CHECKING:
     from jaxmyopia.studies.lowrank.own import OwnTarget
 
@@ -36,8 +38,7 @@ def _normal(key: jax.Array, n: int, rank: int) -> jax.Array:
 
 
 def _orthonormal(key: jax.Array, n: int, rank: int) -> jax.Array:
-    q, r = jnp.linalg.qr(_normal(key, n, rank))
-    return q * jnp.sign(jnp.diagonal(r))[None, :]  # Haar-distributed: Mezzadri (2007), eq. 5.8
+    return orthonormalised(_normal(key, n, rank))[0]  # Haar-distributed, for R's diagonal is positive: Mezzadri (2007)
 
 
 def draw_target(

@@ -15,6 +15,7 @@ from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.measures import Measure
 from jaxmyopia.studies.lowrank import dynamics
 from jaxmyopia.studies.lowrank import measures as observables
+from jaxmyopia.studies.lowrank.bases import orthonormalised
 from jaxmyopia.studies.lowrank.gradients import Path, block_size, choose_path
 from jaxmyopia.studies.lowrank.losses import LOSSES, Target
 from jaxmyopia.studies.lowrank.measures import Record, Thresholds
@@ -227,8 +228,9 @@ class LowRank(Study):
         chex.assert_shape(factors, (None, 2, self.n, self.rank))
         chex.assert_shape(target, (None, 2, self.n, self.target_rank))
         layout = self.path.layout
-        if self.in_span:  # QR of [U, A] and [V, B]: R holds the coordinates of all columns
-            both = jnp.linalg.qr(jnp.concatenate([target, factors], axis=-1), mode="r")
+        if self.in_span:  # of [U, A] = Q R and [V, B] = Q R, R holds the coordinates of all columns
+            of_pair = jax.vmap(lambda columns: orthonormalised(columns)[1])
+            both = jax.vmap(of_pair)(jnp.concatenate([target, factors], axis=-1))
             target, factors = jnp.split(both, [self._target_rank], axis=-1)
         factors, target = (jax.vmap(layout.turn, out_axes=layout.seed_axis)(x) for x in (factors, target))
         return State(
