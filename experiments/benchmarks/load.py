@@ -7,6 +7,7 @@ import os
 import pathlib
 import time
 from collections.abc import Iterator
+from typing import Any
 
 BOUND = 0.05  # of the machine's CPU time: with more for others a benchmark is of a busy machine, and is not published
 _STAT = pathlib.Path("/proc/stat")
@@ -57,8 +58,29 @@ def shown(share: float | None) -> str:
     return "unknown" if share is None else f"{share:.0%}"
 
 
-def quiet(shares: list[float | None]) -> bool | None:
-    """Whether none of the shares is above `BOUND`; None where one is not known and no other is above it."""
-    if any(share is not None and share > BOUND for share in shares):
-        return False
-    return None if None in shares else True
+def busiest(rows: list[dict[str, Any]]) -> float | None:
+    """The greatest `other_load` of rows; None if none is known."""
+    return max((row["other_load"] for row in rows if row["other_load"] is not None), default=None)
+
+
+def judged(sections: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Whether a benchmark's rows, by section, were all measured on a quiet machine.
+
+    Returns:
+      `quiet`: true, false, or None where the machine does not tell; `other_load`, the greatest share; and `said`, both
+      in words.
+    """
+    rows = [row for section in sections.values() for row in section]
+    most, unknown = busiest(rows), any(row["other_load"] is None for row in rows)
+    if most is not None and most > BOUND:
+        loud = sum((row["other_load"] or 0) > BOUND for row in rows)
+        said = f"other work took up to {most:.0%} of the machine, above {BOUND:.0%} in {loud} of {len(rows)} rows"
+        return {"quiet": False, "other_load": most, "said": f"Not a quiet machine: {said}. It cannot be published."}
+    if unknown:
+        said = "How much of the machine other work took is not known here. It cannot be published."
+        return {"quiet": None, "other_load": most, "said": said}
+    return {
+        "quiet": True,
+        "other_load": most,
+        "said": f"A quiet machine: other work took at most {most or 0:.1%} of it.",
+    }

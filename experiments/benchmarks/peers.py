@@ -11,6 +11,7 @@ compiles in its first call. Peers count with the public measures of this project
 import concurrent.futures
 import ctypes
 import dataclasses
+import importlib.metadata
 import importlib.util
 import os
 import pathlib
@@ -159,7 +160,7 @@ def _around(whole: Whole, train: Callable[[np.ndarray], Record]) -> Run:
     summary = jax.jit(jax.vmap(lambda curves: _summary(case, curves)))
 
     def run() -> Outcome:
-        curves = train(np.asarray(draw(np.arange(case.seeds, dtype=np.uint32))))
+        curves = train(np.array(draw(np.arange(case.seeds, dtype=np.uint32))))
         return _outcome(whole, summary(curves), curves)
 
     return run
@@ -208,6 +209,15 @@ def torch_compiled(whole: Whole) -> Run:
 def compiler() -> str | None:
     """The C compiler of this machine, if there is one."""
     return next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
+
+
+def installed() -> dict[str, str]:
+    """The versions of what peers need beside this project's own packages."""
+    found = {"torch": importlib.metadata.version("torch")} if importlib.util.find_spec("torch") else {}
+    if name := compiler():
+        said = subprocess.run([name, "--version"], capture_output=True, text=True).stdout
+        found["compiler"] = said.partition("\n")[0]
+    return found
 
 
 def _compiled(case: Case) -> ctypes.CDLL:
