@@ -2,7 +2,6 @@
 """How baselines of a benchmark are timed: in turn, each for about the same time, less what a call costs at all."""
 
 import dataclasses
-import math
 import statistics
 import time
 from collections.abc import Callable
@@ -75,12 +74,18 @@ def runs_in_turn(runs: dict[str, Callable[[], object]], *, seconds: float, repea
     Returns:
       By name, `(repeats,)` each.
     """
-    once = {name: clock(lambda _, run=run: run(), 1) for name, run in runs.items()}
     took = {name: Timed() for name in runs}
     for _ in range(repeats):
         for name, run in runs.items():
-            times = max(1, math.ceil(seconds / once[name]))
             with took[name].load.timed():
-                together = clock(lambda times, run=run: [run() for _ in range(times)], times)
-            took[name].each.append(together / times)
+                took[name].each.append(_for_at_least(run, seconds))
     return took
+
+
+def _for_at_least(run: Callable[[], object], seconds: float) -> float:
+    """Seconds of one of as many runs as take so long together."""
+    began, took, times = time.perf_counter(), 0.0, 0
+    while not times or took < seconds:
+        run()
+        took, times = time.perf_counter() - began, times + 1
+    return took / times
