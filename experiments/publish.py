@@ -19,7 +19,7 @@ from typing import Any
 
 from experiments.benchmarks.faults.kinds import KINDS
 from experiments.benchmarks.load import BOUND, shown
-from experiments.benchmarks.report import MEDIANS, machine_line, tables
+from experiments.benchmarks.report import machine_line, tables
 from jaxmyopia import launch
 from jaxmyopia.checks import require, user_path
 from jaxmyopia.claims.verdicts import reference
@@ -116,8 +116,7 @@ def benchmark_table(measured: dict[str, Any], manifest: dict[str, Any]) -> str:
     """
     sections = dict(measured["sections"])
     sections["cells"] = [{"baseline": row.get("contestant"), **row} for row in sections.get("cells", [])]  # before 0.2
-    repeats = {len(row.get("took") or row["speeds"]) for name in MEDIANS for row in sections.get(name, [])}
-    made = f"{machine_line(manifest)}; medians of {' or '.join(map(str, sorted(repeats)))}."
+    made = f"{machine_line(manifest)}; medians of {manifest['config']['repeats']}."
     if "other_load" in measured:
         made += f" Other work took at most {shown(measured['other_load'])} of the machine."
     return "\n\n".join([_wrap(made), _command(manifest), *map(_markdown, tables(sections))])

@@ -16,7 +16,7 @@ import jax
 
 from experiments.benchmarks import rl_baselines, whole
 from experiments.benchmarks.baselines import Case, Train, baselines, draw_start, jaxmyopia
-from experiments.benchmarks.load import judged
+from experiments.benchmarks.load import busiest, judged, shown
 from experiments.benchmarks.peers import installed, peers
 from experiments.benchmarks.report import write_figures
 from experiments.benchmarks.timing import in_turn
@@ -84,7 +84,11 @@ def race(case: Case, entered: dict[str, Callable[[Case, object], Train]]) -> lis
             flops = 2 * counted_cost(case.loss, factored=factored, **size)
             row["share_of_peak"] = row["speed"] * flops / (FLAGS.peak_tflops * 1e12)
     base = next((row["speed"] for row in rows if row["baseline"] == "jit(vmap)"), None)
-    say(f"{case} S={case.seeds}: " + ", ".join(f"{row['baseline']} {row['speed'] / 1e3:,.0f}k/s" for row in rows))
+    say(
+        f"{case} S={case.seeds}: "
+        + ", ".join(f"{row['baseline']} {row['speed'] / 1e3:,.0f}k/s" for row in rows)
+        + f"; other load {shown(busiest(rows))}"
+    )
     return [row | {"ratio": row["speed"] / base if base else None} for row in rows]
 
 
@@ -212,7 +216,11 @@ def _against_last(case: Row, entered: dict[str, Train], scale: float) -> list[Ro
     for name, timed in speeds.items():
         row = {**case, "baseline": name, "speeds": [scale * speed for speed in timed.each]}
         rows.append(row | {"speed": scale * timed.median, "other_load": timed.load.share})
-    say(f"{case}: " + ", ".join(f"{row['baseline']} {row['speed'] / 1e6:,.2f}M/s" for row in rows))
+    say(
+        f"{case}: "
+        + ", ".join(f"{row['baseline']} {row['speed'] / 1e6:,.2f}M/s" for row in rows)
+        + f"; other load {shown(busiest(rows))}"
+    )
     base = rows[-1]["speed"] if len(rows) > 1 else None
     return [row | {"ratio": row["speed"] / base if base else None} for row in rows]
 

@@ -11,8 +11,10 @@ compiles in its first call. Peers count with the public measures of this project
 import concurrent.futures
 import ctypes
 import dataclasses
+import functools
 import importlib.metadata
 import importlib.util
+import math
 import os
 import pathlib
 import shutil
@@ -24,6 +26,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from experiments.benchmarks.baselines import Case, plain_loss, torch_loss, torch_moments, torch_pairs, torch_step
 from jaxmyopia.checks import RunError
@@ -117,8 +120,12 @@ def _summary(case: Case, curves: Record) -> dict[str, jax.Array]:
     return {name: column[0] for name, column in case.study.summarise(one).items()}
 
 
-def jit_vmap(whole: Whole) -> Run:
-    """All in one `jit(vmap)` of one seed's code in matrix form: draws, a scan over records, the summary."""
+def jit_vmap(whole: Whole, *, sharded: bool = False) -> Run:
+    """All in one `jit(vmap)` of one seed's code in matrix form: draws, a scan over records, the summary.
+
+    `sharded`: the seeds are dealt to all devices, which a user does who knows that one XLA program of this size keeps
+    one core of a CPU busy, if that.
+    """
     case, waits, root = whole.case, jnp.asarray(whole.waits), root_key(ROOT_SEED)
     optimizer, loss = getattr(optax, case.optimizer)(case.learning_rate), plain_loss(case)
 
@@ -149,8 +156,12 @@ def jit_vmap(whole: Whole) -> Run:
         _, curves = jax.lax.scan(to_record, (jnp.int32(0), factors, optimizer.init(factors)), waits)
         return _summary(case, curves), curves
 
-    batched = jax.jit(jax.vmap(one))
-    return lambda: _outcome(whole, *jax.block_until_ready(batched(np.arange(case.seeds, dtype=np.uint32))))
+    batched, seeds = jax.jit(jax.vmap(one)), np.arange(case.seeds, dtype=np.uint32)
+    if sharded:
+        devices = jax.local_devices()[: math.gcd(case.seeds, jax.local_device_count())]
+        mesh = Mesh(np.asarray(devices), ("seeds",), axis_types=(AxisType.Auto,))
+        seeds = jax.device_put(seeds, NamedSharding(mesh, PartitionSpec("seeds")))
+    return lambda: _outcome(whole, *jax.block_until_ready(batched(seeds)))
 
 
 def _around(whole: Whole, train: Callable[[np.ndarray], Record]) -> Run:
@@ -272,6 +283,7 @@ def c_loop(whole: Whole) -> Run:
 def peers() -> dict[str, Callable[[Whole], Run]]:
     """Those that can take part here, by name: PyTorch if it is installed, C if there is a compiler."""
     here: dict[str, Callable[[Whole], Run]] = {"jaxmyopia": jaxmyopia, "jit(vmap)": jit_vmap}
+    here["jit(vmap) sharded"] = functools.partial(jit_vmap, sharded=True)
     if importlib.util.find_spec("torch"):
         here["torch.compile"] = torch_compiled
     return here | ({"C": c_loop} if compiler() else {})

@@ -45,34 +45,53 @@ def _label(row: Row) -> str:
 
 
 def whole_table(rows: list[Row]) -> list[list[str]]:
-    """The table of section `whole`: seconds of a whole run of each baseline, how many times as long the others take as
-    the first, what compiling takes in the same order, and the greatest other load.
+    """The first table of section `whole`: seconds of a whole run of each baseline, how many times as long as the first
+    the others take, in their order, and the greatest other load.
 
     Args:
       rows: of the section, `(m,)`.
 
     Returns:
-      `(1 + cases, 5 + baselines)` entries, the head first.
+      `(1 + cases, 3 + baselines)` entries, the head first.
     """
     names = list(dict.fromkeys(row["baseline"] for row in rows))
-    lines = [["seconds a whole run", "S, T, records", *names, "times", "compiling", "load"]]
-    for case in dict.fromkeys(map(_case, rows)):
-        mine = {row["baseline"]: row for row in rows if _case(row) == case}
+    lines = [["seconds a whole run", *names, "times as long", "load"]]
+    for mine in _by_case(rows):
         first = mine[names[0]]
-        size = f"{first['seeds']:,}, {first['steps']:,}, {first['records']:,}"
-        times = ", ".join(f"{mine[name]['seconds'] / first['seconds']:.3g}" for name in names[1:])
-        compiling = ", ".join(f"{mine[name]['compiling']:.1f}" for name in names)
+        times = " / ".join(f"{mine[name]['seconds'] / first['seconds']:.3g}" for name in names[1:])
         seconds = (f"{mine[name]['seconds']:.3g}" for name in names)
-        lines.append([_label(first), size, *seconds, times, compiling, shown(busiest(list(mine.values())))])
+        lines.append([_label(first), *seconds, times, shown(busiest(list(mine.values())))])
     return lines
 
 
+def compiling_table(rows: list[Row]) -> list[list[str]]:
+    """The second: what each run is, and the seconds that its first run took longer, compiling.
+
+    Args:
+      rows: of the section, `(m,)`.
+
+    Returns:
+      `(1 + cases, 4 + baselines)` entries, the head first.
+    """
+    names = list(dict.fromkeys(row["baseline"] for row in rows))
+    lines = [["seconds of compiling", "seeds", "steps", "records", *names]]
+    for mine in _by_case(rows):
+        sizes = (f"{mine[names[0]][size]:,}" for size in ("seeds", "steps", "records"))
+        lines.append([_label(mine[names[0]]), *sizes, *(f"{mine[name]['compiling']:.1f}" for name in names)])
+    return lines
+
+
+def _by_case(rows: list[Row]) -> list[dict[str, Row]]:
+    """The rows of each case by baseline."""
+    return [{row["baseline"]: row for row in rows if _case(row) == case} for case in dict.fromkeys(map(_case, rows))]
+
+
 def growth_table(rows: list[Row], name: str) -> list[list[str]]:
-    """The table of section `records` or `steps`: whole runs of this project, `(1 + m, 4)` entries, the head first."""
-    lines = [[f"whole runs by {name}", "S, T, records", "seconds", "load"]]
+    """The table of section `records` or `steps`: whole runs of this project, `(1 + m, 6)` entries, the head first."""
+    lines = [[f"whole runs by {name}", "seeds", "steps", "records", "seconds", "load"]]
     for row in rows:
-        size = f"{row['seeds']:,}, {row['steps']:,}, {row['records']:,}"
-        lines.append([_label(row), size, f"{row['seconds']:.3g}", shown(row["other_load"])])
+        sizes = (f"{row[size]:,}" for size in ("seeds", "steps", "records"))
+        lines.append([_label(row), *sizes, f"{row['seconds']:.3g}", shown(row["other_load"])])
     return lines
 
 
@@ -83,9 +102,9 @@ def tables(sections: dict[str, list[Row]]) -> list[list[list[str]]]:
       sections: rows `(m,)` by section, as in `benchmark.json`.
 
     Returns:
-      Lines of entries, the head first, a table each of the `MEDIANS` measured.
+      Lines of entries, the head first, of each table.
     """
-    return [make(sections[name]) for name, make in MEDIANS.items() if sections.get(name)]
+    return [make(sections[name]) for name, make in _TABLES if sections.get(name)]
 
 
 def _aligned(table: list[list[str]]) -> str:
@@ -108,8 +127,7 @@ def speed_table(rows: list[Row]) -> list[list[str]]:
     names = list(dict.fromkeys(row["baseline"] for row in rows))
     measured = "other_load" in rows[0]  # since 0.3
     lines = [["thousand seed-steps a second", *names, "ratio", *(["load"] if measured else [])]]
-    for case in dict.fromkeys(map(_case, rows)):
-        mine = {row["baseline"]: row for row in rows if _case(row) == case}
+    for mine in _by_case(rows):
         first = mine[names[0]]
         speeds, ratio = (f"{mine[name]['speed'] / 1e3:,.0f}" for name in names), first["ratio"]
         lines.append([_label(first), *speeds, f"{ratio:.1f}" if ratio else ""])
@@ -118,12 +136,13 @@ def speed_table(rows: list[Row]) -> list[list[str]]:
     return lines
 
 
-MEDIANS = {
-    "whole": whole_table,
-    "records": functools.partial(growth_table, name="records"),
-    "steps": functools.partial(growth_table, name="steps"),
-    "cells": speed_table,
-}
+_TABLES = (
+    ("whole", whole_table),
+    ("whole", compiling_table),
+    ("records", functools.partial(growth_table, name="records")),
+    ("steps", functools.partial(growth_table, name="steps")),
+    ("cells", speed_table),
+)
 
 
 def _cells_figure(rows: list[Row]) -> Figure:
