@@ -34,7 +34,7 @@ from jaxmyopia.studies.lowrank.study import LowRank
 Row = dict[str, object]
 
 _ALL = ("whole", "records", "steps", "cells", "seeds", "sides", "ranks", "paths", "runs", "environment", "training")
-_BASELINES = tuple(baselines() | peers())
+_BASELINES = tuple(peers() | baselines())
 
 
 @dataclasses.dataclass(frozen=True)
