@@ -18,7 +18,8 @@ import textwrap
 from typing import Any
 
 from experiments.benchmarks.faults.kinds import KINDS
-from experiments.benchmarks.report import speed_table
+from experiments.benchmarks.load import BOUND, shown
+from experiments.benchmarks.report import machine_line, tables
 from jaxmyopia import launch
 from jaxmyopia.checks import require, user_path
 from jaxmyopia.claims.verdicts import reference
@@ -104,7 +105,7 @@ def _command(manifest: dict[str, Any]) -> str:
 
 
 def benchmark_table(measured: dict[str, Any], manifest: dict[str, Any]) -> str:
-    """What each baseline reached, as a Markdown table; figures are thousand seed-steps a second.
+    """What each baseline took, as Markdown tables: whole runs first, then their growth, then steps alone.
 
     Args:
       measured: contents of benchmark.json.
@@ -113,11 +114,17 @@ def benchmark_table(measured: dict[str, Any], manifest: dict[str, Any]) -> str:
     Returns:
       Markdown text.
     """
-    rows = [{"baseline": row.get("contestant"), **row} for row in measured["sections"]["cells"]]  # its name before 0.2
-    table = speed_table(rows)
+    sections = dict(measured["sections"])
+    sections["cells"] = [{"baseline": row.get("contestant"), **row} for row in sections.get("cells", [])]  # before 0.2
+    made = f"{machine_line(manifest)}; medians of {manifest['config']['repeats']}."
+    if "other_load" in measured:
+        made += f" Other work took at most {shown(measured['other_load'])} of the machine."
+    return "\n\n".join([_wrap(made), _command(manifest), *map(_markdown, tables(sections))])
+
+
+def _markdown(table: list[list[str]]) -> str:
     head, *lines = (f"| {' | '.join(line)} |" for line in table)
-    foot = f"{_made(manifest)}, medians of {len(rows[0]['speeds'])}:"
-    return "\n".join([head, "|---" * len(table[0]) + "|", *lines, "", foot, "", _command(manifest)])
+    return "\n".join([head, "|---" * len(table[0]) + "|", *lines])
 
 
 def precision_tables(answer: dict[str, Any], manifest: dict[str, Any]) -> str:
@@ -219,6 +226,15 @@ def write_answer(name: str) -> None:
         README.write_text(put_between(text, mark, verdict_table(claims)))
 
 
+def _require_quiet(measured: dict[str, Any]) -> None:
+    """Refuses a benchmark beside which the machine had other work, or may have had."""
+    known = "how much others took is not known"
+    if measured.get("quiet") is False:
+        known = f"others took up to {measured['other_load']:.0%}"
+    allowed = f"must be a benchmark of a quiet machine, at most {BOUND:.0%} of it at other work, but {known}"
+    require(measured.get("quiet") is True, "run", FLAGS.run, allowed)
+
+
 def main() -> None:
     """Copies and rewrites; nothing is changed if the run is not finished."""
     run = user_path("run", FLAGS.run)
@@ -226,6 +242,8 @@ def main() -> None:
     require(len(answers) == 1, "run", FLAGS.run, "must be the folder of a finished run")
     manifest = json.loads((run / "manifest.json").read_text())
     require(manifest["status"] == "complete", "run", FLAGS.run, f"must be finished, but it is {manifest['status']}")
+    if answers == ["benchmark.json"]:
+        _require_quiet(json.loads((run / "benchmark.json").read_text()))
     for name in FLAGS.figures:
         known = sorted(path.stem for path in (run / "figures").glob("*.png"))
         require(name in known, "figures", name, f"must be one of {', '.join(known)}")

@@ -74,12 +74,8 @@ def jaxmyopia(case: Case, start: np.ndarray, study: LowRank | None = None) -> Tr
     return run
 
 
-def jit_vmap(case: Case, start: np.ndarray) -> Train:
-    """JAX as a good user writes it: `jit(vmap(loop of value_and_grad and optax))`, one seed's code in matrix form.
-
-    It knows its mean loss at the end, as PyTorch's two do: a user logs it.
-    """
-    optimizer = getattr(optax, case.optimizer)(case.learning_rate)
+def plain_loss(case: Case) -> Callable[[tuple[jax.Array, jax.Array], jax.Array], jax.Array]:
+    """The loss of one seed's factors `(n, r)` and its C `(n, n)`, as a user of JAX writes it."""
 
     def loss(factors, c):
         z = factors[0] @ factors[1].T
@@ -87,6 +83,16 @@ def jit_vmap(case: Case, start: np.ndarray) -> Train:
             return jnp.square(z - c).sum() / 2
         log_q, log_p = (x - jax.nn.logsumexp(x) for x in (z, c))
         return jnp.sum(jnp.exp(log_p) * (log_p - log_q))
+
+    return loss
+
+
+def jit_vmap(case: Case, start: np.ndarray) -> Train:
+    """JAX as a good user writes it: `jit(vmap(loop of value_and_grad and optax))`, one seed's code in matrix form.
+
+    It knows its mean loss at the end, as PyTorch's two do: a user logs it.
+    """
+    optimizer, loss = getattr(optax, case.optimizer)(case.learning_rate), plain_loss(case)
 
     def train(pairs, steps):
         factors, c = (pairs[0], pairs[1]), pairs[2] @ pairs[3].T
@@ -110,7 +116,8 @@ def jit_vmap(case: Case, start: np.ndarray) -> Train:
     return run
 
 
-def _torch_loss(case: Case):
+def torch_loss(case: Case):
+    """The same in PyTorch, of one seed or of several."""
     import torch
 
     def loss(a, b, c):
@@ -130,7 +137,8 @@ def _torch_optimizer(case: Case, parameters: list):
     return {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[case.optimizer](parameters, lr=case.learning_rate)
 
 
-def _torch_pairs(start: np.ndarray):
+def torch_pairs(start: np.ndarray):
+    """A, B and C of every seed."""
     import torch
 
     a, b, u, v = torch.from_numpy(start).unbind(dim=1)
@@ -141,10 +149,10 @@ def torch_batched(case: Case, start: np.ndarray) -> Train:
     """PyTorch with the seeds as a batch dimension, eager: summed loss, backward, torch.optim."""
     import torch
 
-    loss = _torch_loss(case)
+    loss = torch_loss(case)
 
     def run(steps: int) -> np.ndarray:
-        a, b, c = _torch_pairs(start)
+        a, b, c = torch_pairs(start)
         parameters = [a.requires_grad_(), b.requires_grad_()]
         optimizer = _torch_optimizer(case, parameters)
         for _ in range(steps):
@@ -157,30 +165,47 @@ def torch_batched(case: Case, start: np.ndarray) -> Train:
     return run
 
 
+def torch_step(case: Case):
+    """One step of all seeds: A, B, C, Adam's moments, the count of steps -> A, B, moments, losses."""
+    import torch
+
+    gradients = torch.func.vmap(torch.func.grad_and_value(torch_loss(case), argnums=(0, 1)))
+    rate = case.learning_rate
+
+    def step(a, b, c, moments, count):
+        pair, value = gradients(a, b, c)
+        if case.optimizer == "sgd":
+            return a - rate * pair[0], b - rate * pair[1], moments, value
+        first = [0.9 * m + 0.1 * g for m, g in zip(moments[0], pair, strict=True)]
+        second = [0.999 * m + 0.001 * g * g for m, g in zip(moments[1], pair, strict=True)]
+        update = lambda m, v: rate * (m / (1 - 0.9**count)) / ((v / (1 - 0.999**count)).sqrt() + 1e-8)
+        return a - update(first[0], second[0]), b - update(first[1], second[1]), (first, second), value
+
+    return step
+
+
+def torch_moments(a, b):
+    """Adam's moments before the first step."""
+    import torch
+
+    return tuple([torch.zeros_like(a), torch.zeros_like(b)] for _ in range(2))
+
+
 def torch_compiled(case: Case, start: np.ndarray) -> Train:
     """PyTorch with `torch.func.vmap` of one seed's gradient, and gradient and update under `torch.compile`."""
     import torch
 
-    one = _torch_loss(case)
-    gradients = torch.func.vmap(torch.func.grad_and_value(one, argnums=(0, 1)))
-    rate = case.learning_rate
+    plain = torch_step(case)
 
     def step(a, b, c, moments, count, total):
-        pair, value = gradients(a, b, c)
-        total = total + value
-        if case.optimizer == "sgd":
-            return a - rate * pair[0], b - rate * pair[1], moments, total
-        first = [0.9 * m + 0.1 * g for m, g in zip(moments[0], pair, strict=True)]
-        second = [0.999 * m + 0.001 * g * g for m, g in zip(moments[1], pair, strict=True)]
-        update = lambda m, v: rate * (m / (1 - 0.9**count)) / ((v / (1 - 0.999**count)).sqrt() + 1e-8)
-        return a - update(first[0], second[0]), b - update(first[1], second[1]), (first, second), total
+        a, b, moments, value = plain(a, b, c, moments, count)
+        return a, b, moments, total + value
 
     compiled = torch.compile(step)
 
     def run(steps: int) -> np.ndarray:
-        a, b, c = _torch_pairs(start)
-        moments = ([torch.zeros_like(a), torch.zeros_like(b)], [torch.zeros_like(a), torch.zeros_like(b)])
-        total = torch.zeros(case.seeds)
+        a, b, c = torch_pairs(start)
+        moments, total = torch_moments(a, b), torch.zeros(case.seeds)
         with torch.no_grad():
             for i in range(steps):
                 a, b, moments, total = compiled(a, b, c, moments, torch.tensor(float(i + 1)), total)

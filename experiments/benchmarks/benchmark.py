@@ -1,24 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measures the engine against other ways to train the same seeds, in one run and interleaved.
+"""Measures whole runs, and steps alone, against other ways to train the same seeds, in one run and interleaved.
 
-python -m experiments.benchmarks.benchmark                               all sections, 20 minutes on two cores
-python -m experiments.benchmarks.benchmark --sections=cells --repeats=3
+python -m experiments.benchmarks.benchmark                               all sections, 45 minutes on two cores
+python -m experiments.benchmarks.benchmark --sections=whole --repeats=3
 python -m experiments.benchmarks.benchmark --sections=seeds --peak_tflops=67     on a GPU: share of its peak too
 """
 
 import dataclasses
-import importlib.metadata
 import re
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 
 import jax
 
-from experiments.benchmarks import rl_baselines as rl_baselines
+from experiments.benchmarks import rl_baselines, whole
 from experiments.benchmarks.baselines import Case, Train, baselines, draw_start, jaxmyopia
+from experiments.benchmarks.load import busiest, judged, shown
+from experiments.benchmarks.peers import installed, peers
 from experiments.benchmarks.report import write_figures
 from experiments.benchmarks.timing import in_turn
 from jaxmyopia import launch
@@ -34,22 +33,26 @@ from jaxmyopia.studies.lowrank.study import LowRank
 
 Row = dict[str, object]
 
-_ALL = ("cells", "seeds", "sides", "ranks", "paths", "runs", "environment", "training")
+_ALL = ("whole", "records", "steps", "cells", "seeds", "sides", "ranks", "paths", "runs", "environment", "training")
+_BASELINES = tuple(peers() | baselines())
 
 
 @dataclasses.dataclass(frozen=True)
 class Benchmark(launch.Machine):
     """Flags of the benchmark."""
 
+    compilation_cache: str = flag("", "Folder of compiled programs; by default none, so that compiling can be timed.")
     sections: tuple[str, ...] = flag(_ALL, "What is measured.")
-    baselines: tuple[str, ...] = flag(tuple(baselines()), "Who takes part in section cells.")
+    baselines: tuple[str, ...] = flag(_BASELINES, "Who takes part in sections whole and cells.")
     contestants: tuple[str, ...] | None = flag(None, "Older name of --baselines.")
     repeats: int = flag(5, "Measurements of each baseline, taken in turn.")
     seconds: float = flag(0.3, "About how long each measurement takes.")
     peak_tflops: float | None = flag(
         None, "The device's arithmetic peak in float32, to state the share that is reached."
     )
-    sizes: tuple[str, ...] = flag(("10x2", "100x1", "100x2", "100x10", "100x100"), "Sides and ranks of section cells.")
+    sizes: tuple[str, ...] = flag(
+        ("10x2", "100x1", "100x2", "100x10", "100x100"), "Sides and ranks of sections whole and cells."
+    )
     batches: tuple[int, ...] = flag((256, 1024, 4096, 16384, 65536), "Numbers of seeds of section seeds.")
     agents: tuple[int, ...] = flag((1, 64, 4096), "Numbers of agents of section training.")
 
@@ -72,7 +75,8 @@ def race(case: Case, entered: dict[str, Callable[[Case, object], Train]]) -> lis
         rows.append({**dataclasses.asdict(case), "baseline": name, "first_step": time.perf_counter() - began})
     speeds = in_turn(trains, seconds=FLAGS.seconds, repeats=FLAGS.repeats)
     for row in rows:
-        row["speeds"] = [case.seeds * speed for speed in speeds[row["baseline"]]]
+        timed = speeds[row["baseline"]]
+        row["speeds"], row["other_load"] = [case.seeds * speed for speed in timed.each], timed.load.share
         row["speed"] = statistics.median(row["speeds"])
         if FLAGS.peak_tflops:
             size = {"n": case.n, "rank": case.rank, "target_rank": case.rank}
@@ -80,17 +84,36 @@ def race(case: Case, entered: dict[str, Callable[[Case, object], Train]]) -> lis
             flops = 2 * counted_cost(case.loss, factored=factored, **size)
             row["share_of_peak"] = row["speed"] * flops / (FLAGS.peak_tflops * 1e12)
     base = next((row["speed"] for row in rows if row["baseline"] == "jit(vmap)"), None)
-    say(f"{case} S={case.seeds}: " + ", ".join(f"{row['baseline']} {row['speed'] / 1e3:,.0f}k/s" for row in rows))
+    say(
+        f"{case} S={case.seeds}: "
+        + ", ".join(f"{row['baseline']} {row['speed'] / 1e3:,.0f}k/s" for row in rows)
+        + f"; other load {shown(busiest(rows))}"
+    )
     return [row | {"ratio": row["speed"] / base if base else None} for row in rows]
+
+
+def _sizes() -> list[tuple[int, int]]:
+    return [tuple(map(int, size.split("x"))) for size in FLAGS.sizes]
+
+
+def _entered(known: dict[str, Callable]) -> dict[str, Callable]:
+    return {name: known[name] for name in FLAGS.baselines if name in known}
+
+
+def whole_runs() -> Iterator[Row]:
+    """Whole runs, start to table: all peers."""
+    entered = _entered(peers())
+    for case in whole.cases(_sizes(), usual_seeds) if entered else ():
+        yield from whole.race(case, entered, seconds=FLAGS.seconds, repeats=FLAGS.repeats)
 
 
 def cells() -> Iterator[Row]:
     """Every loss, optimiser and size: all baselines."""
     for loss in LOSSES:
-        for n, rank in (map(int, size.split("x")) for size in FLAGS.sizes):
+        for n, rank in _sizes():
             for optimizer in ("sgd", "adam"):
                 case = Case(loss=loss, optimizer=optimizer, n=n, rank=rank, seeds=usual_seeds(n, rank))
-                yield from race(case, {name: baselines()[name] for name in FLAGS.baselines})
+                yield from race(case, _entered(baselines()))
 
 
 def _growth(cases: list[Case]) -> Iterator[Row]:
@@ -168,42 +191,6 @@ def paths() -> Iterator[Row]:
                 yield row | {"chosen": chosen, "of_best": row["speed"] / best}
 
 
-_RUN = """
-import re, time
-from jaxmyopia.engine import mesh
-mesh.use_cpu_devices(); mesh.use_compilation_cache({cache!r})
-from jaxmyopia import LowRank, run
-began = time.monotonic()
-table = run(LowRank(n={n}, rank=2, loss={loss!r}), seeds={seeds}, steps={steps}, learning_rate=1e-3, init_scale=1.0)
-seconds = time.monotonic() - began
-peak = re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())  # getrusage has the parent's peak too
-print(len(table), seconds, int(peak[1]) / 1024)
-"""
-
-
-def runs() -> Iterator[Row]:
-    """Whole runs with their records, each in a process of its own: seconds, and peak memory in MiB (Linux alone)."""
-    shapes = [(10, "square", 1000, count) for count in (64, 1024, 4096, 16384, 65536)]
-    shapes += [(100, loss, 1000, count) for loss in LOSSES for count in (64, 1024, 4096)] + [
-        (100, "square", 1000, 65536)
-    ]
-    for n, loss, steps, count in shapes:
-        row = {"n": n, "loss": loss, "rank": 2, "optimizer": "sgd", "steps": steps, "seeds": count}
-        cache = user_path("out", FLAGS.out) / "compilation_cache"
-        script = _RUN.format(cache=str(cache), n=n, loss=loss, seeds=count, steps=steps)
-        for temperature in ("cold", *("warm",) * FLAGS.repeats) if count == 64 else ("warm",) * 3:
-            began = time.monotonic()
-            output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-            found, inside, mebibytes = map(float, output.split())
-            require(found == count, "seeds", found, f"must be {count}")
-            row.setdefault(f"{temperature}_start", []).append(time.monotonic() - began)
-            row.setdefault(f"{temperature}_run", []).append(inside)
-            row["peak_mib"] = mebibytes
-        row["seconds"] = statistics.median(row["warm_run"])
-        say(f"run {loss} n={n} S={count}: {row['seconds']:.2f} s, {row['peak_mib']:.0f} MiB")
-        yield row
-
-
 def epoch_env() -> Iterator[Row]:
     """`EpochEnv` under a random policy, against gymnax's DiscountingChain-bsuite."""
     for observed in (False, True):
@@ -225,21 +212,29 @@ def training() -> Iterator[Row]:
 def _against_last(case: Row, entered: dict[str, Train], scale: float) -> list[Row]:
     """Rows of baselines: `scale` times their steps a second, and the ratio to the last of them."""
     speeds = in_turn(entered, seconds=FLAGS.seconds, repeats=FLAGS.repeats)
-    rows = [{**case, "baseline": name, "speeds": [scale * speed for speed in speeds[name]]} for name in entered]
-    for row in rows:
-        row["speed"] = statistics.median(row["speeds"])
-    say(f"{case}: " + ", ".join(f"{row['baseline']} {row['speed'] / 1e6:,.2f}M/s" for row in rows))
+    rows = []
+    for name, timed in speeds.items():
+        row = {**case, "baseline": name, "speeds": [scale * speed for speed in timed.each]}
+        rows.append(row | {"speed": scale * timed.median, "other_load": timed.load.share})
+    say(
+        f"{case}: "
+        + ", ".join(f"{row['baseline']} {row['speed'] / 1e6:,.2f}M/s" for row in rows)
+        + f"; other load {shown(busiest(rows))}"
+    )
     base = rows[-1]["speed"] if len(rows) > 1 else None
     return [row | {"ratio": row["speed"] / base if base else None} for row in rows]
 
 
 SECTIONS = {
+    "whole": whole_runs,
+    "records": lambda: whole.growth("records", seconds=FLAGS.seconds, repeats=FLAGS.repeats),
+    "steps": lambda: whole.growth("steps", seconds=FLAGS.seconds, repeats=FLAGS.repeats),
     "cells": cells,
     "seeds": seeds,
     "sides": sides,
     "ranks": ranks,
     "paths": paths,
-    "runs": runs,
+    "runs": lambda: whole.fresh(user_path("out", FLAGS.out) / "compilation_cache", FLAGS.repeats),
     "environment": epoch_env,
     "training": training,
 }
@@ -250,7 +245,7 @@ def check_flags() -> None:
     for name in FLAGS.sections:
         require_one_of("sections", name, SECTIONS)
     for name in FLAGS.baselines:
-        require_one_of("baselines", name, baselines())
+        require_one_of("baselines", name, _BASELINES)
     for size in FLAGS.sizes:
         fine = re.fullmatch(r"[1-9]\d*x[1-9]\d*", size) and int(size.split("x")[1]) <= int(size.split("x")[0]) >= 2
         require(fine, "sizes", size, "must be a side and a rank, as in 100x2")
@@ -270,7 +265,9 @@ def main() -> None:
         FLAGS.baselines = FLAGS.contestants
     check_flags()
     if "torch" not in baselines():
-        say("PyTorch is not installed (pip install -e '.[bench]'): its two baselines are left out.")
+        say("PyTorch is not installed (pip install -e '.[bench]'): its baselines are left out.")
+    if "C" not in peers():
+        say("There is no C compiler (cc, gcc or clang): the baseline in C is left out.")
     names = ("sections", "baselines", "repeats", "seconds", "peak_tflops", "sizes", "batches", "agents")
     config = {"experiment": "benchmark", "device": str(jax.devices()[0]), **{name: FLAGS[name].value for name in names}}
     folder = RunFolder(FLAGS.out, config)
@@ -280,11 +277,12 @@ def main() -> None:
         measured[name] = list(SECTIONS[name]())
         seconds = round(time.monotonic() - began, 1)
         entries = {"status": "running", "command": launch.command(), "started": started, "seconds": seconds}
-        entries |= environment() | ({"torch": importlib.metadata.version("torch")} if "torch" in baselines() else {})
-        folder.write_json("benchmark.json", {"sections": measured})
+        entries |= environment() | installed()
+        folder.write_json("benchmark.json", {"sections": measured, **judged(measured)})
         folder.write_manifest(**entries)
     folder.write_manifest(**entries | {"status": "complete"})
-    print(write_figures(folder, measured))
+    print(write_figures(folder, measured, entries))
+    say(judged(measured)["said"])
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The benchmark's table and its two figures."""
+"""The benchmark's tables and its two figures."""
+
+import functools
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from experiments.benchmarks.load import busiest, shown
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.report.figures import COLOURS, LOSS_NAMES, panels, save
 
@@ -23,24 +26,123 @@ def _case(row: Row) -> tuple[object, ...]:
     return row["loss"], row["n"], row["rank"], row["optimizer"]
 
 
-def speed_table(rows: list[Row]) -> list[list[str]]:
-    """The table of section `cells`: thousand seed-steps a second of each baseline, and the ratio to jit(vmap).
+def machine_line(manifest: Row) -> str:
+    """What all figures of a benchmark were measured on: date, machine, devices, versions."""
+    known = {**manifest["versions"], **({"torch": manifest["torch"]} if "torch" in manifest else {})}
+    versions = [
+        f"{name} {known[name]}" for name in ("python", "jaxmyopia", "jax", "jaxlib", "optax", "torch") if name in known
+    ]
+    processor = [manifest["processor"]] if manifest.get("processor") else []
+    count = len(manifest["devices"])
+    devices = f"{count} device{'s' * (count > 1)} ({manifest['devices'][0].split(':')[0]})"
+    compiler = [manifest["compiler"]] if manifest.get("compiler") else []
+    return ", ".join([manifest["started"][:10], manifest["machine"], *processor, devices, *versions, *compiler])
+
+
+def _label(row: Row) -> str:
+    loss, n, rank, optimizer = _case(row)
+    return f"{LOSS_NAMES[loss]}, n = {n}, r = {rank}, {_OPTIMIZERS[optimizer]}"
+
+
+def whole_table(rows: list[Row]) -> list[list[str]]:
+    """The first table of section `whole`: seconds of a whole run of each baseline, how many times as long as the first
+    the others take, in their order, and the greatest other load.
 
     Args:
       rows: of the section, `(m,)`.
 
     Returns:
-      `(1 + cases, 2 + baselines)` entries, the head first.
+      `(1 + cases, 3 + baselines)` entries, the head first.
     """
     names = list(dict.fromkeys(row["baseline"] for row in rows))
-    lines = [["thousand seed-steps a second", *names, "ratio"]]
-    for case in dict.fromkeys(map(_case, rows)):
-        mine = {row["baseline"]: row for row in rows if _case(row) == case}
-        loss, n, rank, optimizer = case
-        label = f"{LOSS_NAMES[loss]}, n = {n}, r = {rank}, {_OPTIMIZERS[optimizer]}"
-        ratio = mine[names[0]]["ratio"]
-        lines.append([label, *(f"{mine[name]['speed'] / 1e3:,.0f}" for name in names), f"{ratio:.1f}" if ratio else ""])
+    lines = [["seconds a whole run", *names, "times as long", "load"]]
+    for mine in _by_case(rows):
+        first = mine[names[0]]
+        times = " / ".join(f"{mine[name]['seconds'] / first['seconds']:.3g}" for name in names[1:])
+        seconds = (f"{mine[name]['seconds']:.3g}" for name in names)
+        lines.append([_label(first), *seconds, times, shown(busiest(list(mine.values())))])
     return lines
+
+
+def compiling_table(rows: list[Row]) -> list[list[str]]:
+    """The second: what each run is, and the seconds that its first run took longer, compiling.
+
+    Args:
+      rows: of the section, `(m,)`.
+
+    Returns:
+      `(1 + cases, 4 + baselines)` entries, the head first.
+    """
+    names = list(dict.fromkeys(row["baseline"] for row in rows))
+    lines = [["seconds of compiling", "seeds", "steps", "records", *names]]
+    for mine in _by_case(rows):
+        sizes = (f"{mine[names[0]][size]:,}" for size in ("seeds", "steps", "records"))
+        lines.append([_label(mine[names[0]]), *sizes, *(f"{mine[name]['compiling']:.1f}" for name in names)])
+    return lines
+
+
+def _by_case(rows: list[Row]) -> list[dict[str, Row]]:
+    """The rows of each case by baseline."""
+    return [{row["baseline"]: row for row in rows if _case(row) == case} for case in dict.fromkeys(map(_case, rows))]
+
+
+def growth_table(rows: list[Row], name: str) -> list[list[str]]:
+    """The table of section `records` or `steps`: whole runs of this project, `(1 + m, 6)` entries, the head first."""
+    lines = [[f"whole runs by {name}", "seeds", "steps", "records", "seconds", "load"]]
+    for row in rows:
+        sizes = (f"{row[size]:,}" for size in ("seeds", "steps", "records"))
+        lines.append([_label(row), *sizes, f"{row['seconds']:.3g}", shown(row["other_load"])])
+    return lines
+
+
+def tables(sections: dict[str, list[Row]]) -> list[list[list[str]]]:
+    """The tables of a benchmark, the whole runs first.
+
+    Args:
+      sections: rows `(m,)` by section, as in `benchmark.json`.
+
+    Returns:
+      Lines of entries, the head first, of each table.
+    """
+    return [make(sections[name]) for name, make in _TABLES if sections.get(name)]
+
+
+def _aligned(table: list[list[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    padded = (
+        [line[0].ljust(widths[0]), *(x.rjust(w) for x, w in zip(line[1:], widths[1:], strict=True))] for line in table
+    )
+    return "\n".join("  ".join(line) for line in padded)
+
+
+def speed_table(rows: list[Row]) -> list[list[str]]:
+    """The table of section `cells`: thousand seed-steps a second of each baseline, the ratio to jit(vmap), other load.
+
+    Args:
+      rows: of the section, `(m,)`.
+
+    Returns:
+      `(1 + cases, 3 + baselines)` entries, the head first; 2 of an older benchmark, without the load.
+    """
+    names = list(dict.fromkeys(row["baseline"] for row in rows))
+    measured = "other_load" in rows[0]  # since 0.3
+    lines = [["thousand seed-steps a second", *names, "ratio", *(["load"] if measured else [])]]
+    for mine in _by_case(rows):
+        first = mine[names[0]]
+        speeds, ratio = (f"{mine[name]['speed'] / 1e3:,.0f}" for name in names), first["ratio"]
+        lines.append([_label(first), *speeds, f"{ratio:.1f}" if ratio else ""])
+        if measured:
+            lines[-1].append(shown(busiest(list(mine.values()))))
+    return lines
+
+
+_TABLES = (
+    ("whole", whole_table),
+    ("whole", compiling_table),
+    ("records", functools.partial(growth_table, name="records")),
+    ("steps", functools.partial(growth_table, name="steps")),
+    ("cells", speed_table),
+)
 
 
 def _cells_figure(rows: list[Row]) -> Figure:
@@ -145,22 +247,20 @@ def _agents_text(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def write_figures(folder: RunFolder, sections: dict[str, list[Row]]) -> str:
+def write_figures(folder: RunFolder, sections: dict[str, list[Row]], manifest: Row) -> str:
     """Draws what was measured and puts it into words.
 
     Args:
       folder: the benchmark's.
       sections: rows `(m,)` by section, as in `benchmark.json`.
+      manifest: what it was measured on.
 
     Returns:
       The tables as text.
     """
-    texts = []
+    texts = [machine_line(manifest), *map(_aligned, tables(sections))]
     if sections.get("cells"):
         save(folder, "cells", _cells_figure(sections["cells"]), png=True)
-        head, *lines = speed_table(sections["cells"])
-        wide = (f"{line[0]:<38}" + "".join(f"{entry:>15}" for entry in line[1:]) for line in (head, *lines))
-        texts.append("\n".join(wide))
     if any(sections.get(name) for name in ("seeds", "sides", "ranks")):
         save(folder, "growth", _growth_figure(sections), png=True)
     sections_of_text = {"paths": _paths_text, "runs": _runs_text, "environment": _agents_text, "training": _agents_text}

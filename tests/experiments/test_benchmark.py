@@ -39,8 +39,11 @@ def test_the_benchmark_races_all_baselines_and_draws_them(tmp_path):
         assert len(row["speeds"]) == 2 and min(row["speeds"]) <= row["speed"] <= max(row["speeds"])
         assert row["ratio"] == 1 or row["baseline"] != "jit(vmap)"
     assert {row["seeds"] for row in sections["seeds"]} == {8, 16}
-    table = done.stdout.splitlines()
+    machine, _, *table = done.stdout.splitlines()
+    assert " (cpu), python 3." in machine
     assert "jit(vmap)" in table[0] and len(table) == 1 + len(cases)
+    assert "other work took" in done.stderr.splitlines()[-1] or "is not known here" in done.stderr.splitlines()[-1]
+    assert all("other_load" in row for row in (*sections["cells"], *sections["seeds"]))
     assert {path.name for path in (tmp_path / "figures").glob("*.png")} == {"cells.png", "growth.png"}
 
 
