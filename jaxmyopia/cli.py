@@ -21,6 +21,7 @@ from jaxmyopia import flags
 from jaxmyopia.answer import Answer
 from jaxmyopia.api import execute
 from jaxmyopia.claims import Claim
+from jaxmyopia.claims.text import claims_json, claims_text
 from jaxmyopia.engine.experiment import plan
 from jaxmyopia.engine.precision import HIGHEST, NAMES
 from jaxmyopia.engine.probe import estimate
@@ -30,8 +31,6 @@ from jaxmyopia.experiment import Experiment
 from jaxmyopia.flags import FlagValues, When, flag
 from jaxmyopia.launch import Machine, command, finish, in_kernel, launch, parse, read, use_machine
 from jaxmyopia.replay import receipt, show_seed, with_receipts
-from jaxmyopia.report.figures import house_style
-from jaxmyopia.report.page import claims_json, claims_text, write_page
 from jaxmyopia.study import Study
 from jaxmyopia.verify import Declared, opened, tell, verify_folder
 
@@ -199,6 +198,9 @@ class Binary:
 
 def _judge(experiment: Experiment, answer: Answer, sweep: Any, *, png: bool) -> Answer:
     """Judges the claims of a finished run, writes them and the report, prints them."""
+    from jaxmyopia.report.figures import house_style
+    from jaxmyopia.report.page import write_page
+
     pairs = experiment.judge(answer.trials, sweep)
     answer = dataclasses.replace(answer, claims=tuple(pairs[0][1]))
     entries = [entry for where, each in pairs for entry in claims_json(each, **where)]

@@ -28,11 +28,12 @@ from jaxmyopia.engine import chunk, lock
 from jaxmyopia.engine.manifest import read_manifest
 from jaxmyopia.engine.mesh import use_compilation_cache, use_cpu_devices
 from jaxmyopia.engine.processes import meet
-from jaxmyopia.experiment import Experiment, Report
+from jaxmyopia.experiment import Experiment
 from jaxmyopia.flags import flag
 from jaxmyopia.report.figures import Caption
+from jaxmyopia.report.page import Report
 
-for _name in ("pandas", "matplotlib.backends.backend_svg", "matplotlib.backends.backend_agg"):
+for _name in ("pandas", "scipy.stats", "jaxmyopia.engine.in_flight"):
     with contextlib.suppress(ImportError):  # what a run imports when it needs it is here before it is forked
         importlib.import_module(_name)
 
