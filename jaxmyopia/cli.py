@@ -198,16 +198,16 @@ class Binary:
 
 def _judge(experiment: Experiment, answer: Answer, sweep: Any, *, png: bool) -> Answer:
     """Judges the claims of a finished run, writes them and the report, prints them."""
-    from jaxmyopia.report.figures import house_style
+    from jaxmyopia.report.figures import house_style, uncollected
     from jaxmyopia.report.page import write_page
 
     pairs = experiment.judge(answer.trials, sweep)
     answer = dataclasses.replace(answer, claims=tuple(pairs[0][1]))
     entries = [entry for where, each in pairs for entry in claims_json(each, **where)]
     answer.folder.write_json("claims.json", with_receipts(answer.folder, entries))
-    with house_style():
+    with house_style(), uncollected():
         report = experiment.report(answer, sweep) if experiment.report else answer.report(experiment.summary)
-    write_page(answer.folder, report, answer.claims, functools.partial(receipt, answer.folder), png=png)
+        write_page(answer.folder, report, answer.claims, functools.partial(receipt, answer.folder), png=png)
     for where, each in pairs:
         show(_heading(where) + claims_text(each))
     say(f"\nReport: {answer.folder.path / 'report.html'}")
