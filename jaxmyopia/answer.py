@@ -154,8 +154,8 @@ class Answer:
 
     def _repr_html_(self) -> str:
         from jaxmyopia.report import claim_figures
-        from jaxmyopia.report.figures import house_style, svg
         from jaxmyopia.report.page import claims_html
+        from jaxmyopia.report.svg import house_style, svg
 
         with house_style():
             shown = any(each.evidence for each in self.claims)
@@ -164,8 +164,8 @@ class Answer:
     def report(self, title: str = "jaxmyopia") -> "Report":
         """What a page shows of any run: the evidence, and the curves that every study keeps."""
         from jaxmyopia.report import claim_figures, curve_figures
-        from jaxmyopia.report.figures import house_style
         from jaxmyopia.report.page import Report
+        from jaxmyopia.report.svg import house_style
 
         with house_style():
             figures = {claim_figures.CAPTION: claim_figures.forest(self.claims)} if self.claims else {}

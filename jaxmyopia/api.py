@@ -41,7 +41,7 @@ def execute(
     """
     temporary = tempfile.TemporaryDirectory(prefix="jaxmyopia-") if out is None else None
     folder = open_folder(temporary.name if temporary else str(out), config, cells, options)
-    if options.share.leads and options.share.shards == 1:
+    if options.share.judges:
         threading.Thread(target=_import_ahead, name="import").start()
     folder.owner = temporary  # it lasts as long as anything that reads the folder: an answer, its table, its curves
     entries = run_cells(folder, cells, options, command=command)

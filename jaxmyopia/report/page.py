@@ -6,22 +6,27 @@ import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
+from typing import TypeAlias
 
 import jinja2
 from matplotlib.figure import Figure
 
+from jaxmyopia.artist import Artist
 from jaxmyopia.claims.verdicts import Judgement
 from jaxmyopia.engine.folder import RunFolder
-from jaxmyopia.report.figures import Caption, save
+from jaxmyopia.report.figures import Caption, save_png
+
+Drawable: TypeAlias = Figure | Callable[[], Figure]
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What a page shows besides the claims: its `title`; `figures`, each with what to see in it; `rows` of the last
-    table, of one cell each, by default what the run's folder says; and `notes`, paragraphs above the claims."""
+    """What a page shows besides the claims: its `title`; `figures`, each with what to see in it, or functions that make
+    them, so that one is drawn while the next is made; `rows` of the last table, of one cell each, by default what the
+    run's folder says; and `notes`, paragraphs above the claims."""
 
     title: str
-    figures: Mapping[Caption, Figure] = dataclasses.field(default_factory=dict)
+    figures: Mapping[Caption, Drawable] = dataclasses.field(default_factory=dict)
     rows: Sequence[Mapping[str, object]] = ()
     notes: Sequence[str] = ()
 
@@ -43,6 +48,7 @@ def write_page(
     report: Report,
     judgements: Sequence[Judgement],
     receipt: Callable[[Sequence[int]], str] | None = None,
+    artist: Artist | None = None,
     *,
     png: bool = False,
 ) -> None:
@@ -53,9 +59,16 @@ def write_page(
       report: what to show besides the claims.
       judgements: judged claims.
       receipt: of some cells' numbers, how the curve of any one seed of theirs is made again.
+      artist: who draws the figures; by default this process alone.
       png: whether figures are saved as PNG too.
     """
-    texts = {caption.name: save(folder, caption.name, figure, png=png) for caption, figure in report.figures.items()}
+    figures: dict[str, Drawable] = {caption.name: figure for caption, figure in report.figures.items()}
+    for name, given in figures.items() if png else ():
+        figures[name] = figure = given() if callable(given) else given
+        save_png(folder, name, figure)
+    texts = (artist or Artist(help=False)).draw(figures)
+    for name, text in texts.items():
+        folder.write_text(f"figures/{name}.svg", text)
     pictures = {name: base64.b64encode(text.encode()).decode() for name, text in texts.items()}
     rows = report.rows or [{"cell": each.name, "seeds": each.seeds, "steps": each.steps} for each in folder.cells()]
     html = _template("page.html").render(

@@ -67,14 +67,16 @@ def _preset(name: str) -> Sweep:
 
 def report(answer: Answer, sweep: Sweep) -> "Report":
     """What the page shows besides the claims."""
-    from jaxmyopia.report.page import Report
+    from jaxmyopia.report.figures import Caption
+    from jaxmyopia.report.page import Drawable, Report
     from jaxmyopia.studies.dilemma import figures as dilemma_figures
     from jaxmyopia.studies.epochs import report as epochs_report
     from jaxmyopia.studies.epochs.figures import FinishedMyopia
     from jaxmyopia.studies.neutrality import figures as neutrality_figures
 
     run = FinishedMyopia(folder=answer.folder, cells=answer.studies, table=answer.trials, sweep=sweep)
-    figures = epochs_report.draw(run) | dilemma_figures.draw(answer.folder, answer.studies)
+    figures: dict[Caption, Drawable] = {**epochs_report.draw(run)}
+    figures |= dilemma_figures.draw(answer.folder, answer.studies)
     figures |= neutrality_figures.draw(answer.trials, answer.studies)
     notes = [f"{epochs_report.note(sweep)} {_COMPANIONS}"]
     return Report("Myopia by epoch and shutdown", figures, epochs_report.rows_of(run), notes)

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 from matplotlib.figure import Figure
 
 import jaxmyopia as jm
+from jaxmyopia import artist
 from jaxmyopia.cli import Binary
 from jaxmyopia.commands import MERGE
 from jaxmyopia.engine import chunk, lock
@@ -104,6 +105,7 @@ def small(beat: float = 5.0) -> None:
     """Makes chunks of two blocks, and a pause at every record; in a forked process alone."""
     chunk._CHUNK_BYTES, chunk._FEWEST_BLOCKS, chunk._STRETCH_SECONDS = {"cpu": 0}, 2, 1e-9
     lock._BEAT = beat
+    artist._LEAST_CORES = 10**6
 
 
 def free_port() -> int:
