@@ -7,23 +7,25 @@ import os
 import pathlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jaxmyopia.checks import RunError, require, user_path
 from jaxmyopia.claims import Claim, Judgement, judge_all
+from jaxmyopia.claims.text import claims_json, claims_text
 from jaxmyopia.engine.files import atomic, make_folder
 from jaxmyopia.engine.folder import PlannedCell, RunFolder
 from jaxmyopia.engine.manifest import read_json
 from jaxmyopia.engine.schema import built
 from jaxmyopia.replay import Replayed, receipt, replay_seed, with_receipts
-from jaxmyopia.report import claim_figures, curve_figures
-from jaxmyopia.report.figures import house_style, svg
-from jaxmyopia.report.page import Report, claims_html, claims_json, claims_text, write_page
 from jaxmyopia.stats.sketch import Sketch
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.study import Cell
 from jaxmyopia.verify import Declared, Verification, opened, registered, verify_folder
+
+if TYPE_CHECKING:
+    from jaxmyopia.report.page import Report
 
 
 class Curves(Mapping[str, np.ndarray]):
@@ -151,20 +153,30 @@ class Answer:
         return f"{claims_text(self.claims)}\n{head}" if self.claims else head
 
     def _repr_html_(self) -> str:
+        from jaxmyopia.report import claim_figures
+        from jaxmyopia.report.page import claims_html
+        from jaxmyopia.report.svg import house_style, svg
+
         with house_style():
             shown = any(each.evidence for each in self.claims)
             return claims_html(self.claims, svg(claim_figures.forest(self.claims)) if shown else "")
 
-    def report(self, title: str = "jaxmyopia") -> Report:
+    def report(self, title: str = "jaxmyopia") -> "Report":
         """What a page shows of any run: the evidence, and the curves that every study keeps."""
+        from jaxmyopia.report import claim_figures, curve_figures
+        from jaxmyopia.report.page import Report
+        from jaxmyopia.report.svg import house_style
+
         with house_style():
             figures = {claim_figures.CAPTION: claim_figures.forest(self.claims)} if self.claims else {}
             for name in curve_figures.names(self.folder):
                 figures[curve_figures.caption(name)] = curve_figures.quantile_curves(self.folder, name)
         return Report(title, figures)
 
-    def write(self, report: Report | None = None, **where: object) -> None:
+    def write(self, report: "Report | None" = None, **where: object) -> None:
         """Writes claims.json, the figures and the page into the run's folder; `where`: see `claims_json`."""
+        from jaxmyopia.report.page import write_page
+
         self.folder.write_json("claims.json", with_receipts(self.folder, claims_json(self.claims, **where)))
         title = str(self.folder.config.get("experiment", ""))
         write_page(self.folder, report or self.report(title), self.claims, functools.partial(receipt, self.folder))

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """From Python and notebooks: `run` a study, `settle` claims, `load` what was run; all of them give an `Answer`."""
 
+import contextlib
+import importlib
 import os
 import tempfile
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,9 +41,18 @@ def execute(
     """
     temporary = tempfile.TemporaryDirectory(prefix="jaxmyopia-") if out is None else None
     folder = open_folder(temporary.name if temporary else str(out), config, cells, options)
+    if options.share.judges:
+        threading.Thread(target=_import_ahead, name="import").start()
     folder.owner = temporary  # it lasts as long as anything that reads the folder: an answer, its table, its curves
     entries = run_cells(folder, cells, options, command=command)
     return Answer(folder, studies=tuple(cells)) if entries else None
+
+
+def _import_ahead() -> None:
+    """Imports what comes after the run, a second in all, while programs compile."""
+    for name in ("pandas", "scipy.stats", "jaxmyopia.report.page"):  # the first by pyarrow, where it is installed
+        with contextlib.suppress(Exception):  # whoever needs it will say so
+            importlib.import_module(name)
 
 
 def run(

@@ -20,7 +20,9 @@ from absl import flags as absl_flags
 from jaxmyopia import flags
 from jaxmyopia.answer import Answer
 from jaxmyopia.api import execute
+from jaxmyopia.artist import Artist
 from jaxmyopia.claims import Claim
+from jaxmyopia.claims.text import claims_json, claims_text
 from jaxmyopia.engine.experiment import plan
 from jaxmyopia.engine.precision import HIGHEST, NAMES
 from jaxmyopia.engine.probe import estimate
@@ -30,8 +32,6 @@ from jaxmyopia.experiment import Experiment
 from jaxmyopia.flags import FlagValues, When, flag
 from jaxmyopia.launch import Machine, command, finish, in_kernel, launch, parse, read, use_machine
 from jaxmyopia.replay import receipt, show_seed, with_receipts
-from jaxmyopia.report.figures import house_style
-from jaxmyopia.report.page import claims_json, claims_text, write_page
 from jaxmyopia.study import Study
 from jaxmyopia.verify import Declared, opened, tell, verify_folder
 
@@ -177,15 +177,16 @@ class Binary:
             show(estimate(cells, options))
             return None
         config = {"experiment": experiment.name, **dataclasses.asdict(sweep)}
-        answer = execute(cells, options, config=config, out=values.out, command=typed)
-        if options.share.shards > 1 and options.share.leads:
-            say(
-                f"Shard {options.share.shard} of {options.share.shards} is finished; join them all: "
-                f"python -m jaxmyopia merge --out=FOLDER {values.out} ..."
-            )
-        if answer is None or experiment.claims is None:
-            return answer
-        return _judge(experiment, answer, sweep, png=engine.png)
+        with Artist(help=options.share.judges and experiment.report is not None) as artist:
+            answer = execute(cells, options, config=config, out=values.out, command=typed)
+            if options.share.shards > 1 and options.share.leads:
+                say(
+                    f"Shard {options.share.shard} of {options.share.shards} is finished; join them all: "
+                    f"python -m jaxmyopia merge --out=FOLDER {values.out} ..."
+                )
+            if answer is None or experiment.claims is None:
+                return answer
+            return _judge(experiment, answer, sweep, artist, png=engine.png)
 
     def _look_back(self, values: FlagValues, engine: Engine) -> None:
         """Verifies or replays what lies in the folder, at its own settings."""
@@ -197,15 +198,19 @@ class Binary:
             tell(verify_folder(folder, declared, replay=engine.replay or 0))
 
 
-def _judge(experiment: Experiment, answer: Answer, sweep: Any, *, png: bool) -> Answer:
+def _judge(experiment: Experiment, answer: Answer, sweep: Any, artist: Artist, *, png: bool) -> Answer:
     """Judges the claims of a finished run, writes them and the report, prints them."""
+    from jaxmyopia.report.figures import uncollected
+    from jaxmyopia.report.page import write_page
+    from jaxmyopia.report.svg import house_style
+
     pairs = experiment.judge(answer.trials, sweep)
     answer = dataclasses.replace(answer, claims=tuple(pairs[0][1]))
     entries = [entry for where, each in pairs for entry in claims_json(each, **where)]
     answer.folder.write_json("claims.json", with_receipts(answer.folder, entries))
-    with house_style():
+    with house_style(), uncollected():
         report = experiment.report(answer, sweep) if experiment.report else answer.report(experiment.summary)
-    write_page(answer.folder, report, answer.claims, functools.partial(receipt, answer.folder), png=png)
+        write_page(answer.folder, report, answer.claims, functools.partial(receipt, answer.folder), artist, png=png)
     for where, each in pairs:
         show(_heading(where) + claims_text(each))
     say(f"\nReport: {answer.folder.path / 'report.html'}")

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 from jaxmyopia import flags
 from jaxmyopia.checks import require_one_of
 from jaxmyopia.claims import Claim, Judgement, judge_all
-from jaxmyopia.report.page import Report
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.study import Cell
 
 if TYPE_CHECKING:
     from jaxmyopia.answer import Answer
-
-__all__ = ["Experiment", "Report"]
+    from jaxmyopia.report.page import Report
 
 
 def _nothing(base: Any, given: Mapping[str, Any]) -> Mapping[str, Any]:

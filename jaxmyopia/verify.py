@@ -21,6 +21,7 @@ import numpy as np
 from jaxmyopia import flags
 from jaxmyopia.checks import ArgumentError, RunError, require
 from jaxmyopia.claims import Claim, Judgement, judge_all
+from jaxmyopia.claims.text import claims_json
 from jaxmyopia.engine.files import checksum_of, differences, json_value, told_first
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.identity import plan_of
@@ -28,7 +29,6 @@ from jaxmyopia.engine.manifest import read_json
 from jaxmyopia.engine.session import show
 from jaxmyopia.experiment import Experiment
 from jaxmyopia.replay import BOUND, IN_PYTHON, differences_of_platform, replay
-from jaxmyopia.report.page import claims_json
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.registry import EXPERIMENTS
 from jaxmyopia.study import Cell

@@ -55,6 +55,7 @@ def pytest_collection_modifyitems(items):
 def one_folder_of_compiled_programs(monkeypatch):
     """A binary that is run within a test would turn to the user's folder, for the tests after it too."""
     monkeypatch.setattr("jaxmyopia.launch.use_compilation_cache", lambda folder: None)
+    monkeypatch.setattr("jaxmyopia.artist._LEAST_CORES", 10**6)  # a process would begin for every run
 
 
 # Modules that hold programs against each other to the bit, or step for long: compiled as users have them.

@@ -10,23 +10,24 @@ is another run's, is passed over, first for the one before it and then for the c
 """
 
 import dataclasses
-import hashlib
-import os
+import functools
 import pathlib
 import re
 import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 
 from jaxmyopia.checks import RunError
 
+if TYPE_CHECKING:
+    from jaxmyopia.engine.in_flight import InFlightFiles
+
 _KEEP = 2
-_FILE = "in_flight.npz"
 _NAME = re.compile(r"(\d+)-(\d+)")  # of a checkpoint: chunk and record
 
 
@@ -56,57 +57,6 @@ def from_host(leaves: list[np.ndarray], like: object) -> object:
     )
 
 
-def _digest(identity: str, record: int, leaves: list[np.ndarray]) -> str:
-    digest = hashlib.sha256(f"{identity} {record}".encode())
-    for leaf in leaves:
-        digest.update(f"{leaf.dtype}{leaf.shape}".encode())
-        digest.update(np.ascontiguousarray(leaf).data)
-    return digest.hexdigest()
-
-
-class InFlightHandler(ocp.CheckpointHandler):
-    """Writes what one process has in flight; orbax's own handlers write what all processes hold in common."""
-
-    def save(self, directory: os.PathLike, args: "SaveInFlight") -> None:
-        """Writes; leaves are `(blocks, ...)`."""
-        record, leaves, identity = args.in_flight.record, args.in_flight.leaves, args.identity
-        named = {f"{number:04d}": leaf for number, leaf in enumerate(leaves)}
-        with open(pathlib.Path(directory) / _FILE, "wb") as file:
-            named |= {"record": np.array(record), "identity": np.array(identity)}
-            named |= {"sha256": np.array(_digest(identity, record, leaves))}
-            np.savez(file, **named)  # type: ignore[arg-type]  # its stub takes each for `allow_pickle`
-            file.flush()
-            os.fsync(file.fileno())
-
-    def restore(self, directory: os.PathLike, args: "RestoreInFlight") -> InFlight:
-        """Reads the leaves, `(blocks, ...)` each; raises ValueError if they are not what this run wrote."""
-        with np.load(pathlib.Path(directory) / _FILE, allow_pickle=False) as file:
-            leaves = [file[name] for name in sorted(file.files) if name.isdigit()]
-            record, identity, digest = int(file["record"]), str(file["identity"]), str(file["sha256"])
-        if _digest(identity, record, leaves) != digest:
-            raise ValueError("its checksum differs")
-        if identity != args.identity:
-            raise ValueError(f"it is of another run, of identity {identity[:8]}; this one's is {args.identity[:8]}")
-        return InFlight(record=record, leaves=leaves)
-
-
-@ocp.args.register_with_handler(InFlightHandler, for_save=True)
-@dataclasses.dataclass
-class SaveInFlight(ocp.args.CheckpointArgs):
-    """Save `in_flight`, leaves `(blocks, ...)`, of the run of an `identity`."""
-
-    in_flight: InFlight
-    identity: str
-
-
-@ocp.args.register_with_handler(InFlightHandler, for_restore=True)
-@dataclasses.dataclass
-class RestoreInFlight(ocp.args.CheckpointArgs):
-    """Restore what the run of an `identity` saved."""
-
-    identity: str
-
-
 class Checkpoints:
     """A process's checkpoints in a run's folder.
 
@@ -128,13 +78,15 @@ class Checkpoints:
         warn: Callable[[str], None] = print,
     ):
         self._folder, self._identity, self._seconds, self._warn = folder, identity, seconds, warn
-        self._path = folder / "checkpoints" / str(process)
-        alone = ocp.options.MultiprocessingOptions(
-            primary_host=process, active_processes={process}, barrier_sync_key_prefix=f"process{process}"
-        )
-        self._checkpointer = ocp.Checkpointer(InFlightHandler(), multiprocessing_options=alone)
+        self._path, self._process = folder / "checkpoints" / str(process), process
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._writing, self._last = self._writer.submit(lambda: None), time.monotonic()
+
+    @functools.cached_property
+    def _files(self) -> "InFlightFiles":
+        from jaxmyopia.engine.in_flight import InFlightFiles  # and orbax: 0.2 s that most runs can do without
+
+        return InFlightFiles(self._process, self._identity)
 
     def due(self) -> bool:
         """Whether the last one, or the beginning, is long enough ago."""
@@ -152,7 +104,8 @@ class Checkpoints:
           RunError: if it, or the one before it, could not be written, or the folder has vanished.
         """
         self._wait()
-        self._writing, self._last = self._writer.submit(self._save, chunk, in_flight), time.monotonic()
+        self._writing = self._writer.submit(self._save, self._files, chunk, in_flight)
+        self._last = time.monotonic()
         if wait:
             self._wait()
 
@@ -166,12 +119,11 @@ class Checkpoints:
                 f"a checkpoint in {self._path} could not be written ({what}); what is completed is kept"
             ) from None
 
-    def _save(self, chunk: int, in_flight: InFlight) -> None:
+    def _save(self, files: "InFlightFiles", chunk: int, in_flight: InFlight) -> None:
         if not self._folder.is_dir():
             raise FileNotFoundError
         self._path.mkdir(parents=True, exist_ok=True)
-        place = (self._path / f"{chunk:06d}-{in_flight.record:06d}").absolute()
-        self._checkpointer.save(place, args=SaveInFlight(in_flight, self._identity), force=True)
+        files.save(self._path / f"{chunk:06d}-{in_flight.record:06d}", in_flight)
         for old in self._found(chunk)[_KEEP:]:
             shutil.rmtree(old, ignore_errors=True)
 
@@ -190,7 +142,7 @@ class Checkpoints:
         """The newest checkpoint of a chunk, by its scalar number, that is whole; None if there is none."""
         for path in self._found(chunk):
             try:
-                return self._checkpointer.restore(path.absolute(), args=RestoreInFlight(self._identity))
+                return self._files.restore(path)
             except Exception as error:  # many kinds are raised for a damaged file
                 what = " ".join(str(error).split())[:100]
                 self._warn(f"checkpoint {path} cannot be used and is passed over ({what})")

@@ -2,6 +2,7 @@
 """The files of a chunk, written and read: rows and sketches in parquet, curves as .npy; nothing is ever unpickled."""
 
 import contextlib
+import dataclasses
 import json
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -72,7 +73,8 @@ def read_sketch(path: pathlib.Path, columns: int | None = None) -> Sketch:
       RunError: if it cannot be read.
     """
     with readable(path):
-        read = pq.read_table(path)
+        with pq.ParquetFile(path) as file:
+            read = file.read()
         shape = json.loads((read.schema.metadata or {})[b"shape"])
         if not _is_shape(shape) or columns not in (None, shape[1]):
             raise ValueError(f"its shape is {shape}")
@@ -102,32 +104,40 @@ def identity_in(path: pathlib.Path) -> str:
     return ""
 
 
-def read_schema(path: pathlib.Path) -> pa.Schema:
-    """The columns of a file of rows.
+@dataclasses.dataclass(frozen=True)
+class RowsFile:
+    """A file of rows whose columns `(rows,)` are read one by one: its footer, which says where they lie, was read."""
 
-    Raises:
-      RunError: if it cannot be read, or lacks what all rows have.
-    """
-    with readable(path):
-        schema = pq.read_schema(path)
-        for name, fits in (("cell", pa.types.is_integer), ("seed", pa.types.is_integer)):
-            if not fits(schema.field(name).type):
-                raise ValueError(f"its column {name} is of {schema.field(name).type}")
-        return schema
+    path: pathlib.Path
+    footer: pq.FileMetaData
+    schema: pa.Schema
 
+    @classmethod
+    def at(cls, path: pathlib.Path) -> "RowsFile":
+        """The file at a path.
 
-def read_column(path: pathlib.Path, schema: pa.Schema, name: str) -> np.ndarray | int:
-    """A column of a file of rows, `(rows,)`; where it has none, or a blank one, the number of its rows.
+        Raises:
+          RunError: if it cannot be read, or lacks what all rows have.
+        """
+        with readable(path):
+            footer = pq.read_metadata(path)
+            schema = footer.schema.to_arrow_schema()
+            for name in ("cell", "seed"):
+                if not pa.types.is_integer(schema.field(name).type):
+                    raise ValueError(f"its column {name} is of {schema.field(name).type}")
+            return cls(path, footer, schema)
 
-    Raises:
-      RunError: if it cannot be read.
-    """
-    with readable(path):
-        known = name in schema.names
-        table = pq.read_table(path, columns=[name] if known else [])
-        if not known or pa.types.is_null(schema.field(name).type):
-            return len(table)
-        return to_numpy(table[name])
+    def column(self, name: str) -> np.ndarray | int:
+        """A column, `(rows,)`; where there is none, or a blank one, the number of rows.
+
+        Raises:
+          RunError: if it cannot be read.
+        """
+        if name not in self.schema.names or pa.types.is_null(self.schema.field(name).type):
+            return self.footer.num_rows
+        # Not `read_table`, which takes the path for a data set and reads the footer again: eight times as long.
+        with readable(self.path), pq.ParquetFile(self.path, metadata=self.footer) as file:
+            return to_numpy(file.read([name])[name])
 
 
 def to_numpy(column: pa.ChunkedArray) -> np.ndarray:

@@ -23,16 +23,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jaxmyopia.checks import ArgumentError, RunError, require, user_path
 from jaxmyopia.engine.chunk import Chunk
 from jaxmyopia.engine.chunk_files import (
+    RowsFile,
     identity_in,
-    read_column,
     read_curves,
-    read_schema,
     read_sketch,
     readable,
     stacked,
@@ -284,10 +282,10 @@ class RunFolder:
         Raises:
           RunError: if a file is damaged.
         """
-        chunks = [(path, read_schema(path)) for path in self._chunks(".parquet") if path.parent.name == "seeds"]
+        chunks = [RowsFile.at(path) for path in self._chunks(".parquet") if path.parent.name == "seeds"]
         if not chunks:
             raise RunError(f"{self.path} holds no finished chunk yet; give its command again")
-        names = dict.fromkeys(name for _, schema in chunks for name in schema.names)
+        names = dict.fromkeys(name for chunk in chunks for name in chunk.schema.names)
         return Trials(Columns(names, functools.partial(self._column, chunks)), self.given)
 
     def files_of_rows(self, cell: int) -> list[tuple[pathlib.Path, int]]:
@@ -307,13 +305,13 @@ class RunFolder:
         Raises:
           RunError: if a file is damaged.
         """
-        files = [(path, read_schema(path)) for path in self._chunks(".parquet", cell) if path.parent.name == "seeds"]
-        columns = {name: self._column(files, name) for name in files[0][1].names}
+        files = [RowsFile.at(path) for path in self._chunks(".parquet", cell) if path.parent.name == "seeds"]
+        columns = {name: self._column(files, name) for name in files[0].schema.names}
         return {name: values if trials is None else values[trials] for name, values in columns.items()}
 
-    def _column(self, chunks: list[tuple[pathlib.Path, pa.Schema]], name: str) -> np.ndarray:
+    def _column(self, chunks: list[RowsFile], name: str) -> np.ndarray:
         """One column `(rows,)` of the table; being a method, it keeps what owns the folder."""
-        return stacked([read_column(path, schema, name) for path, schema in chunks])
+        return stacked([chunk.column(name) for chunk in chunks])
 
     def names(self, cell: int, ending: str) -> list[str]:
         """The names `(m,)` of a cell's curves (ending `.npy`) or sketches (`.parquet`)."""

@@ -48,6 +48,11 @@ class Share:
         """Whether this process writes what a run has one of: the manifest, claims, figures."""
         return self.process == 0
 
+    @property
+    def judges(self) -> bool:
+        """Whether this process has the whole run, once it is complete, to judge and to show."""
+        return self.leads and self.shards == 1
+
 
 def meet(coordinator: str | None, processes: int | None, process: int | None) -> None:
     """Makes this process one of several, before any device is used.

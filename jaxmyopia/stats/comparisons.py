@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from jaxmyopia.checks import require
 from jaxmyopia.stats.intervals import LARGE, RESAMPLES, Interval, Range, bca, bca_mean, varies, wilson
@@ -74,8 +74,8 @@ def sign_flip_test(difference: np.ndarray, *, rng: np.random.Generator, resample
     if difference.size < 2 or not np.any(difference):
         return 1.0
     if difference.size > LARGE:
-        return float(stats.ttest_1samp(difference, 0).pvalue)
-    result = stats.permutation_test(
+        return float(scipy.stats.ttest_1samp(difference, 0).pvalue)
+    result = scipy.stats.permutation_test(
         [difference],
         np.mean,
         permutation_type="samples",
@@ -101,7 +101,7 @@ def cliffs_delta(a: np.ndarray, b: np.ndarray, *, rng: np.random.Generator, resa
     """
 
     def delta(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
-        u = stats.mannwhitneyu(x, y, axis=axis, method="asymptotic").statistic
+        u = scipy.stats.mannwhitneyu(x, y, axis=axis, method="asymptotic").statistic
         return 2 * u / (x.shape[axis] * y.shape[axis]) - 1
 
     return bca([a, b], delta, rng=rng, resamples=resamples, range=(-1, 1))
@@ -191,8 +191,8 @@ def equivalence_test(
     elif not varies(difference, range):
         p_value = _p_without_variation(float(difference.mean()), difference.size, margin, range)
     else:
-        above = stats.ttest_1samp(difference, -margin, alternative="greater").pvalue
-        below = stats.ttest_1samp(difference, margin, alternative="less").pvalue
+        above = scipy.stats.ttest_1samp(difference, -margin, alternative="greater").pvalue
+        below = scipy.stats.ttest_1samp(difference, margin, alternative="less").pvalue
         p_value = float(max(above, below))
     return Equivalence(
         difference=bca_mean(difference, rng=rng, resamples=resamples, range=range),

@@ -24,6 +24,9 @@ class Columns(Mapping[str, np.ndarray]):
             self._made[name] = self._make(name)
         return self._made[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._names  # a Mapping would make the column
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 

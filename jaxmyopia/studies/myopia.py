@@ -3,24 +3,23 @@
 
 import dataclasses
 import itertools
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from jaxmyopia.answer import Answer
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.claims import Claim
-from jaxmyopia.experiment import Experiment, Report
+from jaxmyopia.experiment import Experiment
 from jaxmyopia.flags import When, flag, has, only
 from jaxmyopia.studies.dilemma import claims as dilemma_claims
-from jaxmyopia.studies.dilemma import figures as dilemma_figures
 from jaxmyopia.studies.dilemma import sweep as dilemma_sweep
 from jaxmyopia.studies.epochs import claims as epochs_claims
-from jaxmyopia.studies.epochs import report as epochs_report
 from jaxmyopia.studies.epochs import sweep as epochs
-from jaxmyopia.studies.epochs.figures import FinishedMyopia
 from jaxmyopia.studies.neutrality import claims as neutrality_claims
-from jaxmyopia.studies.neutrality import figures as neutrality_figures
 from jaxmyopia.studies.neutrality import sweep as neutrality_sweep
 from jaxmyopia.study import Cell
+
+if TYPE_CHECKING:
+    from jaxmyopia.report.page import Report
 
 SECTIONS = ("epochs", "dilemma", "neutrality")
 _COMPANIONS = "The dilemma and the gridworld are companions, with predictions of their own."
@@ -66,10 +65,18 @@ def _preset(name: str) -> Sweep:
     return Sweep(**own, dilemma=dilemma_sweep.PRESETS[name], neutrality=neutrality_sweep.PRESETS[name])
 
 
-def report(answer: Answer, sweep: Sweep) -> Report:
+def report(answer: Answer, sweep: Sweep) -> "Report":
     """What the page shows besides the claims."""
-    run = FinishedMyopia(folder=answer.folder, cells=answer.studies, sweep=sweep)
-    figures = epochs_report.draw(run) | dilemma_figures.draw(answer.folder, answer.studies)
+    from jaxmyopia.report.figures import Caption
+    from jaxmyopia.report.page import Drawable, Report
+    from jaxmyopia.studies.dilemma import figures as dilemma_figures
+    from jaxmyopia.studies.epochs import report as epochs_report
+    from jaxmyopia.studies.epochs.figures import FinishedMyopia
+    from jaxmyopia.studies.neutrality import figures as neutrality_figures
+
+    run = FinishedMyopia(folder=answer.folder, cells=answer.studies, table=answer.trials, sweep=sweep)
+    figures: dict[Caption, Drawable] = {**epochs_report.draw(run)}
+    figures |= dilemma_figures.draw(answer.folder, answer.studies)
     figures |= neutrality_figures.draw(answer.trials, answer.studies)
     notes = [f"{epochs_report.note(sweep)} {_COMPANIONS}"]
     return Report("Myopia by epoch and shutdown", figures, epochs_report.rows_of(run), notes)

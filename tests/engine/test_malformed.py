@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 import jaxmyopia as jm
 from jaxmyopia.checks import ArgumentError, RunError
+from jaxmyopia.claims.text import claims_json
 from jaxmyopia.claims.verdicts import Evidence, GridPoint, Judgement
 from jaxmyopia.engine import lock
 from jaxmyopia.engine.chunk import Chunk
@@ -28,7 +29,7 @@ from jaxmyopia.engine.lock import Lock
 from jaxmyopia.engine.manifest import stem_of
 from jaxmyopia.engine.merge import merge
 from jaxmyopia.engine.session import _first_entries
-from jaxmyopia.report.page import claims_html, claims_json
+from jaxmyopia.report.page import claims_html
 from jaxmyopia.stats.intervals import Interval
 from jaxmyopia.stats.sketch import Sketch
 

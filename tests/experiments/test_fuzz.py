@@ -11,7 +11,7 @@ import pytest
 
 from experiments.benchmarks import fuzz
 from jaxmyopia.cli import Binary
-from jaxmyopia.experiment import Report
+from jaxmyopia.report.page import Report
 
 # These decide the program, or how much is drawn: each of their right values has been run by the benchmark.
 SLOW = {"losses", "targets", "spectrum", "optimizers", "ranks", "records", "steps", "rates", "n", "uptick"}

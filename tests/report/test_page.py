@@ -7,12 +7,13 @@ import json
 import numpy as np
 import pytest
 
+from jaxmyopia.claims.text import claims_json, claims_text
 from jaxmyopia.claims.verdicts import Evidence, GridPoint, Judgement
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.schema import built
 from jaxmyopia.report.claim_figures import forest
 from jaxmyopia.report.figures import Caption, panels
-from jaxmyopia.report.page import Report, claims_html, claims_json, claims_text, write_page
+from jaxmyopia.report.page import Report, claims_html, write_page
 from jaxmyopia.stats.intervals import Interval
 from jaxmyopia.studies.lowrank.figures import plateau_spans
 from jaxmyopia.studies.lowrank.measures import Thresholds

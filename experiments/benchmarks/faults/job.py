@@ -22,17 +22,19 @@ import jax.numpy as jnp
 from matplotlib.figure import Figure
 
 import jaxmyopia as jm
+from jaxmyopia import artist
 from jaxmyopia.cli import Binary
 from jaxmyopia.commands import MERGE
 from jaxmyopia.engine import chunk, lock
 from jaxmyopia.engine.manifest import read_manifest
 from jaxmyopia.engine.mesh import use_compilation_cache, use_cpu_devices
 from jaxmyopia.engine.processes import meet
-from jaxmyopia.experiment import Experiment, Report
+from jaxmyopia.experiment import Experiment
 from jaxmyopia.flags import flag
 from jaxmyopia.report.figures import Caption
+from jaxmyopia.report.page import Report
 
-for _name in ("pandas", "matplotlib.backends.backend_svg", "matplotlib.backends.backend_agg"):
+for _name in ("pandas", "scipy.stats", "jaxmyopia.engine.in_flight"):
     with contextlib.suppress(ImportError):  # what a run imports when it needs it is here before it is forked
         importlib.import_module(_name)
 
@@ -103,6 +105,7 @@ def small(beat: float = 5.0) -> None:
     """Makes chunks of two blocks, and a pause at every record; in a forked process alone."""
     chunk._CHUNK_BYTES, chunk._FEWEST_BLOCKS, chunk._STRETCH_SECONDS = {"cpu": 0}, 2, 1e-9
     lock._BEAT = beat
+    artist._LEAST_CORES = 10**6
 
 
 def free_port() -> int:

@@ -39,15 +39,12 @@ def _plan(env: EpochEnv, params: EnvParams, discount: float, credit: float) -> p
 
 @dataclasses.dataclass(frozen=True)
 class FinishedMyopia:
-    """A finished run of the experiment, read back: its folder, cells and sweep."""
+    """A finished run of the experiment, read back: its folder, cells, table and sweep."""
 
     folder: RunFolder
     cells: Sequence[Cell]
+    table: Trials
     sweep: Sweep
-
-    @functools.cached_property
-    def table(self) -> Trials:
-        return self.folder.table()
 
     @functools.cached_property
     def rows(self) -> Rows:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report of the myopia experiment: which figures, what to see in them, and the page."""
 
+import functools
 from collections.abc import Callable
 
 from matplotlib.figure import Figure
@@ -70,14 +71,14 @@ _CAPTIONS = {
 }
 
 
-def draw(run: FinishedMyopia) -> dict[Caption, Figure]:
-    """Every figure that the run's cells allow.
+def draw(run: FinishedMyopia) -> dict[Caption, Callable[[], Figure]]:
+    """What draws every figure that the run's cells allow.
 
     Args:
       run: the finished run.
 
     Returns:
-      The figures by their captions, in the order of the page.
+      Functions that make the figures, by their captions, in the order of the page.
     """
     makers: dict[str, Callable[[FinishedMyopia], Figure]] = {}
     trained = "one_hot" in run.sweep.reveals and bool(run.rows.trained)
@@ -96,7 +97,7 @@ def draw(run: FinishedMyopia) -> dict[Caption, Figure]:
         makers["replay"] = environment_figures.replay
     if trained:
         makers["learning"] = figures.learning
-    return {_CAPTIONS[name]: make(run) for name, make in makers.items()}
+    return {_CAPTIONS[name]: functools.partial(make, run) for name, make in makers.items()}
 
 
 def rows_of(run: FinishedMyopia) -> list[dict[str, Scalar]]:

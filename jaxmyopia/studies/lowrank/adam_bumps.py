@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 
 from jaxmyopia.checks import require
 from jaxmyopia.claims import Claim, Evidence, Quantity, claim, paired
-from jaxmyopia.experiment import Experiment, Report
+from jaxmyopia.experiment import Experiment
 from jaxmyopia.flags import flag
 from jaxmyopia.report.figures import COLOURS, Caption, draw_intervals, panels
+from jaxmyopia.report.page import Report
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank.measures import ALIGNMENT_RANK, Thresholds
 from jaxmyopia.studies.lowrank.study import LowRank

@@ -23,11 +23,8 @@ class FinishedRun:
 
     folder: RunFolder
     cells: Sequence[Cell]
+    table: Trials
     thresholds: Thresholds
-
-    @functools.cached_property
-    def table(self) -> Trials:
-        return self.folder.table()
 
     @functools.cached_property
     def study(self) -> LowRank:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report of the plateaus experiment: which figures, what to see in them, and the page."""
 
+from collections.abc import Callable
+
 from matplotlib.figure import Figure
 
 from jaxmyopia.report.figures import COLOURS, Caption
@@ -77,32 +79,32 @@ _CAPTIONS = {
 }
 
 
-def draw(run: FinishedRun) -> dict[Caption, Figure]:
-    """Draws every figure that the run's cells allow.
+def draw(run: FinishedRun) -> dict[Caption, Callable[[], Figure]]:
+    """What draws every figure that the run's cells allow.
 
     Args:
       run: the finished run; its table has `(rows,)` columns.
 
     Returns:
-      The figures, in the order of the page.
+      Functions that make the figures, in the order of the page.
     """
     ranks, losses = run.values("rank"), run.values("loss")
     paired = [rank for rank in ranks if 2 <= rank <= ALIGNMENT_RANK]
     shown = "cross_entropy" if "cross_entropy" in losses else losses[0]
     rank = 2 if 2 in ranks else ranks[0]
-    drawn = [
-        (_CAPTIONS["loss"], loss_bands(run)),
-        (_CAPTIONS["plateau_counts"], plateau_counts(run, shown, rank)),
-        (_CAPTIONS["zero_loss"], zero_loss_figure(run)),
-        (_CAPTIONS["zero_loss_over_steps"], zero_loss_over_steps(run)),
-    ]
+    makers: dict[str, Callable[[], Figure]] = {
+        "loss": lambda: loss_bands(run),
+        "plateau_counts": lambda: plateau_counts(run, shown, rank),
+        "zero_loss": lambda: zero_loss_figure(run),
+        "zero_loss_over_steps": lambda: zero_loss_over_steps(run),
+    }
     if run.folder.config["keep_curves"]:
-        drawn.append((_CAPTIONS["single_seeds"], single_seeds(run, shown, rank)))
+        makers["single_seeds"] = lambda: single_seeds(run, shown, rank)
     if run.folder.config["keep_curves"] and paired:
-        drawn.append((_CAPTIONS["alignments"], alignment_curves(run, paired[0], losses[0])))
+        makers["alignments"] = lambda: alignment_curves(run, paired[0], losses[0])
     if {"sgd", "adam"} <= set(run.values("optimizer")) and min(ranks) <= ALIGNMENT_RANK:
-        drawn += [(_CAPTIONS["bumps"], bump_figure(run)), (_CAPTIONS["bumps_by_rate"], bumps_by_rate(run))]
-    return dict(drawn)
+        makers |= {"bumps": lambda: bump_figure(run), "bumps_by_rate": lambda: bumps_by_rate(run)}
+    return {_CAPTIONS[name]: make for name, make in makers.items()}
 
 
 def make_report(run: FinishedRun) -> Report:

@@ -4,18 +4,20 @@
 import dataclasses
 import itertools
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jaxmyopia.checks import require
 from jaxmyopia.experiment import Experiment
 from jaxmyopia.flags import When, flag, has
 from jaxmyopia.studies.lowrank.claims import make_claims
-from jaxmyopia.studies.lowrank.finished import FinishedRun
 from jaxmyopia.studies.lowrank.measures import ALIGNMENT_RANK, NARROW, WIDE, Thresholds
-from jaxmyopia.studies.lowrank.report import make_report
 from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.study import Cell
 from jaxmyopia.values import check_settings, conform
+
+if TYPE_CHECKING:
+    from jaxmyopia.answer import Answer
+    from jaxmyopia.report.page import Report
 
 # Log grids around each optimiser's best rate at n = 100, found in first runs, with outcomes in view. The best rate of
 # plain gradient descent follows the gradient's scale: that of the square loss grows with n, that of cross-entropy
@@ -127,6 +129,13 @@ def wide_bounds(base: Sweep, given: Mapping[str, Any]) -> dict[str, int]:
     return {f"wide_{name}": max(min(given[name], most[name]), 1) for name in most if name in given}
 
 
+def _report(run: "Answer", sweep: Sweep) -> "Report":
+    from jaxmyopia.studies.lowrank.finished import FinishedRun
+    from jaxmyopia.studies.lowrank.report import make_report
+
+    return make_report(FinishedRun(run.folder, run.studies, run.trials, sweep.thresholds))
+
+
 PLATEAUS = Experiment(
     name="plateaus",
     summary="Judges six claims about the S-curves of low-rank learning under SGD and Adam.",
@@ -134,7 +143,7 @@ PLATEAUS = Experiment(
     presets=PRESETS,
     cells=Sweep.cells,
     claims=lambda sweep: make_claims(sweep.thresholds, sweep.ranks),
-    report=lambda run, sweep: make_report(FinishedRun(run.folder, run.studies, sweep.thresholds)),
+    report=_report,
     apart=lambda sweep: [{"target": target} for target in sweep.targets],
     implied=wide_bounds,
 )
