@@ -26,7 +26,6 @@ from jaxmyopia import optimizers
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.flags import flag, has
 from jaxmyopia.studies.epochs.model import ACTIONS, EnvParams, EpochEnv
-from jaxmyopia.studies.epochs.policies import once
 from jaxmyopia.studies.epochs.rollouts import (
     Experience,
     gather,
@@ -34,6 +33,7 @@ from jaxmyopia.studies.epochs.rollouts import (
     generalised_advantages,
     look_up,
     normalised,
+    once,
     returns,
     rollout,
     share_of,

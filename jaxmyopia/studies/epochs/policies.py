@@ -18,14 +18,10 @@ from flax import linen as nn
 
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.studies.epochs.model import EnvParams, EpochEnv
+from jaxmyopia.studies.epochs.rollouts import once
 
 
 _MOST_SUMMED = 64  # inputs of a product that is written out as a sum
-
-
-def once(values: jax.Array) -> jax.Array:
-    """The same values, worked out here and kept: XLA would work them out anew in every loop that uses them."""
-    return jax.lax.map(jax.lax.optimization_barrier, values)
 
 
 @jax.custom_vjp

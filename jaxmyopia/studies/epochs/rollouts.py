@@ -38,6 +38,11 @@ def widened(tree, axes: int):
     return jax.tree.map(lambda x: x.reshape(*[1] * axes, *x.shape) if jnp.ndim(x) else x, tree)
 
 
+def once(values: jax.Array) -> jax.Array:
+    """The same values, worked out here and kept: XLA would work them out anew in every loop that uses them."""
+    return jax.lax.map(jax.lax.optimization_barrier, values)
+
+
 def bounds_of(chances: jax.Array) -> jax.Array:
     """Where a uniform draw passes from one action to the next: shape `(A - 1, T, P)`, from chances `(A, T, P)`."""
     bounds = [chances[0]]
@@ -200,8 +205,7 @@ def gather(experience: Experience, weights, size: int):
     Returns:
       `(A, T, P)` for each.
     """
-    entry = experience.action * size + experience.pending
-    found = _gather(entry, experience.running, weights, len(ACTIONS) * size)
+    found = _gather(experience.action * size + experience.pending, experience.running, weights, len(ACTIONS) * size)
     return jax.tree.map(lambda x: jnp.swapaxes(x.reshape(len(ACTIONS), size, *x.shape[1:]), 1, 2), found)
 
 
@@ -213,17 +217,18 @@ def gather_places(experience: Experience, weights, size: int):
 
 def _gather(entry: jax.Array, running: jax.Array, weights, size: int):
     """Sums of weights `(T, B)` by entry: `(size, T)` for each."""
-    weights = jax.tree.map(lambda weight: jnp.where(running, weight, 0.0), weights)
+    entry = once(jnp.where(running, entry, size))[None]
+    numbers = jnp.arange(size, dtype=jnp.int32).reshape(size, *[1] * (running.ndim - 1))
 
-    # An entry at a time, all times side by side, run after run: a tenth of what XLA takes for the sum over the runs.
-    def total(number: jax.Array, weight: jax.Array) -> jax.Array:
-        mine = jnp.where(entry == number, weight, 0.0)
-        many = entry.shape[1] > _MOST_RUNS
-        return mine.sum(axis=1) if many else functools.reduce(jnp.add, jnp.unstack(mine, axis=1))
+    # Run after run, all times and entries side by side: a tenth of what XLA takes for the sum over the runs.
+    def total(weight: jax.Array) -> jax.Array:
+        weight = once(weight)[None]
+        if weight.shape[2] > _MOST_RUNS:
+            return jnp.where(entry == numbers[:, :, None], weight, 0.0).sum(axis=2)
+        each = zip(jnp.unstack(entry, axis=2), jnp.unstack(weight, axis=2), strict=True)
+        return once(functools.reduce(jnp.add, [jnp.where(entry == numbers, weight, 0.0) for entry, weight in each]))
 
-    return jax.lax.map(
-        lambda number: jax.tree.map(functools.partial(total, number), weights), jnp.arange(size, dtype=jnp.int32)
-    )
+    return jax.tree.map(total, weights)
 
 
 def without_each(values: jax.Array, alive: jax.Array) -> jax.Array:
