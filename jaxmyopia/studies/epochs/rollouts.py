@@ -18,6 +18,7 @@ import numpy as np
 from flax import struct
 from jax.typing import DTypeLike
 
+from jaxmyopia.draws import uniform
 from jaxmyopia.studies.epochs.model import ACTIONS, EnvParams, EnvState, EpochEnv
 
 _MOST_RUNS = 32  # that are summed up in one expression
@@ -88,22 +89,24 @@ def live(
     bounds, params, times = bounds_of(chances), widened(params, 1), np.arange(env.steps, dtype=np.int32)
     epoch, step = (jnp.asarray(x) for x in np.divmod(times, env.epoch_steps))
 
-    # A place and how it was come to are one number, so that XLA makes one loop of a step, where it would find the action
-    # anew for whatever depends on it; and what is looked up comes in parts, since it is slow at taking parts in loops.
+    # A place and how it was come to are one number, so that XLA makes one loop of a step, where it would find the
+    # action anew for whatever depends on it; and what is looked up comes in parts, as it is slow at taking them in loops.
     def to_next(code, now):
         epoch, step, draws, bounds = now
-        pending, running, _ = _decoded(pass_on(code, step == 0))
+        code = pass_on(code, step == 0)
+        pending, running, _ = _decoded(code)
         action = _chosen(bounds, pending, draws)
         state = EnvState(epoch=epoch, step=step, pending=pending, running=running)
-        after, _ = env.transition(state, action, params)
-        return _coded(after, action), code
+        found, _ = env.transition(state, action, params)
+        after = _coded(found, action)
+        return after, (code, after)
 
     first = jnp.full(draws.shape[1:], _RUNNING, jnp.int32)
     parts = [[bound[:, count] for count in range(bound.shape[1])] for bound in bounds]
-    last, codes = jax.lax.scan(to_next, first, (epoch, step, draws, parts))
+    _, (before, after) = jax.lax.scan(to_next, first, (epoch, step, draws, parts))
     column = lambda x: x.reshape(-1, *[1] * (draws.ndim - 1))
-    pending, running, _ = _decoded(jax.vmap(pass_on)(codes, step == 0))
-    _, _, action = _decoded(jnp.concatenate([codes[1:], last[None]]))
+    pending, running, _ = _decoded(before)
+    _, _, action = _decoded(after)
     state = EnvState(epoch=column(epoch), step=column(step), pending=pending, running=running)
     _, reward = env.transition(state, action, widened(params, 1))
     return Experience(action=action, pending=pending, reward=reward, running=running)
@@ -122,13 +125,6 @@ def _decoded(code: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     return code >> 4, (code & _RUNNING) != 0, code & (_RUNNING - 1)
 
 
-def draw(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """Uniform numbers of this shape from one key, those of keys `(S,)` side by side; consumes the keys."""
-    if key.ndim:
-        return jax.vmap(lambda key: jax.random.uniform(key, shape), out_axes=-1)(key)
-    return jax.random.uniform(key, shape)
-
-
 def rollout(env: EpochEnv, params: EnvParams, chances: jax.Array, key: jax.Array, runs: int) -> Experience:
     """Lets an agent live through runs.
 
@@ -142,7 +138,8 @@ def rollout(env: EpochEnv, params: EnvParams, chances: jax.Array, key: jax.Array
     Returns:
       The `Experience`.
     """
-    return live(env, params, chances, draw(key, (env.steps, runs)))
+    shape = env.steps, runs
+    return live(env, params, chances, uniform(key, shape) if key.ndim else jax.random.uniform(key, shape))
 
 
 def returns(reward: jax.Array, factors: jax.Array) -> jax.Array:

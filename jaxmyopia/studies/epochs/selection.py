@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from jaxmyopia import draws
 from jaxmyopia.checks import require
 from jaxmyopia.studies.epochs import params as single
 from jaxmyopia.studies.epochs import planner
@@ -114,9 +115,12 @@ def shared_rollout(
       `Experience` by who acted, `(T, B, M)` leaves.
     """
 
-    def pass_on(places, first):
+    def swapped(places):
         others = jnp.roll(places.reshape(places.shape[0], -1, population), 1, axis=2).reshape(places.shape)
-        return jnp.where(first & (swap[None] > 0), others, places)
+        return jnp.where(swap[None] > 0, others, places)
+
+    def pass_on(places, first):
+        return jax.lax.cond(first, swapped, lambda places: places, places)
 
     return live(env, params, chances, draws, pass_on)
 
@@ -255,13 +259,10 @@ class Selection(Study):
         now = world(params.agent, state.step)
         factors = planner.discounts(env, params.agent.discount, params.agent.credit)
         shape = env.steps, population, self.settings_of_learner.runs_a_batch
-
-        def draw(key):
-            return jax.random.uniform(jax.random.fold_in(jax.random.wrap_key_data(key), state.step + 1), shape)
-
-        draws = jnp.moveaxis(jax.vmap(draw)(state.key), (0, 2), (2, 3)).reshape(shape[0], shape[2], -1)
+        keys = draws.fold_in(jax.random.wrap_key_data(state.key), state.step + 1)
+        drawn = jnp.moveaxis(draws.uniform(keys, shape), 1, -1).reshape(shape[0], shape[2], -1)
         logits, pull = jax.vjp(lambda x: learner.outputs(x, env, now), agents.variables)
-        lived = shared_rollout(env, now, softmax(logits), draws, params.swap, population)
+        lived = shared_rollout(env, now, softmax(logits), drawn, params.swap, population)
         slope = reinforce_from(learner, lived, factors, logits)
         agents = learner.descend(agents, pull(slope)[0], params.agent.learning_rate)
         return self._apart(agents), lived.reward.sum(axis=0).mean(axis=0).reshape(-1, population)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from jaxmyopia import draws
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.studies.epochs import planner
 from jaxmyopia.studies.epochs.learners import Agent, Learner, Settings, check_learner, outputs_of
@@ -102,7 +103,7 @@ class Myopia(Study):
     @property
     def block(self) -> int:
         """Seeds a block: enough that an operation outweighs its dispatch, few enough for the cache."""
-        return 128
+        return 64
 
     @property
     def env(self) -> EpochEnv:
@@ -186,10 +187,10 @@ class Myopia(Study):
     def step(self, state: State, params: Params) -> State:
         """One batch of runs of all S agents, and what they learn from it."""
         learner, env = self.learner_of_one, self.env
-        fold = jax.vmap(lambda key: jax.random.fold_in(jax.random.wrap_key_data(key), state.step + 1))
+        keys = draws.fold_in(jax.random.wrap_key_data(state.key), state.step + 1)
         factors = planner.discounts(env, params.discount, params.credit)
         now = world(params, state.step)
-        agent = learner.update(state.agent, fold(state.key), now, factors, params.learning_rate)
+        agent = learner.update(state.agent, keys, now, factors, params.learning_rate)
         return dataclasses.replace(state, step=state.step + 1, agent=agent)
 
     def observe(self, state: State, params: Params) -> Record:
