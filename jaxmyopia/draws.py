@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxmyopia.loops import once
+
 _ROTATIONS = (13, 15, 26, 6), (17, 29, 16, 24)
 _PARITY = np.uint32(0x1BD11BDA)
 _ONE = np.uint32(0x3F800000)  # the bits of 1.0
@@ -43,8 +45,8 @@ def fold_in(keys: jax.Array, number: jax.Array) -> jax.Array:
     if not _usual(keys):
         return jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
     low = jnp.asarray(number).astype(jnp.uint32).reshape(1, 1)
-    pair = jnp.concatenate(_threefry(keys, jnp.zeros_like(low), low)).T
-    return jax.random.wrap_key_data(pair, impl=jax.random.key_impl(keys))
+    pair = once(jnp.concatenate(_threefry(keys, jnp.zeros_like(low), low)))
+    return jax.random.wrap_key_data(pair.T, impl=jax.random.key_impl(keys))
 
 
 def uniform(keys: jax.Array, shape: tuple[int, ...]) -> jax.Array:

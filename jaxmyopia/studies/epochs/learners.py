@@ -25,6 +25,7 @@ from flax import struct
 from jaxmyopia import optimizers
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.flags import flag, has
+from jaxmyopia.loops import once
 from jaxmyopia.studies.epochs.model import ACTIONS, EnvParams, EpochEnv
 from jaxmyopia.studies.epochs.rollouts import (
     Experience,
@@ -33,7 +34,6 @@ from jaxmyopia.studies.epochs.rollouts import (
     generalised_advantages,
     look_up,
     normalised,
-    once,
     returns,
     rollout,
     share_of,

@@ -17,9 +17,8 @@ import numpy as np
 from flax import linen as nn
 
 from jaxmyopia.checks import require, require_one_of
+from jaxmyopia.loops import once
 from jaxmyopia.studies.epochs.model import EnvParams, EpochEnv
-from jaxmyopia.studies.epochs.rollouts import once
-
 
 _MOST_SUMMED = 64  # inputs of a product that is written out as a sum
 

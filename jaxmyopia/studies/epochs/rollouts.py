@@ -19,6 +19,7 @@ from flax import struct
 from jax.typing import DTypeLike
 
 from jaxmyopia.draws import uniform
+from jaxmyopia.loops import once
 from jaxmyopia.studies.epochs.model import ACTIONS, EnvParams, EnvState, EpochEnv
 
 _MOST_RUNS = 32  # that are summed up in one expression
@@ -37,11 +38,6 @@ class Experience:
 def widened(tree, axes: int):
     """Leaves `(S,)` with so many axes of length 1 before the last; those of shape `()` as they are."""
     return jax.tree.map(lambda x: x.reshape(*[1] * axes, *x.shape) if jnp.ndim(x) else x, tree)
-
-
-def once(values: jax.Array) -> jax.Array:
-    """The same values, worked out here and kept: XLA would work them out anew in every loop that uses them."""
-    return jax.lax.map(jax.lax.optimization_barrier, values)
 
 
 def bounds_of(chances: jax.Array) -> jax.Array:
