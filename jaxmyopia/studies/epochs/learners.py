@@ -329,7 +329,7 @@ def _batches(learner: Learner, experience: Experience, factors: jax.Array, value
 
     Runs are alike, so that any M groups of them are minibatches drawn at random.
     """
-    value = jnp.where(experience.running, look_up(values, experience.pending), 0.0)
+    value = once(jnp.where(experience.running, look_up(values, experience.pending), 0.0))
     advantage = generalised_advantages(experience.reward, value, factors, learner.settings.decay)
     parts = learner.settings.minibatches
 

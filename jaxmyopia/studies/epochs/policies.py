@@ -61,9 +61,20 @@ def _affine_slopes(kept: tuple[jax.Array, jax.Array], slope: jax.Array) -> tuple
         outer = jnp.einsum("on...,hn...->oh...", slope, inputs)
         back = jnp.einsum("oh...,on...->hn...", weights, slope)
     else:
-        outer = (slope[:, None] * inputs[None]).sum(axis=2)
+        outer = _outer(slope, inputs)
         back = functools.reduce(jnp.add, [w[:, None] * x[None] for w, x in zip(weights, slope, strict=True)])
     return outer, slope.sum(axis=1), back
+
+
+def _outer(slope: jax.Array, inputs: jax.Array) -> jax.Array:
+    """The sum over N of `(O, N)` times `(H, N)`, `(O, H)`; a turn of the loop each, so that the sum stays in cache."""
+
+    def add(i, total):
+        mine, theirs = (jax.lax.dynamic_index_in_dim(x, i, axis=1, keepdims=False) for x in (slope, inputs))
+        return total + mine[:, None] * theirs[None]
+
+    start = jnp.zeros((slope.shape[0], inputs.shape[0], *slope.shape[2:]), slope.dtype)
+    return jax.lax.fori_loop(0, slope.shape[1], add, start, unroll=4)
 
 
 affine.defvjp(_affine_kept, _affine_slopes)

@@ -86,7 +86,7 @@ def live(
     epoch, step = (jnp.asarray(x) for x in np.divmod(times, env.epoch_steps))
 
     # A place and how it was come to are one number, so that XLA makes one loop of a step, where it would find the
-    # action anew for whatever depends on it; and what is looked up comes in parts, as it is slow at taking them in loops.
+    # action anew for whatever depends on it. What is looked up comes in parts, as XLA is slow at taking them in loops.
     def to_next(code, now):
         epoch, step, draws, bounds = now
         code = pass_on(code, step == 0)
