@@ -45,7 +45,7 @@ def fold_in(keys: jax.Array, number: jax.Array) -> jax.Array:
     if not _usual(keys):
         return jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
     low = jnp.asarray(number).astype(jnp.uint32).reshape(1, 1)
-    pair = once(jnp.concatenate(_threefry(keys, jnp.zeros_like(low), low)))
+    pair = once(jnp.concatenate(_threefry(keys, jnp.zeros_like(low), low)), few=0)  # each is used many times
     return jax.random.wrap_key_data(pair.T, impl=jax.random.key_impl(keys))
 
 

@@ -210,7 +210,7 @@ class SelfDilemma(Study):
             return LEARNERS[self.learner].learn(memory, taken, reward, params.learning_rate), cooperates
 
         keys = draws.fold_in(jax.random.wrap_key_data(state.key), state.step + 1)
-        uniform = once(draws.uniform(keys, (self.population,))).T
+        uniform = once(draws.uniform(keys, (self.population,)), few=0).T
         agents = jax.vmap(jax.vmap(agent, in_axes=(0, 0, 0, None)))
         memory, cooperates = agents(state.memory, self._found(state, params), uniform, params)
         step, rows = state.step + 1, self.window + 1

@@ -189,8 +189,12 @@ class Myopia(Study):
         learner, env = self.learner_of_one, self.env
         keys = draws.fold_in(jax.random.wrap_key_data(state.key), state.step + 1)
         factors = planner.discounts(env, params.discount, params.credit)
-        now = world(params, state.step)
-        agent = learner.update(state.agent, keys, now, factors, params.learning_rate)
+        now = state.agent, keys, world(params, state.step), factors, params.learning_rate
+        if len(keys) == 1:  # its products are the library's, and its loops few
+            alone = learner.update(*jax.tree.map(lambda x: x[..., 0] if x.ndim else x, now))
+            agent = jax.tree.map(lambda old, x: x[..., None] if old.ndim else x, state.agent, alone)
+        else:
+            agent = learner.update(*now)
         return dataclasses.replace(state, step=state.step + 1, agent=agent)
 
     def observe(self, state: State, params: Params) -> Record:
