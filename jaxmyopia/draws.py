@@ -37,7 +37,8 @@ def _threefry(keys: jax.Array, high: jax.Array, low: jax.Array) -> tuple[jax.Arr
 
 def _usual(keys: jax.Array) -> bool:
     """Whether the keys are of JAX's usual kind, whose numbers do not depend on how they are laid out."""
-    return str(jax.random.key_impl(keys)) == "threefry2x32" and jax.config.jax_threefry_partitionable
+    flag = "jax_threefry_partitionable"
+    return str(jax.random.key_impl(keys)) == "threefry2x32" and bool(getattr(jax.config, flag))
 
 
 def fold_in(keys: jax.Array, number: jax.Array) -> jax.Array:
