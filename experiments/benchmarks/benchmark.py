@@ -7,6 +7,7 @@ python -m experiments.benchmarks.benchmark --sections=seeds --peak_tflops=67    
 """
 
 import dataclasses
+import itertools
 import re
 import statistics
 import time
@@ -192,12 +193,12 @@ def paths() -> Iterator[Row]:
 
 
 def epoch_env() -> Iterator[Row]:
-    """`EpochEnv` under a random policy, against gymnax's DiscountingChain-bsuite."""
-    for observed in (False, True):
-        entered = rl_baselines.environments(observed=observed)
+    """`EpochEnv` under a random policy, against gymnax's DiscountingChain-bsuite; and with what is drawn beforehand."""
+    for observed, drawn in itertools.product((False, True), repeat=2):
+        entered = rl_baselines.environments(observed=observed, drawn=drawn)
         if len(entered) == 1:
             say("gymnax is not installed (pip install gymnax, where it allows this jax): EpochEnv is measured alone.")
-        case = {"trials": rl_baselines.ENVIRONMENTS, "observed": observed}
+        case = {"trials": rl_baselines.ENVIRONMENTS, "observed": observed, "drawn_beforehand": drawn}
         yield from _against_last(case, entered, rl_baselines.ENVIRONMENTS)
 
 

@@ -241,6 +241,7 @@ def _agents_text(rows: list[Row]) -> str:
     lines = [f"{'EpochEnv':<12}{'baseline':<26}{'million env-steps a second':>28}{'updates a second':>18}{'ratio':>8}"]
     for row in rows:
         size = f"{row.get('agents', row.get('trials')):,}" + (", seen" if row.get("observed") else "")
+        size += ", drawn beforehand" if row.get("drawn_beforehand") else ""
         updates = f"{row['speed'] / row['steps_an_update']:,.0f}" if "steps_an_update" in row else ""
         ratio = f"{row['ratio']:.2f}" if row["ratio"] else ""
         lines.append(f"{size:<12}{row['baseline']:<26}{row['speed'] / 1e6:>28,.2f}{updates:>18}{ratio:>8}")

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import linen as nn
+from jax.sharding import AxisType, Mesh
 
 from experiments.benchmarks.timing import Train
 from jaxmyopia.engine.mesh import per_device, seed_mesh
@@ -23,42 +24,53 @@ from jaxmyopia.studies.epochs.params import Params, world
 from jaxmyopia.studies.epochs.study import Myopia
 
 ENVIRONMENTS = 4096
+_DRAWN = 64  # steps
 SETTINGS = Settings(runs_a_batch=16, passes=4)
 
 
-def random_policy(env: object, params: object, *, observed: bool) -> Train:
+def random_policy(env: object, params: object, *, observed: bool, drawn: bool) -> Train:
     """`vmap` + `scan` of a gymnax-shaped environment under a random policy, `ENVIRONMENTS` trials.
 
-    A random policy does not look: what is seen is made if `observed`, else XLA leaves it out.
+    A random policy does not look: what is seen is made if `observed`, else XLA leaves it out. `drawn`: its actions and
+    the environment's keys are drawn beforehand, `_DRAWN` steps of them over and over.
     """
 
     step, actions = jax.vmap(env.step, in_axes=(0, 0, 0, None)), env.action_space(params).n
 
-    def live(key, steps):
-        def forward(_, carry):
+    def draw(key):
+        key_actions, key_steps = jax.random.split(key)
+        drawn = jax.random.randint(key_actions, (ENVIRONMENTS,), 0, actions)
+        return drawn, jax.random.split(key_steps, ENVIRONMENTS)
+
+    def live(key, beforehand, steps):
+        def forward(i, carry):
             key, state, total = carry
-            key, key_actions, key_steps = jax.random.split(key, 3)
-            drawn = jax.random.randint(key_actions, (ENVIRONMENTS,), 0, actions)
-            seen, state, reward, *_ = step(jax.random.split(key_steps, ENVIRONMENTS), state, drawn, params)
+            if drawn:
+                action, keys = jax.tree.map(lambda x: x[i % _DRAWN], beforehand)
+            else:
+                key, now = jax.random.split(key)
+                action, keys = draw(now)
+            seen, state, reward, *_ = step(keys, state, action, params)
             return key, state, total + reward + (seen.sum(axis=-1) if observed else 0.0)
 
         _, state = jax.vmap(env.reset, in_axes=(0, None))(jax.random.split(key, ENVIRONMENTS), params)
         return jax.lax.fori_loop(0, steps, forward, (key, state, jnp.zeros(ENVIRONMENTS)))[-1]
 
     lived, key = jax.jit(live), jax.random.key(0)
-    run = lambda steps: jax.block_until_ready(lived(key, jnp.int32(steps)))
+    beforehand = jax.jit(jax.vmap(draw))(jax.random.split(key, _DRAWN if drawn else 1))
+    run = lambda steps: jax.block_until_ready(lived(key, beforehand, jnp.int32(steps)))
     run(1)
     return run
 
 
-def environments(*, observed: bool) -> dict[str, Train]:
-    """`EpochEnv`, and gymnax's DiscountingChain-bsuite where gymnax is installed; `observed` as for `random_policy`."""
-    entered = {"EpochEnv": random_policy(EpochEnv(), EpochEnv().default_params, observed=observed)}
+def environments(*, observed: bool, drawn: bool) -> dict[str, Train]:
+    """`EpochEnv`, and gymnax's DiscountingChain-bsuite where gymnax is installed; flags as for `random_policy`."""
+    entered = {"EpochEnv": random_policy(EpochEnv(), EpochEnv().default_params, observed=observed, drawn=drawn)}
     if importlib.util.find_spec("gymnax"):
         import gymnax
 
         chain = gymnax.make("DiscountingChain-bsuite")
-        entered["DiscountingChain-bsuite"] = random_policy(*chain, observed=observed)
+        entered["DiscountingChain-bsuite"] = random_policy(*chain, observed=observed, drawn=drawn)
     return entered
 
 
@@ -70,9 +82,9 @@ def study_of(agents: int) -> tuple[Myopia, Params]:
 
 
 def jaxmyopia(agents: int) -> Train:
-    """This project's update, blocks and devices, without its records."""
+    """This project's update, blocks and devices, as many as have work, without its records."""
     study, params = study_of(agents)
-    mesh = seed_mesh()
+    mesh = Mesh(seed_mesh().devices[:agents], ("seeds",), axis_types=(AxisType.Auto,))
     size = min(study.block, -(-agents // mesh.size))
     slots = -(-agents // (mesh.size * size))
     trials = np.minimum(np.arange(mesh.size * slots * size), agents - 1).reshape(mesh.size, slots, size)

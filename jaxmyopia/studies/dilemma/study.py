@@ -31,7 +31,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from jaxmyopia import draws
 from jaxmyopia.checks import require, require_one_of
+from jaxmyopia.loops import once
 from jaxmyopia.measures import Measure
 from jaxmyopia.studies.dilemma.learners import LEARNERS, Memory
 from jaxmyopia.studies.dilemma.measures import cooperative, last_steps
@@ -194,7 +196,8 @@ class SelfDilemma(Study):
         """One agent's view as `(2,)` ones and zeros, and its probability of C there, a scalar."""
         known = found * params.seen  # an agent that does not see its past has the first view for ever
         view = jnp.stack([1 - known, known])
-        return view, view @ LEARNERS[self.learner].cooperates(memory, params.epsilon)
+        before_d, before_c = LEARNERS[self.learner].cooperates(memory, params.epsilon)
+        return view, jnp.where(known > 0, before_c, before_d)
 
     def step(self, state: State, params: Params) -> State:
         """One step of every environment of all S seeds."""
@@ -206,12 +209,10 @@ class SelfDilemma(Study):
             taken = jnp.outer(view, jnp.stack([cooperates, 1 - cooperates]))
             return LEARNERS[self.learner].learn(memory, taken, reward, params.learning_rate), cooperates
 
-        def seed(key, memory, found, params):
-            key = jax.random.fold_in(jax.random.wrap_key_data(key), state.step + 1)
-            uniform = jax.random.uniform(key, (self.population,))
-            return jax.vmap(agent, in_axes=(0, 0, 0, None))(memory, found, uniform, params)
-
-        memory, cooperates = jax.vmap(seed)(state.key, state.memory, self._found(state, params), params)
+        keys = draws.fold_in(jax.random.wrap_key_data(state.key), state.step + 1)
+        uniform = once(draws.uniform(keys, (self.population,)), few=0).T
+        agents = jax.vmap(jax.vmap(agent, in_axes=(0, 0, 0, None)))
+        memory, cooperates = agents(state.memory, self._found(state, params), uniform, params)
         step, rows = state.step + 1, self.window + 1
         leaving = jnp.where(step > self.window, state.actions[(step + 1) % rows], 0).astype(jnp.int32)
         recent = state.recent + cooperates.astype(jnp.int32) - leaving

@@ -1,33 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""REINFORCE with a baseline, PPO and tabular Q-learning, each an update of one agent; the study maps them over seeds.
+"""REINFORCE with a baseline, PPO and tabular Q-learning, each an update of one agent or of S side by side.
 
-Losses are sums over places and actions (see `experience`), equal to the usual means over samples. Credit enters
-through the factors on what follows (`planner.discounts`) and nowhere else.
+Losses are sums over places and actions (see `rollouts`), equal to the usual means over samples; those of agents side by
+side are summed up, so that each finds its own gradient. Credit enters through the factors on what follows
+(`planner.discounts`) and nowhere else.
+
+Shapes are those of one agent. Side by side agents have a last axis more, in their variables, keys `(S,)`, factors
+`(T, S)` and whatever is made of them; parameters of the environment are scalars or `(S,)`.
 """
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import cast
 
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import linen as nn
 from flax import struct
-from jax.flatten_util import ravel_pytree
 
 from jaxmyopia import optimizers
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.flags import flag, has
+from jaxmyopia.loops import once
 from jaxmyopia.studies.epochs.model import ACTIONS, EnvParams, EpochEnv
 from jaxmyopia.studies.epochs.rollouts import (
     Experience,
     gather,
+    gather_places,
     generalised_advantages,
     look_up,
     normalised,
     returns,
     rollout,
+    share_of,
+    widened,
     without_each,
 )
 from jaxmyopia.values import check_settings, conform
@@ -84,6 +94,43 @@ class Agent:
     state: optax.OptState
 
 
+@jax.custom_vjp
+def total(values: jax.Array) -> jax.Array:
+    """The sum over the first, short axis, written out: XLA's own is many times as slow."""
+    return functools.reduce(jnp.add, list(values))
+
+
+total.defvjp(
+    lambda values: (total(values), values.shape[0]),
+    lambda count, slope: (jnp.broadcast_to(slope[None], (count, *slope.shape)),),
+)
+
+
+def _greatest(values: jax.Array) -> jax.Array:
+    return functools.reduce(jnp.maximum, list(values))
+
+
+@jax.custom_vjp
+def log_chances(logits: jax.Array) -> jax.Array:
+    """The logarithms of the softmax over the first axis."""
+    logits = logits - _greatest(logits)[None]
+    return logits - jnp.log(total(jnp.exp(logits)))[None]
+
+
+def _log_chances_kept(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
+    logs = log_chances(logits)
+    return logs, logs
+
+
+log_chances.defvjp(_log_chances_kept, lambda logs, slope: (slope - jnp.exp(logs) * total(slope)[None],))
+
+
+def softmax(logits: jax.Array) -> jax.Array:
+    """The softmax over the first axis."""
+    powers = jnp.exp(logits - _greatest(logits)[None])
+    return powers / total(powers)[None]
+
+
 def policy_loss(logits: jax.Array, weights: jax.Array) -> jax.Array:
     """Policy gradient: minus the weighted sum of log-probabilities.
 
@@ -94,7 +141,7 @@ def policy_loss(logits: jax.Array, weights: jax.Array) -> jax.Array:
     Returns:
       Scalar.
     """
-    return -(weights * jax.nn.log_softmax(logits, axis=0)).sum()
+    return -(weights * log_chances(logits)).sum()
 
 
 def entropy_bonus(logits: jax.Array, visits: jax.Array) -> jax.Array:
@@ -107,8 +154,8 @@ def entropy_bonus(logits: jax.Array, visits: jax.Array) -> jax.Array:
     Returns:
       Scalar, nats.
     """
-    logs = jax.nn.log_softmax(logits, axis=0)
-    return -(visits * (jnp.exp(logs) * logs).sum(axis=0)).sum()
+    logs = log_chances(logits)
+    return -(visits * total(jnp.exp(logs) * logs)).sum()
 
 
 def clipped_loss(logits: jax.Array, old: jax.Array, gains: jax.Array, losses: jax.Array, clip: float) -> jax.Array:
@@ -126,7 +173,7 @@ def clipped_loss(logits: jax.Array, old: jax.Array, gains: jax.Array, losses: ja
     Returns:
       Scalar.
     """
-    ratio = jnp.exp(jax.nn.log_softmax(logits, axis=0) - old)
+    ratio = jnp.exp(log_chances(logits) - old)
     return -(gains * jnp.minimum(ratio, 1 + clip) + losses * jnp.maximum(ratio, 1 - clip)).sum()
 
 
@@ -146,14 +193,28 @@ class Learner:
 
     def init(self, key: jax.Array, params: EnvParams) -> Agent:
         """A new agent; `key` is consumed, `params` are scalars."""
-        return self.start(self.policy.init(key, self.env, params), jax.random.fold_in(key, _NOISE))
+        del params  # it starts alike everywhere
+        first = lambda key: self.policy.init(key, self.env, self.env.default_params)
+        noise = lambda key: jax.random.fold_in(key, _NOISE)
+        if key.ndim:
+            return self.start(jax.vmap(first, out_axes=-1)(key), jax.vmap(noise)(key))
+        return self.start(first(key), noise(key))
 
     def start(self, variables: chex.ArrayTree, key: jax.Array) -> Agent:
         """An agent with given variables that has not learned yet; `key` is for optimisers that draw noise."""
-        flat = ravel_pytree(variables)[0]
-        with jax.numpy_dtype_promotion("standard"):
-            state = optimizers.make(self.optimizer)(0.0).init(flat)
-        return Agent(variables=variables, state=optimizers.with_key(state, key))
+        flat, _ = _in_one_array(variables, key.ndim)
+
+        def begin(flat, key):
+            with jax.numpy_dtype_promotion("standard"):
+                return optimizers.with_key(optimizers.make(self.optimizer)(0.0).init(flat), key)
+
+        return Agent(variables=variables, state=self._apart(begin, (-1, 0), key.ndim)(flat, key))
+
+    def _apart(self, function: Callable, axes: tuple[int, ...], agents: int) -> Callable:
+        """Maps an optimiser over agents, unless it treats entries one by one and does not care whose they are."""
+        if not agents or self.optimizer in optimizers.ELEMENTWISE:
+            return function
+        return jax.vmap(function, in_axes=axes, out_axes=-1)
 
     def update(self, agent: Agent, key: jax.Array, params: EnvParams, factors: jax.Array, rate: jax.Array) -> Agent:
         """One batch of runs and what is learned from it.
@@ -174,23 +235,23 @@ class Learner:
         """What the policy gives with these variables, `(outputs_of(name), T, P)`; `params` are scalars."""
         return cast(jax.Array, self.policy.apply(variables, env, params))
 
-    def chances(self, agent: Agent, env: EpochEnv, params: EnvParams) -> jax.Array:
-        """The agent's policy in an environment that may be another than its own.
+    def chances(self, variables: chex.ArrayTree, env: EpochEnv, params: EnvParams) -> jax.Array:
+        """The policy of one agent in an environment that may be another than its own.
 
         Args:
-          agent: the agent.
+          variables: the agent's.
           env: where it is deployed; as many indices as its own.
           params: scalars.
 
         Returns:
           Probabilities `(T, P, A)`: as trained; Q-learning's without exploration, ties split evenly.
         """
-        outputs = self.outputs(agent.variables, env, params)
+        outputs = self.outputs(variables, env, params)
         if self.name == "qlearning":
             best = (outputs >= outputs.max(axis=0, keepdims=True)).astype(outputs.dtype)
             chances = best / best.sum(axis=0, keepdims=True)
         else:
-            chances = jax.nn.softmax(outputs[:_A], axis=0)
+            chances = softmax(outputs[:_A])
         return jnp.moveaxis(chances, 0, -1)
 
     def descend(self, agent: Agent, gradients: chex.ArrayTree, rate: jax.Array) -> Agent:
@@ -198,10 +259,33 @@ class Learner:
         # All entries in one array: what an optimiser shares among several (Adam's bias correction), XLA may compile in
         # another order for one device than for two. optax raises a float to an integer step count, which strict
         # promotion (a user's setting) refuses.
-        flat, whole = ravel_pytree(agent.variables)
-        with jax.numpy_dtype_promotion("standard"):
-            updates, state = optimizers.make(self.optimizer)(rate).update(ravel_pytree(gradients)[0], agent.state, flat)
-        return Agent(variables=whole(optax.apply_updates(flat, updates)), state=state)
+        flat, whole = _in_one_array(agent.variables, rate.ndim)
+
+        def move(gradients, state, flat, rate):
+            with jax.numpy_dtype_promotion("standard"):
+                updates, state = optimizers.make(self.optimizer)(rate).update(gradients, state, flat)
+            return optax.apply_updates(flat, updates), state
+
+        gradients, _ = _in_one_array(gradients, rate.ndim)
+        if self.optimizer in optimizers.ELEMENTWISE:
+            rate = widened(rate, 1)
+        moved = self._apart(move, (-1, -1, -1, 0), rate.ndim)
+        flat, state = moved(gradients, agent.state, flat, rate)
+        return Agent(variables=whole(flat), state=state)
+
+
+def _in_one_array(tree: chex.ArrayTree, agents: int) -> tuple[jax.Array, Callable[[jax.Array], chex.ArrayTree]]:
+    """All entries, `(N,)`, and the way back; agents stay side by side in a last axis, if there is one."""
+    leaves, structure = jax.tree.flatten(tree)
+    shapes = [leaf.shape for leaf in leaves]
+    flat = [leaf.reshape(-1, *leaf.shape[leaf.ndim - agents :]) for leaf in leaves]
+    ends = np.cumsum([len(leaf) for leaf in flat])[:-1]
+
+    def whole(flat: jax.Array) -> chex.ArrayTree:
+        parts = jnp.split(flat, ends)
+        return jax.tree.unflatten(structure, [part.reshape(s) for part, s in zip(parts, shapes, strict=True)])
+
+    return jnp.concatenate(flat), whole
 
 
 def reinforce_from(learner: Learner, experience: Experience, factors: jax.Array, logits: jax.Array) -> jax.Array:
@@ -219,49 +303,47 @@ def reinforce_from(learner: Learner, experience: Experience, factors: jax.Array,
     Returns:
       `(A, T, P)`.
     """
-    followed, alive = returns(experience.reward, factors), experience.running
+    followed, alive, size = returns(experience.reward, factors), experience.running, logits.shape[2]
     advantage = normalised(followed - without_each(followed, alive), alive, centre=False)
-    share = 1 / jnp.maximum(alive.sum(), 1).astype(advantage.dtype)
-    weights = gather(experience, advantage * share, logits.shape[-1])
-    visits = gather(experience, jnp.ones_like(advantage) * share, logits.shape[-1]).sum(axis=0)
+    share = share_of(alive, advantage.dtype)
+    weights = gather(experience, advantage * share, size)
+    visits = gather_places(experience, jnp.broadcast_to(share, advantage.shape), size)
     entropy = learner.settings.entropy
     return jax.grad(lambda x: policy_loss(x, weights) - entropy * entropy_bonus(x, visits))(logits)
 
 
 def _reinforce(learner: Learner, agent: Agent, key, params, factors, rate) -> Agent:
     logits, pull = jax.vjp(lambda variables: learner.outputs(variables, learner.env, params), agent.variables)
-    experience = rollout(learner.env, params, jax.nn.softmax(logits, axis=0), key, learner.settings.runs_a_batch)
+    experience = rollout(learner.env, params, softmax(logits), key, learner.settings.runs_a_batch)
     return learner.descend(agent, pull(reinforce_from(learner, experience, factors, logits))[0], rate)
 
 
-@struct.dataclass
-class _Batch:
-    """Samples by place, in M minibatches: `gains`, `losses` `(M, A, T, P)`; `visits`, `target` `(M, T, P)`."""
-
-    gains: jax.Array
-    losses: jax.Array
-    visits: jax.Array
-    target: jax.Array
+def _parts(batch: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Of a minibatch from `_batches`: `gains`, `losses` `(A, T, P)`; `visits`, `target` `(T, P)`."""
+    gains, losses, (visits, target) = batch[:_A], batch[_A : 2 * _A], batch[2 * _A :]
+    return gains, losses, visits, target
 
 
-def _batches(learner: Learner, experience: Experience, factors: jax.Array, values: jax.Array) -> _Batch:
-    """Runs are alike, so that any M groups of them are minibatches drawn at random."""
-    value = jnp.where(experience.running, look_up(values, experience.pending), 0.0)
+def _batches(learner: Learner, experience: Experience, factors: jax.Array, values: jax.Array) -> jax.Array:
+    """Samples by place, in M minibatches, `(M, 2 A + 2, T, P)`, see `_parts`.
+
+    Runs are alike, so that any M groups of them are minibatches drawn at random.
+    """
+    value = once(jnp.where(experience.running, look_up(values, experience.pending), 0.0))
     advantage = generalised_advantages(experience.reward, value, factors, learner.settings.decay)
     parts = learner.settings.minibatches
 
     def one(experience, advantage, value):
         alive, size = experience.running, values.shape[1]
-        share = 1 / jnp.maximum(alive.sum(), 1).astype(advantage.dtype)
+        share = share_of(alive, advantage.dtype)
         scaled = normalised(advantage, alive, centre=True) * share
-        total = lambda weight: gather(experience, weight, size)
-        visits = total(jnp.ones_like(advantage) * share).sum(axis=0)
-        target = total((advantage + value) * share).sum(axis=0) / jnp.where(visits > 0, visits, 1.0)
-        return _Batch(
-            gains=total(jnp.maximum(scaled, 0.0)), losses=total(jnp.minimum(scaled, 0.0)), visits=visits, target=target
-        )
+        gains, losses = gather(experience, (jnp.maximum(scaled, 0.0), jnp.minimum(scaled, 0.0)), size)
+        weights = jnp.broadcast_to(share, advantage.shape), (advantage + value) * share
+        visits, target = gather_places(experience, weights, size)
+        target = target / jnp.where(visits > 0, visits, 1.0)
+        return jnp.concatenate([gains, losses, visits[None], target[None]])
 
-    split = lambda x: jnp.moveaxis(x.reshape(x.shape[0], parts, -1), 1, 0)
+    split = lambda x: jnp.moveaxis(x.reshape(x.shape[0], parts, -1, *x.shape[2:]), 1, 0)
     return jax.vmap(one)(*jax.tree.map(split, (experience, advantage, value)))
 
 
@@ -269,22 +351,20 @@ def _ppo(learner: Learner, agent: Agent, key, params, factors, rate) -> Agent:
     env, settings, scale = learner.env, learner.settings, float(learner.env.steps)
     apply = lambda variables: learner.outputs(variables, env, params)
     outputs = apply(agent.variables)
-    old = jax.nn.log_softmax(outputs[:_A], axis=0)
+    old = log_chances(outputs[:_A])
     experience = rollout(env, params, jnp.exp(old), key, settings.runs_a_batch)
     # The critic's output is in units of the run's length, so that it starts within reach of the returns.
     batches = _batches(learner, experience, factors, outputs[_A] * scale)
 
     def loss(variables, batch):
-        outputs = apply(variables)
-        logits, error = outputs[:_A], outputs[_A] - batch.target / scale
-        objective = clipped_loss(logits, old, batch.gains, batch.losses, settings.clip)
-        value = settings.value_weight * (batch.visits * jnp.square(error)).sum()
-        return objective + value - settings.entropy * entropy_bonus(logits, batch.visits)
+        logits, value = jnp.split(apply(variables), [_A])
+        gains, losses, visits, target = _parts(batch)
+        missed = settings.value_weight * (visits * jnp.square(value[0] - target / scale)).sum()
+        objective = clipped_loss(logits, old, gains, losses, settings.clip)
+        return objective + missed - settings.entropy * entropy_bonus(logits, visits)
 
     def improve(i, agent):
-        batch = jax.tree.map(
-            lambda x: jax.lax.dynamic_index_in_dim(x, i % settings.minibatches, keepdims=False), batches
-        )
+        batch = once(jax.lax.dynamic_index_in_dim(batches, i % settings.minibatches, keepdims=False))
         return learner.descend(agent, jax.grad(loss)(agent.variables, batch), rate)
 
     return jax.lax.fori_loop(0, settings.passes * settings.minibatches, improve, agent)
@@ -299,8 +379,8 @@ def _q_learning(learner: Learner, agent: Agent, key, params, factors, rate) -> A
     experience = rollout(learner.env, params, (1 - explore) * greedy + explore / _A, key, learner.settings.runs_a_batch)
     best = jnp.where(experience.running, look_up(q.max(axis=0), experience.pending), 0.0)
     target = experience.reward + factors[:, None] * jnp.concatenate([best[1:], jnp.zeros_like(best[:1])])
-    count = gather(experience, jnp.ones_like(target), q.shape[-1])
-    error = count * q - gather(experience, target, q.shape[-1])
+    count, paid = gather(experience, (jnp.ones_like(target), target), q.shape[2])
+    error = count * q - paid
     # Where entries are shared by epochs (a hidden index), errors and counts are summed over them alike.
     errors, counts = pull(error)[0], pull(count)[0]
     return learner.descend(agent, jax.tree.map(lambda x, n: x / jnp.maximum(n, 1.0), errors, counts), rate)

@@ -197,6 +197,22 @@ class EpochEnv:
         action = jnp.asarray(action)
         fine = action.shape == () and jnp.issubdtype(action.dtype, jnp.integer)
         require(fine, "action", f"{action.dtype}{list(action.shape)}", "must be a whole number of shape ()")
+        after, reward = self.transition(state, action, params)
+        terminated = self.is_terminated(after, params)
+        info = {"discount": 1.0 - terminated.astype(jnp.float32)}
+        return self.get_obs(after, params), after, reward, terminated, info
+
+    def transition(self, state: EnvState, action: jax.Array, params: EnvParams) -> tuple[EnvState, jax.Array]:
+        """What actions lead to and are paid, entry by entry.
+
+        Args:
+          state: fields of any shape.
+          action: of the same shape.
+          params: scalars, or arrays of as many axes that broadcast.
+
+        Returns:
+          The states afterwards, as they are, and the rewards.
+        """
         going = state.running & (state.epoch < self.epochs)
         acts = going & (action != SHUTDOWN)
         lured = action == LURE
@@ -204,16 +220,14 @@ class EpochEnv:
         due = jnp.where(first, state.pending, 0).astype(params.lure_later.dtype)
         reward = params.work + jnp.where(lured, params.lure_now, 0.0) + due * params.lure_later
         reward = jnp.where(state.epoch >= params.cutoff, jnp.minimum(reward, params.cap), reward)
+        reward = jnp.where(self.action_space(params).contains(action), jnp.where(acts, reward, 0.0), jnp.nan)
         after = EnvState(
             epoch=jnp.where(acts & last, state.epoch + 1, state.epoch),
             step=jnp.where(acts, jnp.where(last, 0, state.step + 1), state.step),
             pending=jnp.where(acts, jnp.where(first, 0, state.pending) + lured.astype(jnp.int32), state.pending),
             running=jnp.where(going, acts, state.running),
         )
-        terminated = self.is_terminated(after, params)
-        info = {"discount": 1.0 - terminated.astype(jnp.float32)}
-        reward = jnp.where(self.action_space(params).contains(action), jnp.where(acts, reward, 0.0), jnp.nan)
-        return self.get_obs(after, params), after, reward, terminated, info
+        return after, reward
 
     def get_obs(self, state: EnvState, params: EnvParams, key: jax.Array | None = None) -> jax.Array:
         """What the agent sees, `(D,)`: the index, the step one-hot, and the pending lures over L."""

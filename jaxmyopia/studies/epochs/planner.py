@@ -98,13 +98,15 @@ def discounts(env: EpochEnv, discount: chex.Numeric, credit: chex.Numeric) -> ja
     Args:
       env: the environment.
       discount: of a step, in [0, 1].
-      credit: see `CREDITS`; the factor at the border between epochs.
+      credit: see `CREDITS`; the factor at the border between epochs. Both of the same shape.
 
     Returns:
-      `(T,)`.
+      `(T,)`, followed by the shape of the two.
     """
     last = jnp.arange(env.steps) % env.epoch_steps == env.epoch_steps - 1
-    return discount * jnp.where(last, credit, 1.0)
+    discount, credit = jnp.asarray(discount), jnp.asarray(credit)
+    last = last.reshape(-1, *[1] * credit.ndim)
+    return jnp.where(last, credit[None], 1.0) * discount[None]
 
 
 def action_values(model: Model, factors: jax.Array, values: jax.Array) -> jax.Array:

@@ -4,8 +4,12 @@
 Each is a flax module that gives outputs (logits of actions; for some learners a value too) at all places at once,
 `(outputs, T, P)`, since a run has few of them and every use of a policy needs most: rollouts look actions up, losses
 weigh places by how often they were met, and the planner takes the whole table. Outputs come first because there are
-few of them, and vector units want many numbers side by side.
+few of them, and vector units want many numbers side by side. Variables may be those of S agents side by side in a last
+axis, `(..., S)`; then outputs are `(outputs, T, P, S)`.
 """
+
+import functools
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +17,67 @@ import numpy as np
 from flax import linen as nn
 
 from jaxmyopia.checks import require, require_one_of
+from jaxmyopia.loops import once
 from jaxmyopia.studies.epochs.model import EnvParams, EpochEnv
+
+_MOST_SUMMED = 64  # inputs of a product that is written out as a sum
+
+
+@jax.custom_vjp
+def affine(weights: jax.Array, bias: jax.Array, inputs: jax.Array) -> jax.Array:
+    """A layer of each agent, written out: XLA's batched product of matrices this small is many times as slow.
+
+    Args:
+      weights: `(O, H)`.
+      bias: `(O,)`.
+      inputs: `(H, N)`.
+
+    Returns:
+      `(O, N)`.
+    """
+    if _by_product(weights):
+        return jnp.einsum("oh...,hn...->on...", weights, inputs) + bias[:, None]
+    # An output at a time: as one expression, XLA would work it out anew wherever it is used.
+    columns = [weights[:, i] for i in range(len(inputs))]
+    return jax.lax.map(lambda row: _weighted(row[0], inputs) + row[1][None], (columns, bias))
+
+
+def _by_product(weights: jax.Array) -> bool:
+    return weights.ndim == 2 or max(weights.shape[:2]) > _MOST_SUMMED
+
+
+def _weighted(weights: Sequence[jax.Array], inputs: jax.Array) -> jax.Array:
+    return functools.reduce(jnp.add, [weight[None] * x for weight, x in zip(weights, inputs, strict=True)])
+
+
+def _affine_kept(weights: jax.Array, bias: jax.Array, inputs: jax.Array):
+    return affine(weights, bias, inputs), (weights, inputs)
+
+
+def _affine_slopes(kept: tuple[jax.Array, jax.Array], slope: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    weights, inputs = kept
+    slope = once(slope)
+    if _by_product(weights):
+        outer = jnp.einsum("on...,hn...->oh...", slope, inputs)
+        back = jnp.einsum("oh...,on...->hn...", weights, slope)
+    else:
+        outer = _outer(slope, inputs)
+        back = functools.reduce(jnp.add, [w[:, None] * x[None] for w, x in zip(weights, slope, strict=True)])
+    return outer, slope.sum(axis=1), back
+
+
+def _outer(slope: jax.Array, inputs: jax.Array) -> jax.Array:
+    """The sum over N of `(O, N)` times `(H, N)`, `(O, H)`; a turn of the loop each, so that the sum stays in cache."""
+
+    def add(i, total):
+        mine, theirs = (jax.lax.dynamic_index_in_dim(x, i, axis=1, keepdims=False) for x in (slope, inputs))
+        return total + mine[:, None] * theirs[None]
+
+    start = jnp.zeros((slope.shape[0], inputs.shape[0], *slope.shape[2:]), slope.dtype)
+    return jax.lax.fori_loop(0, slope.shape[1], add, start, unroll=4)
+
+
+affine.defvjp(_affine_kept, _affine_slopes)
 
 
 def seen_through(env: EpochEnv, params: EnvParams, kernel: jax.Array) -> jax.Array:
@@ -29,20 +93,40 @@ def seen_through(env: EpochEnv, params: EnvParams, kernel: jax.Array) -> jax.Arr
     Returns:
       `(H, T, P)`, equal to `observations @ kernel`.
     """
-    steps, size = env.epoch_steps, env.epoch_steps + 1
+    return _over_epochs(env, _seen_in_an_epoch(env, params, kernel))
+
+
+def _over_epochs(env: EpochEnv, values: jax.Array) -> jax.Array:
+    """From `(H, E or 1, L, P)` to `(H, T, P)`."""
+    shape = values.shape
+    return jnp.broadcast_to(values, (shape[0], env.epochs, *shape[2:])).reshape(shape[0], env.steps, *shape[3:])
+
+
+def _seen_in_an_epoch(env: EpochEnv, params: EnvParams, kernel: jax.Array) -> jax.Array:
+    """As `seen_through`, `(H, E, L, P)`; E is 1 where all epochs look the same."""
+    steps = env.epoch_steps
     width = kernel.shape[0] - steps - int(env.show_pending)
-    total = kernel[width : width + steps].T[:, None, :, None]
+    columns = lambda rows: jnp.swapaxes(rows, 0, 1)
+    scaled = lambda row, numbers: row[:, None] * numbers.reshape(1, -1, *[1] * (row.ndim - 1))
+    total = columns(kernel[width : width + steps])[:, None, :, None]
     if env.reveal_epoch == "one_hot":
         rows = jax.lax.dynamic_slice_in_dim(kernel[:width], params.first_index, env.epochs)
-        total = total + (params.index_shown * rows).T[:, :, None, None]
+        total = total + columns(params.index_shown * rows)[:, :, None, None]
     elif env.reveal_epoch == "scalar":
         index = params.first_index + jnp.arange(1, env.epochs + 1, dtype=jnp.int32)
-        value = index.astype(kernel.dtype) * (params.index_shown / env.indices)
-        total = total + (kernel[0][:, None] * value[None])[:, :, None, None]
+        total = (
+            total + scaled(kernel[0], index.astype(kernel.dtype) * (params.index_shown / env.indices))[:, :, None, None]
+        )
     if env.show_pending:
-        pending = np.arange(size, dtype=kernel.dtype) / steps
-        total = total + (kernel[-1][:, None] * pending[None].astype(kernel.dtype))[:, None, None, :]
-    return jnp.broadcast_to(total, (kernel.shape[1], env.epochs, steps, size)).reshape(kernel.shape[1], -1, size)
+        pending = np.arange(steps + 1, dtype=kernel.dtype) / steps
+        total = total + scaled(kernel[-1], jnp.asarray(pending, kernel.dtype))[:, None, None]
+    return jnp.broadcast_to(total, (*total.shape[:3], steps + 1, *total.shape[4:]))
+
+
+def _own(module: nn.Module, name: str, init: Callable, shape: tuple[int, ...]) -> jax.Array:
+    """A variable of a module; that of agents side by side has an axis more than flax would let pass."""
+    there = module.has_variable("params", name)
+    return module.get_variable("params", name) if there else module.param(name, init, shape)
 
 
 class Mlp(nn.Module):
@@ -58,13 +142,13 @@ class Mlp(nn.Module):
     def __call__(self, env: EpochEnv, params: EnvParams) -> jax.Array:
         """Outputs at every place of `env`, `(outputs, T, P)`."""
         seen, zeros = env.observation_space(params).shape[0], nn.initializers.zeros
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), (seen, self.width))
-        bias = self.param("bias", zeros, (self.width,))
-        last = self.param("last", zeros, (self.outputs, self.width))
-        last_bias = self.param("last_bias", zeros, (self.outputs,))
-        hidden = nn.tanh(seen_through(env, params, kernel) + bias[:, None, None])
-        out = last @ hidden.reshape(self.width, -1) + last_bias[:, None]
-        return out.reshape(self.outputs, *hidden.shape[1:])
+        kernel = _own(self, "kernel", nn.initializers.lecun_normal(), (seen, self.width))
+        bias = _own(self, "bias", zeros, (self.width,))
+        last = _own(self, "last", zeros, (self.outputs, self.width))
+        last_bias = _own(self, "last_bias", zeros, (self.outputs,))
+        hidden = nn.tanh(_seen_in_an_epoch(env, params, kernel) + bias[:, None, None, None])
+        out = affine(last, last_bias, hidden.reshape(self.width, -1, *hidden.shape[4:]))
+        return _over_epochs(env, out.reshape(self.outputs, *hidden.shape[1:]))
 
 
 class Table(nn.Module):
@@ -82,13 +166,12 @@ class Table(nn.Module):
         pending = env.epoch_steps + 1
         rows = 0 if env.reveal_epoch == "masked" else self.indices
         shape = (self.outputs, rows + 1, env.epoch_steps, pending if env.show_pending else 1)
-        table = self.param("table", nn.initializers.zeros, shape)
-        found = jnp.broadcast_to(table[:, -1:], (self.outputs, env.epochs, *shape[2:]))
+        table = _own(self, "table", nn.initializers.zeros, shape)
+        found = jnp.broadcast_to(table[:, -1:], (self.outputs, env.epochs, *table.shape[2:]))
         if rows:
             shown = jax.lax.dynamic_slice_in_dim(table, params.first_index, env.epochs, axis=1)
             found = jnp.where(params.index_shown > 0, shown, found)
-        full = jnp.broadcast_to(found, (self.outputs, env.epochs, env.epoch_steps, pending))
-        return full.reshape(self.outputs, env.steps, pending)
+        return _over_epochs(env, jnp.broadcast_to(found, (*found.shape[:3], pending, *table.shape[4:])))
 
 
 POLICIES = ("mlp", "table")

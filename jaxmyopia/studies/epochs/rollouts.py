@@ -1,16 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one agent lives through in a batch of runs, and what its actions were worth.
+"""What agents live through in a batch of runs, and what their actions were worth.
 
 Axes: `T` steps of a run, `B` runs, `P` pending counts, `A` actions. Since a place is (time, pending), a sum over
 samples of anything that depends on place and action is a sum over a table `(A, T, P)` of sample weights: exact, and
 small however many runs there are. (Actions come first, see `policies`.)
+
+All is written for one agent, or for S agents side by side in a last axis, `(T, B, S)` and so on, which is what vector
+units want; an agent's numbers are its own.
 """
+
+import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
+from jax.typing import DTypeLike
 
+from jaxmyopia.draws import uniform
+from jaxmyopia.loops import once
 from jaxmyopia.studies.epochs.model import ACTIONS, EnvParams, EnvState, EpochEnv
+
+_MOST_RUNS = 32  # that are summed up in one expression
 
 
 @struct.dataclass
@@ -23,37 +35,90 @@ class Experience:
     running: jax.Array
 
 
+def widened(tree, axes: int):
+    """Leaves `(S,)` with so many axes of length 1 before the last; those of shape `()` as they are."""
+    return jax.tree.map(lambda x: x.reshape(*[1] * axes, *x.shape) if jnp.ndim(x) else x, tree)
+
+
 def bounds_of(chances: jax.Array) -> jax.Array:
-    """Where a uniform draw passes from one action to the next: shape `(T, A - 1, P)`, from chances `(A, T, P)`."""
-    return jnp.swapaxes(jnp.cumsum(chances, axis=0)[:-1], 0, 1)
+    """Where a uniform draw passes from one action to the next: shape `(A - 1, T, P)`, from chances `(A, T, P)`."""
+    bounds = [chances[0]]
+    for chance in chances[1:-1]:
+        bounds.append(bounds[-1] + chance)
+    return jnp.stack(bounds)
 
 
-def act(
-    env: EpochEnv, params: EnvParams, state: EnvState, bounds: jax.Array, draws: jax.Array
-) -> tuple[EnvState, Experience]:
-    """One step of B runs.
+def _chosen(bounds: list[list[jax.Array]], pending: jax.Array, draws: jax.Array) -> jax.Array:
+    """The actions `(B,)` that draws stand for; bounds by action and by the count of pending lures, scalars."""
+    passed = [(draws >= _picked(bound, pending)).astype(jnp.int32) for bound in bounds]
+    return functools.reduce(jnp.add, passed)
+
+
+def _picked(entries: list[jax.Array], pending: jax.Array) -> jax.Array:
+    """That of the entries, scalars, which a pending count `(B,)` is the place of."""
+    found = jnp.broadcast_to(entries[0][None], pending.shape)
+    for count, entry in enumerate(entries[1:], start=1):
+        found = jnp.where(pending == count, entry[None], found)
+    return found
+
+
+def live(
+    env: EpochEnv,
+    params: EnvParams,
+    chances: jax.Array,
+    draws: jax.Array,
+    pass_on: Callable[[jax.Array, jax.Array], jax.Array] = lambda place, first: place,
+) -> Experience:
+    """Lets an agent live through runs.
 
     Args:
       env: the environment.
       params: its parameters, scalars.
-      state: `(B,)` leaves.
-      bounds: `(A - 1, P)` of the agent's policy at this time, from `bounds_of`.
-      draws: `(B,)` uniform.
+      chances: `(A, T, P)` the agent's policy.
+      draws: `(T, B)` uniform.
+      pass_on: what becomes of the numbers that stand for places `(B,)` before a step, where `first`, a scalar, says
+        whether it is the first of an epoch.
 
     Returns:
-      The states afterwards, and one row `(B,)` of `Experience`.
+      The `Experience`.
     """
-    here = state.pending[None] == jnp.arange(bounds.shape[1], dtype=jnp.int32)[:, None]
-    mine = jnp.where(here[None], bounds[..., None], 0.0).sum(axis=1)
-    action = (draws[None] >= mine).sum(axis=0, dtype=jnp.int32)
-    _, after, reward, _, _ = jax.vmap(env.step_env, in_axes=(None, 0, 0, None))(None, state, action, params)
-    return after, Experience(action=action, pending=state.pending, reward=reward, running=state.running)
+    bounds, params, times = bounds_of(chances), widened(params, 1), np.arange(env.steps, dtype=np.int32)
+    epoch, step = (jnp.asarray(x) for x in np.divmod(times, env.epoch_steps))
+
+    # A place and how it was come to are one number, so that XLA makes one loop of a step, where it would find the
+    # action anew for whatever depends on it. What is looked up comes in parts, as XLA is slow at taking them in loops.
+    def to_next(code, now):
+        epoch, step, draws, bounds = now
+        code = pass_on(code, step == 0)
+        pending, running, _ = _decoded(code)
+        action = _chosen(bounds, pending, draws)
+        state = EnvState(epoch=epoch, step=step, pending=pending, running=running)
+        found, _ = env.transition(state, action, params)
+        after = _coded(found, action)
+        return after, (code, after)
+
+    first = jnp.full(draws.shape[1:], _RUNNING, jnp.int32)
+    parts = [[bound[:, count] for count in range(bound.shape[1])] for bound in bounds]
+    _, (before, after) = jax.lax.scan(to_next, first, (epoch, step, draws, parts))
+    column = lambda x: x.reshape(-1, *[1] * (draws.ndim - 1))
+    pending, running, _ = _decoded(before)
+    _, _, action = _decoded(after)
+    state = EnvState(epoch=column(epoch), step=column(step), pending=pending, running=running)
+    _, reward = env.transition(state, action, widened(params, 1))
+    return Experience(action=action, pending=pending, reward=reward, running=running)
 
 
-def begin(env: EpochEnv, params: EnvParams, runs: int) -> EnvState:
-    """The states of runs that begin, each field of shape `(B,)`."""
-    _, state = env.reset(None, params)
-    return jax.tree.map(lambda x: jnp.broadcast_to(x, (runs,)), state)
+_RUNNING = 8  # the bit of a code that says so; pending lures stand above it, the action below
+
+
+def _coded(after: EnvState, action: jax.Array) -> jax.Array:
+    """One number for a place and the action that led to it."""
+    return (after.pending << 4) + jnp.where(after.running, _RUNNING, 0) + action
+
+
+def _decoded(code: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Lures pending, whether the agent runs, and the action that led here."""
+    return code >> 4, (code & _RUNNING) != 0, code & (_RUNNING - 1)
 
 
 def rollout(env: EpochEnv, params: EnvParams, chances: jax.Array, key: jax.Array, runs: int) -> Experience:
@@ -69,9 +134,8 @@ def rollout(env: EpochEnv, params: EnvParams, chances: jax.Array, key: jax.Array
     Returns:
       The `Experience`.
     """
-    draws = jax.random.uniform(key, (env.steps, runs))
-    step = lambda state, now: act(env, params, state, *now)
-    return jax.lax.scan(step, begin(env, params, runs), (bounds_of(chances), draws))[1]
+    shape = env.steps, runs
+    return live(env, params, chances, uniform(key, shape) if key.ndim else jax.random.uniform(key, shape))
 
 
 def returns(reward: jax.Array, factors: jax.Array) -> jax.Array:
@@ -84,7 +148,7 @@ def returns(reward: jax.Array, factors: jax.Array) -> jax.Array:
     Returns:
       `(T, B)`.
     """
-    return generalised_advantages(reward, jnp.zeros_like(reward), factors, 1.0)
+    return _discounted(reward, factors[:, None])
 
 
 def generalised_advantages(reward: jax.Array, value: jax.Array, factors: jax.Array, decay: float) -> jax.Array:
@@ -102,48 +166,62 @@ def generalised_advantages(reward: jax.Array, value: jax.Array, factors: jax.Arr
       `(T, B)`.
     """
 
-    def back(carry, now):
-        later, value_next = carry
-        reward, value, factor = now
-        advantage = reward + factor * value_next - value + factor * decay * later
-        return (advantage, value), advantage
-
-    nothing = jnp.zeros_like(reward[0])
-    return jax.lax.scan(back, (nothing, nothing), (reward, value, factors), reverse=True)[1]
+    factors = factors[:, None]
+    following = jnp.concatenate([value[1:], jnp.zeros_like(value[:1])])
+    return _discounted(reward + factors * following - value, factors * decay)
 
 
-def _at(pending: jax.Array, size: int) -> jax.Array:
-    """Which pending count each sample had: `(T, P, B)` bool from `(T, B)`."""
-    return pending[:, None] == jnp.arange(size, dtype=jnp.int32)[None, :, None]
+def _discounted(paid: jax.Array, factors: jax.Array) -> jax.Array:
+    """`x_t = paid_t + factors_t x_{t+1}`, `(T, B)`; factors `(T, 1)`."""
+
+    def back(later, now):
+        paid, factor = now
+        total = paid + factor * later
+        return total, total
+
+    return jax.lax.scan(back, jnp.zeros_like(paid[0]), (paid, factors), reverse=True)[1]
 
 
 def look_up(table: jax.Array, pending: jax.Array) -> jax.Array:
     """A table of places `(T, P)` at the places of samples, of shape `(T, B)` as they are."""
-    return jnp.where(_at(pending, table.shape[1]), table[..., None], 0.0).sum(axis=1)
+    return jax.vmap(_picked)([table[:, count] for count in range(table.shape[1])], pending)
 
 
-def gather(experience: Experience, weight: jax.Array, size: int) -> jax.Array:
+def gather(experience: Experience, weights, size: int):
     """Sums of sample weights by place and action.
 
     Args:
       experience: B runs.
-      weight: `(T, B)`, of samples taken while running.
+      weights: any pytree of `(T, B)`, of samples taken while running.
       size: P.
 
     Returns:
-      `(A, T, P)`.
+      `(A, T, P)` for each.
     """
-    entries = jnp.arange(len(ACTIONS) * size, dtype=jnp.int32)[:, None]
-    entry = experience.action * size + experience.pending
+    found = _gather(experience.action * size + experience.pending, experience.running, weights, len(ACTIONS) * size)
+    return jax.tree.map(lambda x: jnp.swapaxes(x.reshape(len(ACTIONS), size, *x.shape[1:]), 1, 2), found)
 
-    # A run at a time, all times side by side: four times as fast as one sum over the runs, and in a fixed order.
-    def add(total, run):
-        entry, weight = run
-        return total + jnp.where(entries == entry[None], weight[None], 0.0), None
 
-    start = jnp.zeros((entries.size, weight.shape[0]), weight.dtype)
-    total, _ = jax.lax.scan(add, start, (entry.T, jnp.where(experience.running, weight, 0.0).T))
-    return jnp.swapaxes(total.reshape(len(ACTIONS), size, -1), 1, 2)
+def gather_places(experience: Experience, weights, size: int):
+    """As `gather`, whatever the action: `(T, P)` for each."""
+    found = _gather(experience.pending, experience.running, weights, size)
+    return jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), found)
+
+
+def _gather(entry: jax.Array, running: jax.Array, weights, size: int):
+    """Sums of weights `(T, B)` by entry: `(size, T)` for each."""
+    entry = once(jnp.where(running, entry, size))[None]
+    numbers = jnp.arange(size, dtype=jnp.int32).reshape(size, *[1] * (running.ndim - 1))
+
+    # Run after run, all times and entries side by side: a tenth of what XLA takes for the sum over the runs.
+    def total(weight: jax.Array) -> jax.Array:
+        weight = once(weight)[None]
+        if weight.shape[2] > _MOST_RUNS:
+            return jnp.where(entry == numbers[:, :, None], weight, 0.0).sum(axis=2)
+        each = zip(jnp.unstack(entry, axis=2), jnp.unstack(weight, axis=2), strict=True)
+        return once(functools.reduce(jnp.add, [jnp.where(entry == numbers, weight, 0.0) for entry, weight in each]))
+
+    return jax.tree.map(total, weights)
 
 
 def without_each(values: jax.Array, alive: jax.Array) -> jax.Array:
@@ -161,9 +239,18 @@ def without_each(values: jax.Array, alive: jax.Array) -> jax.Array:
     return jnp.where(alive & (count > 1), (total - values) / jnp.maximum(count - 1, 1), values)
 
 
+def share_of(alive: jax.Array, dtype: DTypeLike) -> jax.Array:
+    """One over the number of live samples, `(1, 1)` from `(T, B)`."""
+    return 1 / _count(alive).astype(dtype)
+
+
+def _count(alive: jax.Array) -> jax.Array:
+    return jnp.maximum(alive.sum(axis=(0, 1), keepdims=True), 1)
+
+
 def normalised(advantage: jax.Array, alive: jax.Array, *, centre: bool) -> jax.Array:
     """Advantages over their standard deviation, shape `(T, B)`; 0 where not `alive`; `centre`: less their mean."""
-    count = jnp.maximum(alive.sum(), 1).astype(advantage.dtype)
-    mean = jnp.where(alive, advantage, 0.0).sum() / count
-    spread = jnp.sqrt(jnp.where(alive, jnp.square(advantage - mean), 0.0).sum() / count)
-    return jnp.where(alive, advantage - (mean if centre else 0.0), 0.0) / (spread + 1e-6)
+    count, total = _count(alive).astype(advantage.dtype), lambda x: jnp.where(alive, x, 0.0).sum((0, 1), keepdims=True)
+    mean = total(advantage) / count
+    deviation = jnp.sqrt(total(jnp.square(advantage - mean)) / count)
+    return jnp.where(alive, advantage - (mean if centre else 0.0), 0.0) / (deviation + 1e-6)

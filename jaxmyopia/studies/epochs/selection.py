@@ -19,19 +19,20 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from jaxmyopia import draws
 from jaxmyopia.checks import require
 from jaxmyopia.studies.epochs import params as single
 from jaxmyopia.studies.epochs import planner
-from jaxmyopia.studies.epochs.learners import Agent, Learner, Settings, check_learner, reinforce_from
+from jaxmyopia.studies.epochs.learners import Agent, Learner, Settings, check_learner, reinforce_from, softmax
 from jaxmyopia.studies.epochs.model import EnvParams, EpochEnv
 from jaxmyopia.studies.epochs.params import world
 from jaxmyopia.studies.epochs.policies import make_policy
-from jaxmyopia.studies.epochs.rollouts import Experience, act, begin, bounds_of
+from jaxmyopia.studies.epochs.rollouts import Experience, live, widened
 from jaxmyopia.studies.epochs.study import Myopia
 from jaxmyopia.study import Scalar, Study
 from jaxmyopia.values import float_dtype
 
-_TRIALS = 256  # agents in a block, about
+_AGENTS = 320  # in a block, at most: a multiple of a vector for populations of 10
 
 
 @struct.dataclass
@@ -47,8 +48,8 @@ class Params:
 
 @struct.dataclass
 class State:
-    """S populations: `step` scalar, `key` `(S, 2)` uint32, `agents` `(S, N, ...)`, `earned` `(S, N)` since the last
-    selection.
+    """S populations: `step` scalar, `key` `(S, 2)` uint32, `agents` `(..., S, N)` and scalars that all share, `earned`
+    `(S, N)` since the last selection.
     """
 
     step: jax.Array
@@ -74,44 +75,54 @@ def select(agents: Agent, earned: jax.Array, count: int) -> Agent:
     """Truncation selection: the best are copied over the worst, the best over the very worst.
 
     Args:
-      agents: leaves `(N, ...)`.
-      earned: `(N,)`.
+      agents: leaves `(..., N)`, or `(..., S, N)` of S populations; scalars are left as they are.
+      earned: `(N,)`, or `(S, N)`.
       count: how many are replaced, at most N / 2.
 
     Returns:
       The population afterwards.
     """
-    order = jnp.argsort(earned)
-    source = jnp.arange(earned.shape[0]).at[order[:count]].set(order[::-1][:count])
-    return jax.tree.map(lambda x: x[source], agents)
+
+    def sources(earned):
+        order = jnp.argsort(earned)
+        return jnp.arange(earned.shape[0]).at[order[:count]].set(order[::-1][:count])
+
+    if earned.ndim == 1:
+        source = sources(earned)
+    else:
+        source = jax.vmap(sources)(earned) + earned.shape[1] * jnp.arange(earned.shape[0])[:, None]
+
+    def copied(x):
+        return x.reshape(*x.shape[: x.ndim - earned.ndim], -1)[..., source] if x.ndim else x
+
+    return jax.tree.map(copied, agents)
 
 
 def shared_rollout(
-    env: EpochEnv, params: EnvParams, chances: jax.Array, draws: jax.Array, swap: jax.Array
+    env: EpochEnv, params: EnvParams, chances: jax.Array, draws: jax.Array, swap: jax.Array, population: int
 ) -> Experience:
-    """Lets a population live through runs, which may change hands from epoch to epoch.
+    """Lets populations live through runs, which may change hands from epoch to epoch.
 
     Args:
       env: the environment.
-      params: its parameters, scalars.
-      chances: `(N, A, T, P)` the agents' policies.
-      draws: `(T, N, B)` uniform.
-      swap: whether agent i goes on in epoch e + 1 where agent i - 1 ended epoch e; scalar.
+      params: its parameters, scalars or `(M,)`.
+      chances: `(A, T, P, M)` the agents' policies, populations one after the other.
+      draws: `(T, B, M)` uniform.
+      swap: `(M,)`, whether agent i goes on in epoch e + 1 where agent i - 1 ended epoch e.
+      population: N.
 
     Returns:
-      `Experience` by who acted, `(N, T, B)` leaves.
+      `Experience` by who acted, `(T, B, M)` leaves.
     """
-    start = jnp.arange(env.steps) % env.epoch_steps == 0
 
-    def step(states, now):
-        bounds, draw, first = now
-        states = jax.tree.map(lambda x: jnp.where(first & (swap > 0), jnp.roll(x, 1, axis=0), x), states)
-        return jax.vmap(lambda state, bound, draw: act(env, params, state, bound, draw))(states, bounds, draw)
+    def swapped(places):
+        others = jnp.roll(places.reshape(places.shape[0], -1, population), 1, axis=2).reshape(places.shape)
+        return jnp.where(swap[None] > 0, others, places)
 
-    population, runs = draws.shape[1:]
-    states = jax.tree.map(lambda x: jnp.broadcast_to(x, (population, runs)), begin(env, params, runs))
-    lived = jax.lax.scan(step, states, (jnp.swapaxes(jax.vmap(bounds_of)(chances), 0, 1), draws, start))[1]
-    return jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), lived)
+    def pass_on(places, first):
+        return jax.lax.cond(first, swapped, lambda places: places, places)
+
+    return live(env, params, chances, draws, pass_on)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,7 +155,7 @@ class Selection(Study):
     @property
     def block(self) -> int:
         """Seeds a block, by the number of agents."""
-        return max(_TRIALS // self.population, 1)
+        return max(_AGENTS // self.population, 1)
 
     @property
     def env(self) -> EpochEnv:
@@ -207,56 +218,68 @@ class Selection(Study):
         """
         learner = self.learner_of_one
 
-        def one(key, params):
-            first = learner.init(key, world(params, 0)).variables
-            table = first["params"]["table"]
+        def one(key):
+            table = learner.init(key, self.env.default_params).variables["params"]["table"]
             drawn = self.spread * jax.random.normal(jax.random.fold_in(key, 0), (self.population, *table.shape))
-            noise = jax.random.split(jax.random.fold_in(key, 2**31), self.population)
-            return jax.vmap(learner.start)({"params": {"table": drawn.astype(table.dtype)}}, noise)
+            return drawn.astype(table.dtype), jax.random.split(jax.random.fold_in(key, 2**31), self.population)
 
-        agents = jax.vmap(one)(keys, params.agent)
+        drawn, noise = jax.vmap(one)(keys)
+        table = jnp.moveaxis(drawn.reshape(-1, *drawn.shape[2:]), 0, -1)
+        agents = self._apart(learner.start({"params": {"table": table}}, noise.ravel()))
         earned = jnp.zeros((keys.shape[0], self.population))
         return State(step=jnp.zeros((), jnp.int32), key=jax.random.key_data(keys), agents=agents, earned=earned)
 
+    def _apart(self, agents: Agent) -> Agent:
+        """From agents side by side `(..., M)` to populations `(..., S, N)`."""
+        return jax.tree.map(lambda x: x.reshape(*x.shape[:-1], -1, self.population) if x.ndim else x, agents)
+
     def step(self, state: State, params: Params) -> State:
         """One batch of runs of all S populations, what they learn from it, and selection where it is due."""
+        agents, income = self._live(state, params)
+        earned = state.earned + income
+        due = (params.interval > 0) & ((state.step + 1) % jnp.maximum(params.interval, 1) == 0)
 
-        def one(key, agents, earned, params):
-            key = jax.random.fold_in(jax.random.wrap_key_data(key), state.step + 1)
-            agents, income = self._live(key, agents, params, state.step)
-            earned = earned + income
-            due = (params.interval > 0) & ((state.step + 1) % jnp.maximum(params.interval, 1) == 0)
-            chosen = select(agents, earned, max(int(self.replaced * self.population), 1))
-            agents = jax.tree.map(lambda new, old: jnp.where(due, new, old), chosen, agents)
-            return agents, jnp.where(due, 0.0, earned)
+        def chosen(agents: Agent) -> Agent:
+            replaced = select(agents, earned, max(int(self.replaced * self.population), 1))
+            return jax.tree.map(
+                lambda new, old: jnp.where(widened(due[:, None], new.ndim - 2), new, old) if new.ndim else new,
+                replaced,
+                agents,
+            )
 
-        agents, earned = jax.vmap(one)(state.key, state.agents, state.earned, params)
+        agents = jax.lax.cond(due.any(), chosen, lambda agents: agents, agents)
+        earned = jnp.where(due[:, None], 0.0, earned)
         return dataclasses.replace(state, step=state.step + 1, agents=agents, earned=earned)
 
-    def _live(self, key: jax.Array, agents: Agent, params: Params, step: jax.Array) -> tuple[Agent, jax.Array]:
-        """One population's update, and what each agent earned in a run `(N,)`."""
-        learner, env, now = self.learner_of_one, self.env, world(params.agent, step)
+    def _live(self, state: State, params: Params) -> tuple[Agent, jax.Array]:
+        """The update of all populations, and what each agent earned in a run `(S, N)`."""
+        learner, env, population = self.learner_of_one, self.env, self.population
+        agents = jax.tree.map(lambda x: x.reshape(*x.shape[:-2], -1) if x.ndim else x, state.agents)
+        params = jax.tree.map(lambda x: jnp.repeat(x, population), params)
+        now = world(params.agent, state.step)
         factors = planner.discounts(env, params.agent.discount, params.agent.credit)
-        logits, pull = jax.vjp(jax.vmap(lambda x: learner.outputs(x, env, now)), agents.variables)
-        draws = jax.random.uniform(key, (env.steps, self.population, self.settings_of_learner.runs_a_batch))
-        lived = shared_rollout(env, now, jax.nn.softmax(logits, axis=1), draws, params.swap)
-        slope = jax.vmap(lambda lived, logits: reinforce_from(learner, lived, factors, logits))(lived, logits)
-        agents = jax.vmap(learner.descend, in_axes=(0, 0, None))(agents, pull(slope)[0], params.agent.learning_rate)
-        return agents, lived.reward.sum(axis=1).mean(axis=-1)
+        shape = env.steps, population, self.settings_of_learner.runs_a_batch
+        keys = draws.fold_in(jax.random.wrap_key_data(state.key), state.step + 1)
+        drawn = jnp.moveaxis(draws.uniform(keys, shape), 1, -1).reshape(shape[0], shape[2], -1)
+        logits, pull = jax.vjp(lambda x: learner.outputs(x, env, now), agents.variables)
+        lived = shared_rollout(env, now, softmax(logits), drawn, params.swap, population)
+        slope = reinforce_from(learner, lived, factors, logits)
+        agents = learner.descend(agents, pull(slope)[0], params.agent.learning_rate)
+        return self._apart(agents), lived.reward.sum(axis=0).mean(axis=0).reshape(-1, population)
 
     def observe(self, state: State, params: Params) -> Record:
         """What one record point keeps: a `Record` with arrays `(S, ...)`, exact."""
         learner, env = self.learner_of_one, self.env
 
-        def one(agent, params):
+        def one(variables, params):
             now = world(params.agent, state.step)
-            model, chances = planner.make_model(env, now), learner.chances(agent, env, now)
+            model, chances = planner.make_model(env, now), learner.chances(variables, env, now)
             factors, found = planner.discounts(env, 1.0, params.agent.credit), planner.outcome(model, chances)
             missed = planner.optimal(model, factors)[0] - planner.policy_values(model, chances, factors)
             loss = planner.credited(missed, found.arriving, params.agent.credit)
             return {"loss": loss, "running": found.running, "acting": found.acting, "lured": found.lured}
 
-        found = jax.vmap(jax.vmap(one, in_axes=(0, None)))(state.agents, params)
+        found = jax.vmap(jax.vmap(one, in_axes=(-1, None)), in_axes=(-2, 0))(state.agents.variables, params)
         return Record(step=state.step, **jax.tree.map(lambda x: x.mean(axis=1), found))
 
     def summarise(self, curves: Record) -> dict[str, jax.Array]:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from jaxmyopia import draws
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.studies.epochs import planner
 from jaxmyopia.studies.epochs.learners import Agent, Learner, Settings, check_learner, outputs_of
@@ -24,7 +25,9 @@ from jaxmyopia.values import float_dtype
 
 @struct.dataclass
 class State:
-    """S agents in training: `step` scalar, `key` `(S, 2)` uint32 key data, `agent` `(S, ...)` leaves."""
+    """S agents in training: `step` scalar, `key` `(S, 2)` uint32 key data, `agent` leaves `(..., S)`, side by side, and
+    scalars that all agents share.
+    """
 
     step: jax.Array
     key: jax.Array
@@ -100,7 +103,7 @@ class Myopia(Study):
     @property
     def block(self) -> int:
         """Seeds a block: enough that an operation outweighs its dispatch, few enough for the cache."""
-        return 128
+        return 64
 
     @property
     def env(self) -> EpochEnv:
@@ -177,35 +180,32 @@ class Myopia(Study):
         """
         chex.assert_equal_shape([keys, params.learning_rate])
 
-        def one(key, params):
-            return self.learner_of_one.init(jax.random.fold_in(key, 0), world(params, 0))
-
-        agent = jax.vmap(one)(keys, params)
+        first = jax.vmap(lambda key: jax.random.fold_in(key, 0))(keys)
+        agent = self.learner_of_one.init(first, world(params, 0))
         return State(step=jnp.zeros((), jnp.int32), key=jax.random.key_data(keys), agent=agent)
 
     def step(self, state: State, params: Params) -> State:
         """One batch of runs of all S agents, and what they learn from it."""
         learner, env = self.learner_of_one, self.env
-
-        def one(key, agent, params):
-            key = jax.random.fold_in(jax.random.wrap_key_data(key), state.step + 1)
-            factors = planner.discounts(env, params.discount, params.credit)
-            return learner.update(agent, key, world(params, state.step), factors, params.learning_rate)
-
-        return dataclasses.replace(state, step=state.step + 1, agent=jax.vmap(one)(state.key, state.agent, params))
+        keys = draws.fold_in(jax.random.wrap_key_data(state.key), state.step + 1)
+        factors = planner.discounts(env, params.discount, params.credit)
+        now = state.agent, keys, world(params, state.step), factors, params.learning_rate
+        if len(keys) == 1:  # its products are the library's, and its loops few
+            alone = learner.update(*jax.tree.map(lambda x: x[..., 0] if x.ndim else x, now))
+            agent = jax.tree.map(lambda old, x: x[..., None] if old.ndim else x, state.agent, alone)
+        else:
+            agent = learner.update(*now)
+        return dataclasses.replace(state, step=state.step + 1, agent=agent)
 
     def observe(self, state: State, params: Params) -> Record:
         """What one record point keeps: a `Record` with arrays `(S, ...)`, exact."""
-        found = jax.vmap(lambda agent, params: self._measure(agent, params, state.step))(state.agent, params)
+        measure = lambda variables, params: self._measure(variables, params, state.step)
+        found = jax.vmap(measure, in_axes=(-1, 0))(state.agent.variables, params)
         return Record(step=state.step, **found)
 
-    def chances(self, agent: Agent, params: Params) -> jax.Array:
-        """The policy of one agent as trained, `(T, P, A)`; leaves of `params` are scalars."""
-        return self.learner_of_one.chances(agent, self.env, world(params, 0))
-
-    def _measure(self, agent: Agent, params: Params, step: jax.Array) -> dict[str, jax.Array]:
+    def _measure(self, variables: chex.ArrayTree, params: Params, step: jax.Array) -> dict[str, jax.Array]:
         env, learner, world_now = self.env, self.learner_of_one, world(params, step)
-        model, chances = planner.make_model(env, world_now), learner.chances(agent, env, world_now)
+        model, chances = planner.make_model(env, world_now), learner.chances(variables, env, world_now)
         found = planner.outcome(model, chances)
         out = {name: getattr(found, name) for name in ("running", "acting", "lured")}
 
@@ -223,21 +223,21 @@ class Myopia(Study):
         before = (jnp.arange(self.epochs) < world_now.cutoff).astype(most.dtype)
         out["usefulness"] = (found.earned * before).sum() / jnp.where(most > 0, most, jnp.nan)
         out["actions"], out["rewards"] = planner.likeliest_run(model, chances)
-        return out | self._deploy(agent, world_now)
+        return out | self._deploy(variables, world_now)
 
-    def _deploy(self, agent: Agent, world_now: EnvParams) -> dict[str, jax.Array]:
+    def _deploy(self, variables: chex.ArrayTree, world_now: EnvParams) -> dict[str, jax.Array]:
         """How long the agent runs where it was not trained; rewards do not matter, since it learns no more."""
         learner, long, one = self.learner_of_one, self._env(2 * self.epochs), self._env(1)
 
         def running(env: EpochEnv, chances: jax.Array) -> jax.Array:
             return planner.outcome(planner.make_model(env, world_now), chances).running
 
-        everywhere = learner.chances(agent, long, world_now)
+        everywhere = learner.chances(variables, long, world_now)
         by_epoch = everywhere.reshape(long.epochs, self.epoch_steps, *everywhere.shape[1:])
         hidden = dataclasses.replace(world_now, index_shown=jnp.zeros_like(world_now.index_shown))
         return {
             "longer": running(long, everywhere),
-            "masked": running(self.env, learner.chances(agent, self.env, hidden)),
+            "masked": running(self.env, learner.chances(variables, self.env, hidden)),
             "dropped": jax.vmap(lambda chances: running(one, chances)[0])(by_epoch),
         }
 

@@ -37,7 +37,7 @@ import numpy as np
 import optax
 from flax import struct
 
-from jaxmyopia import optimizers
+from jaxmyopia import draws, optimizers
 from jaxmyopia.checks import require
 from jaxmyopia.studies.neutrality.model import ACTIONS, LONG, CoinGrid, best_values, outcome
 from jaxmyopia.studies.neutrality.rollouts import Rollout, roll_out, score
@@ -228,9 +228,10 @@ class Neutrality(Study):
         """One meta-episode and one update of all S seeds."""
         table = self.grid.table
 
-        def one(key, logits, opt_state, baseline, best, params):
-            key = jax.random.fold_in(jax.random.wrap_key_data(key), state.step)
-            uniform = jax.random.uniform(key, (self.grid.horizon, self.episodes), logits.dtype)
+        keys = draws.fold_in(jax.random.wrap_key_data(state.key), state.step)
+        uniform = jnp.moveaxis(draws.uniform(keys, (self.grid.horizon, self.episodes)), -1, 0)
+
+        def one(uniform, logits, opt_state, baseline, best, params):
             policy = jax.nn.softmax(logits)
             played = roll_out(table, policy, params.discount, uniform)
             reward = self.rewards(played, best, params)
@@ -239,7 +240,7 @@ class Neutrality(Study):
             logits, opt_state = optimizers.descend(self.optimizer, -gradient, opt_state, logits, rate)
             return logits, opt_state, baseline + _BASELINE_RATE * (reward.mean() - baseline)
 
-        seeds = state.key, state.logits, state.opt_state, state.baseline, state.best, params
+        seeds = uniform, state.logits, state.opt_state, state.baseline, state.best, params
         logits, opt_state, baseline = jax.vmap(one)(*seeds)
         return dataclasses.replace(state, step=state.step + 1, logits=logits, opt_state=opt_state, baseline=baseline)
 

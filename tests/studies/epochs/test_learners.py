@@ -12,7 +12,7 @@ from jaxmyopia.studies.epochs import learners, planner
 from jaxmyopia.studies.epochs import rollouts as experience
 from jaxmyopia.studies.epochs.learners import Learner, Settings
 from jaxmyopia.studies.epochs.model import EpochEnv, env_params
-from jaxmyopia.studies.epochs.policies import make_policy, seen_through
+from jaxmyopia.studies.epochs.policies import affine, make_policy, seen_through
 
 ENV, PARAMS = EpochEnv(epochs=3, epoch_steps=2), env_params(cutoff=2)
 KEY = jax.random.key(3)
@@ -140,6 +140,35 @@ def test_q_learning_moves_each_entry_by_the_mean_error_of_its_samples():
     for entry, mine in errors.items():
         expected[entry] += 0.5 * np.mean(mine)
     np.testing.assert_allclose(policy.apply(after.variables, ENV, PARAMS), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name, optimizer", [("reinforce", "adam"), ("ppo", "adam"), ("qlearning", "adam"), ("qlearning", "lamb")]
+)
+def test_agents_side_by_side_learn_as_each_does_alone(name, optimizer):
+    kind = "table" if name == "qlearning" else "mlp"
+    policy = make_policy(kind, outputs=learners.outputs_of(name), width=4, indices=3)
+    learner = Learner(name, ENV, policy, optimizer, Settings(runs_a_batch=RUNS, passes=1, minibatches=2))
+    keys, rates, credits = jax.random.split(KEY, 3), jnp.array([0.01, 0.1, 0.02]), jnp.array([1.0, 0.0, 1.0])
+    lures = PARAMS.replace(lure_later=jnp.array([3.0, -1.0, 0.5]))
+    start, factors = learner.init(keys, PARAMS), planner.discounts(ENV, jnp.full(3, 0.9), credits)
+    update = jax.jit(learner.update)
+    together = update(start, keys, lures, factors, rates).variables
+    for i in range(3):
+        mine = PARAMS.replace(lure_later=lures.lure_later[i])
+        alone = update(learner.init(keys[i], PARAMS), keys[i], mine, factors[:, i], rates[i])
+        for ours, theirs in zip(jax.tree.leaves(alone.variables), jax.tree.leaves(together), strict=True):
+            np.testing.assert_allclose(ours, theirs[..., i], rtol=1e-4, atol=1e-5)
+
+
+def test_a_layer_written_out_is_the_product_and_has_its_gradients():
+    weights, bias, inputs = (jax.random.normal(KEY, shape) for shape in ((3, 5, 7), (3, 7), (5, 600, 7)))
+    plain = lambda w, b, x: jnp.einsum("ohs,hns->ons", w, x) + b[:, None]
+    slope = jnp.arange(3.0 * 600 * 7).reshape(3, 600, 7) / 1e4
+    (mine, pull), (theirs, plain_pull) = (jax.vjp(layer, weights, bias, inputs) for layer in (affine, plain))
+    np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-5)
+    for found, expected in zip(pull(slope), plain_pull(slope), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("reveal", ["one_hot", "scalar", "masked"])

@@ -29,9 +29,9 @@ def test_with_context_swap_another_reaps_what_an_agent_sowed():
     env, params = EpochEnv(epochs=2, epoch_steps=2), env_params("flat", cutoff=2)
     chances = np.zeros((3, 3, 4, 3), np.float32)  # three agents; the first takes lures, the others work
     chances[0, LURE], chances[1:, WORK] = 1, 1
-    draws = jnp.full((4, 3, 1), 0.5)
+    chances, draws = jnp.moveaxis(jnp.asarray(chances), 0, -1), jnp.full((4, 1, 3), 0.5)
     for swap, heir in ((0.0, 0), (1.0, 1)):
-        reward = np.asarray(shared_rollout(env, params, jnp.asarray(chances), draws, swap).reward)[..., 0]
+        reward = shared_rollout(env, params, chances, draws, jnp.full(3, swap), 3).reward[:, 0].T
         expected = np.array([[0, 0, 0, 0], [1, 1, 1, 1], [1, 1, 1, 1]], float)
         expected[heir, 2] += 6
         np.testing.assert_array_equal(reward, expected)
@@ -49,15 +49,20 @@ def advance(study, state, params):
     return state, study.observe(state, params)
 
 
+def by_seed(state, record):
+    """Whatever is kept of each seed, its axis first; populations stand in the last but one."""
+    agents = [np.moveaxis(np.asarray(leaf), -2, 0) for leaf in jax.tree.leaves(state.agents) if leaf.ndim]
+    return [*agents, *(np.asarray(x) for x in jax.tree.leaves((state.key, state.earned, record)) if x.ndim)]
+
+
 def test_another_key_or_another_interval_in_one_trial_changes_that_trial_alone():
     keys, params = jax.random.split(jax.random.key(0), SEEDS), params_of()
     first = advance(SMALL, SMALL.init(keys, params), params)
     others = np.array([0, 2])
     for keys_now, params_now in ((keys.at[1].set(jax.random.key(5)), params), (keys, params_of(interval=[2, 1, 2]))):
         second = advance(SMALL, SMALL.init(keys_now, params_now), params_now)
-        for old, new in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True):
-            if new.ndim:
-                assert np.asarray(new)[others].tobytes() == np.asarray(old)[others].tobytes()
+        for old, new in zip(by_seed(*first), by_seed(*second), strict=True):
+            assert new[others].tobytes() == old[others].tobytes()
         assert not np.array_equal(first[1].lured[1], second[1].lured[1])
 
 

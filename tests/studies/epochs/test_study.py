@@ -103,6 +103,16 @@ def advance(study, state, params):
     return state, study.observe(state, params)
 
 
+def agents_of(state):
+    """The agents' leaves with the axis of agents, their last, first; without what all share."""
+    return [np.moveaxis(np.asarray(leaf), -1, 0) for leaf in jax.tree.leaves(state.agent) if leaf.ndim]
+
+
+def by_seed(state, record):
+    """Whatever is kept of each seed, its axis first."""
+    return [*agents_of(state), *(np.asarray(x) for x in jax.tree.leaves((state.key, record)) if x.ndim)]
+
+
 @pytest.mark.parametrize("learner", ["reinforce", "ppo", "qlearning"])
 def test_another_key_or_another_rate_in_one_trial_changes_that_trial_alone(learner):
     policy = "table" if learner == "qlearning" else "mlp"
@@ -118,10 +128,9 @@ def test_another_key_or_another_rate_in_one_trial_changes_that_trial_alone(learn
     )
     for keys_now, params_now in ((other_keys, params), (keys, other_params)):
         second = advance(study, study.init(keys_now, params_now), params_now)
-        for old, new in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True):
-            if new.ndim:
-                assert np.asarray(new)[others].tobytes() == np.asarray(old)[others].tobytes()
-        mine = [[np.asarray(leaf[trial]) for leaf in jax.tree.leaves(found[0].agent)] for found in (first, second)]
+        for old, new in zip(by_seed(*first), by_seed(*second), strict=True):
+            assert new[others].tobytes() == old[others].tobytes()
+        mine = [[leaf[trial] for leaf in agents_of(state)] for state, _ in (first, second)]
         assert not all(np.array_equal(old, new) for old, new in zip(*mine, strict=True))
 
 
