@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Losses of policies, as sums over places and actions; over agents too, where they stand side by side in a last axis."""
+"""Losses of policies: sums over places and actions, and over agents where they stand side by side in a last axis."""
 
 import functools
 
