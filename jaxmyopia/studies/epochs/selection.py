@@ -23,7 +23,8 @@ from jaxmyopia import draws
 from jaxmyopia.checks import require
 from jaxmyopia.studies.epochs import params as single
 from jaxmyopia.studies.epochs import planner
-from jaxmyopia.studies.epochs.learners import Agent, Learner, Settings, check_learner, reinforce_from, softmax
+from jaxmyopia.studies.epochs.learners import Agent, Learner, Settings, check_learner, reinforce_from
+from jaxmyopia.studies.epochs.losses import softmax
 from jaxmyopia.studies.epochs.model import EnvParams, EpochEnv
 from jaxmyopia.studies.epochs.params import world
 from jaxmyopia.studies.epochs.policies import make_policy

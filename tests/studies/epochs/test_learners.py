@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxmyopia.studies.epochs import learners, planner
+from jaxmyopia.studies.epochs import learners, losses, planner
 from jaxmyopia.studies.epochs import rollouts as experience
 from jaxmyopia.studies.epochs.learners import Learner, Settings
 from jaxmyopia.studies.epochs.model import EpochEnv, env_params
@@ -95,12 +95,12 @@ def test_losses_and_their_gradients_are_those_of_rlax_on_the_samples():
         old = jax.nn.log_softmax(logits, axis=0)[action, *where]
         return rlax.clipped_surrogate_pg_loss(jnp.exp(logs - old), adv, 0.2)
 
-    gains, losses = gather(jnp.maximum(advantage, 0.0)), gather(jnp.minimum(advantage, 0.0))
+    gains, falls = gather(jnp.maximum(advantage, 0.0)), gather(jnp.minimum(advantage, 0.0))
     old = jax.nn.log_softmax(logits, axis=0)
     pairs = (
-        (lambda x: learners.policy_loss(x, gather(advantage)), theirs_pg),
-        (lambda x: -learners.entropy_bonus(x, visits), theirs_entropy),
-        (lambda x: learners.clipped_loss(x, old, gains, losses, 0.2), theirs_clipped),
+        (lambda x: losses.policy_loss(x, gather(advantage)), theirs_pg),
+        (lambda x: -losses.entropy_bonus(x, visits), theirs_entropy),
+        (lambda x: losses.clipped_loss(x, old, gains, falls, 0.2), theirs_clipped),
     )
     with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
         for mine, theirs in pairs:
