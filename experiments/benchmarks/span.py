@@ -35,7 +35,7 @@ class Direct(LowRank):
 
 
 def compare(optimizer: str, rate: float, rank: int) -> None:
-    """Prints in how many of the seeds and thresholds a count differs, and the greatest difference of the kept losses."""
+    """Prints for how many trials and thresholds a count differs, and the greatest difference of the kept losses."""
     settings = {"learning_rate": rate, "init_scale": (1.0, 0.03)}
     sizes = {"seeds": FLAGS.seeds, "steps": FLAGS.steps, "keep_curves": 256, "progress": False}
     spanned, direct = (

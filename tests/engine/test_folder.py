@@ -22,7 +22,7 @@ SWEEP = (("learning_rate", (0.003, 0.03)), ("init_scale", (0.5,)))
 
 def small_cells(**changes):
     settings = {"seeds": 40, "steps": 30, "records": 12} | changes
-    return [Cell(study=LowRank(n=6, rank=rank), sweep=SWEEP, **settings) for rank in (1, 2)]
+    return [Cell(study=LowRank(n=6, rank=rank, optimizer="adam"), sweep=SWEEP, **settings) for rank in (1, 2)]
 
 
 def go(path, cells, **changes):

@@ -26,7 +26,10 @@ COMMAND = "python -m experiments.plateaus --num_shards=3 --shard_index 1 --out=r
 
 
 def cells(seeds: int = 70):
-    return [Cell(study=LowRank(n=6, rank=rank), sweep=SWEEP, seeds=seeds, steps=30, records=12) for rank in (1, 2)]
+    return [
+        Cell(study=LowRank(n=6, rank=rank, optimizer="adam"), sweep=SWEEP, seeds=seeds, steps=30, records=12)
+        for rank in (1, 2)
+    ]
 
 
 def go(path, *, seeds: int = 70, shard: int = 0, shards: int = 1):

@@ -36,5 +36,8 @@ def test_baselines_end_where_the_textbook_does(name, loss, optimizer, n, rank, s
     start = 0.5 * draw_start(case)
     with jax.numpy_dtype_promotion("standard"):  # a user's plain optax
         found = baselines()[name](case, start)(STEPS)
-    assert found.shape == (seeds, 2, n, rank)
-    np.testing.assert_allclose(found, textbook(case, start), rtol=2e-3, atol=2e-4)
+    expected = textbook(case, start)
+    if name == "jaxmyopia" and case.study.in_span:  # coordinates: inner products of columns are what both have
+        assert found.shape == (seeds, 2, 2 * rank, rank)
+        found, expected = (np.swapaxes(x, -1, -2) @ x for x in (found, expected))
+    np.testing.assert_allclose(found, expected, rtol=2e-3, atol=2e-4)

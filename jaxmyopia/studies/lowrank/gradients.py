@@ -22,8 +22,8 @@ _SMALL_WORK = 4096  # multiply-adds a step below which a call of a matrix produc
 _SMALL_RANK = 4  # seeds-last has a loop, to be compiled, for every pair of columns
 _EXP = 8  # multiply-adds that one exp is worth
 # Of a block of seeds: the bytes it works on in a step, the fewest and the most seeds. On a CPU the bytes are half of a
-# core's level-2 cache. On an accelerator more seeds are faster (an H100, 2026-11-26: n = 100, r = 2, cross-entropy, 5.0,
-# 6.6, 8.2 million seed-steps a second at 256, 512, 1,024) but a small run is padded to a block.
+# core's level-2 cache. On an accelerator more seeds are faster, but a small run is padded to a block (an H100,
+# 2026-11-26: n = 100, r = 2, cross-entropy, 5.0, 6.6, 8.2 million seed-steps a second at 256, 512, 1,024 seeds).
 _CPU_BLOCK = 2**19, 16, 256
 _CPU_WIDE_BLOCK = 2**19, 4, 256  # above rank `FUSED_RANK`, where products outweigh a dispatch
 _ACCELERATOR_BLOCK = 2**25, 128, 16384
