@@ -31,12 +31,8 @@ def use_cpu_devices(count: int | None = None) -> None:
     require(count is None or count >= 1, "cpu_devices", count, "must be at least 1")
     if count is None and _config.jax_num_cpu_devices > 0:
         return
-    count = count or len(os.sched_getaffinity(0))
     with contextlib.suppress(RuntimeError):  # jax runs already: its devices are what there is
-        jax.config.update("jax_num_cpu_devices", count)
-        # XLA has as many threads as cores, and a device takes one. LAPACK's calls hand a batch to the others and wait:
-        # where there are no others a run stands still (jax 0.10.2: QR of 64 matrices of 100 x 10 on two devices).
-        os.environ.setdefault("NPROC", str(2 * max(count, os.cpu_count() or 1)))
+        jax.config.update("jax_num_cpu_devices", count or len(os.sched_getaffinity(0)))
 
 
 def use_compilation_cache(folder: str, *, unless_set: bool = False) -> None:
