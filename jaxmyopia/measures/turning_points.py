@@ -136,7 +136,7 @@ def count_rises(curve: jax.Array, delta: float | jax.Array) -> jax.Array:
 def _count(curve: jax.Array, delta: float | jax.Array) -> tuple[jax.Array, jax.Array]:
     """How many interior maxima and minima curves have: `turning_points` without their places.
 
-    Curves lie side by side in one long row, which is sixteen times as fast as rows of ten (r = 10, two CPU cores).
+    Curves lie side by side in one long row, which is seven times as fast as rows of ten (r = 10, one CPU core).
     """
     chex.assert_type(curve, float)
     shape = curve.shape[1:]
