@@ -80,8 +80,8 @@ class Answer:
 
     @functools.cached_property
     def trials(self) -> Trials:
-        """The table: one row a trial."""
-        return self.folder.table()
+        """The table: one row a trial, without those of controls."""
+        return self.folder.table().main
 
     @functools.cached_property
     def cells(self) -> list[PlannedCell]:
@@ -114,7 +114,7 @@ class Answer:
 
     def judged(self, claims: Sequence[Claim]) -> "Answer":
         """The same run, with these claims judged."""
-        return dataclasses.replace(self, claims=tuple(judge_all(claims, self.trials)), asked=tuple(claims))
+        return dataclasses.replace(self, claims=tuple(judge_all(claims, self.folder.table())), asked=tuple(claims))
 
     def verify(self, *, replay: int = 0, rng: np.random.Generator | None = None) -> Verification:
         """Checks whether the run's folder holds what it says; see `jaxmyopia.verify`.

@@ -204,7 +204,7 @@ def _judge(experiment: Experiment, answer: Answer, sweep: Any, artist: Artist, *
     from jaxmyopia.report.page import write_page
     from jaxmyopia.report.svg import house_style
 
-    pairs = experiment.judge(answer.trials, sweep)
+    pairs = experiment.judge(answer.folder.table(), sweep)
     answer = dataclasses.replace(answer, claims=tuple(pairs[0][1]))
     entries = [entry for where, each in pairs for entry in claims_json(each, **where)]
     answer.folder.write_json("claims.json", with_receipts(answer.folder, entries))

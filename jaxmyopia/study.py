@@ -235,13 +235,15 @@ class Grid:
     """The trials of a cell, whatever is run in them.
 
     `sweep`: the settings and their values; every combination is run. `seeds`: how many seeds each combination gets,
-    with identities 0, 1, ... `steps`: the budget T. `records`: how many record points.
+    with identities 0, 1, ... `steps`: the budget T. `records`: how many record points. `control`: whether its trials
+    are for the controls of claims alone.
     """
 
     sweep: tuple[tuple[str, tuple[float, ...]], ...]
     seeds: int
     steps: int
     records: int = 200
+    control: bool = False
 
     def __post_init__(self):
         for name, least, most in (("seeds", 1, 2**32), ("steps", 1, 2**31 - 1), ("records", 4, 2**31 - 1)):

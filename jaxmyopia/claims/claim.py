@@ -1,65 +1,111 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A claim: a sentence, and the function of the trials that gives the evidence for it."""
+"""A claim: a sentence, the function of the trials that gives the evidence for it, and its controls."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jaxmyopia.checks import require
-from jaxmyopia.claims.verdicts import Evidence, Judgement, combine
+from jaxmyopia.claims.conditions import combine, corrected, split, summarise
+from jaxmyopia.claims.judged import ControlResult, Evidence, Judgement
 from jaxmyopia.stats.table import NoTrials, Trials
 
-Pieces = Evidence | Mapping[str, Evidence]
+Pieces = Evidence | Sequence[Evidence] | Mapping[str, Evidence]
+Ask = Callable[[Trials], Pieces]
 
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """A claim that may be judged. `id`: in files and flags. `text`: the sentence. `pieces(trials)`: one piece of
-    evidence, or several by name. `details(trials)`: JSON values to go with them."""
+    """A claim that may be judged.
+
+    `id`: in files and flags. `text`: the sentence. `pieces(trials)`: one piece of evidence, or several, in a list or by
+    name. `passes`, `fails`: controls by name, such functions of a case in which the claim must be supported, or must
+    not. `over`: settings that are averaged; all others in which trials differ make conditions. `details(trials)`: JSON
+    values to go with them.
+    """
 
     id: str
     text: str
-    pieces: Callable[[Trials], Pieces]
+    pieces: Ask
+    passes: Mapping[str, Ask] = dataclasses.field(default_factory=dict)
+    fails: Mapping[str, Ask] = dataclasses.field(default_factory=dict)
+    over: tuple[str, ...] = ()
     details: Callable[[Trials], dict[str, Any]] | None = None
 
     def judge(self, trials: Trials) -> Judgement:
         """Judges the claim on a table of trials.
 
         Args:
-          trials: of the whole run.
+          trials: of the whole run; those of cells that are controls are shown to controls alone.
 
         Returns:
-          The `Judgement`: `not judged` where the run does not hold what the claim needs.
+          The `Judgement`: `not judged` where the run does not hold what the claim needs, or a control fails.
 
         Raises:
           ArgumentError: if the claim gives something that is not evidence, or asks for a column that is none.
         """
         try:
-            found = self.pieces(trials)
+            found = self._asked(self.pieces, trials.main)
         except NoTrials as error:
-            return Judgement(self.id, self.text, "not judged", f"the run lacks {error.name}={error.value!r}")
-        evidence = tuple(self._named(found))
+            reason = f"the run lacks {error.name}={error.value!r}"
+            return Judgement(self.id, self.text, "not judged", reason, f"not judged: {reason}")
+        evidence, level = corrected(found)
         verdict, reason = combine(evidence)
-        details = self.details(trials) if self.details and evidence else {}
-        return Judgement(self.id, self.text, verdict, reason, evidence, details)
+        sentence, conditions = summarise(evidence, level)
+        controls = tuple(self._controls(trials)) if evidence else ()
+        failing = [control.name for control in controls if not control.held]
+        if failing:
+            verdict, reason = "not judged", f"controls came out wrong: {', '.join(failing)}; {reason}"
+            sentence = f"not judged, for a control came out wrong: {', '.join(failing)}"
+        details = self.details(trials.main) if self.details and evidence else {}
+        return Judgement(self.id, self.text, verdict, reason, sentence, tuple(evidence), conditions, controls, details)
+
+    def _asked(self, ask: Ask, trials: Trials) -> list[Evidence]:
+        return split(self._named(ask(trials)), self.over)
+
+    def _controls(self, trials: Trials) -> list[ControlResult]:
+        """What came of each control; one whose cells the run lacks is left out."""
+        found = []
+        for must_pass, controls in ((True, self.passes), (False, self.fails)):
+            for name, ask in controls.items():
+                try:
+                    pieces = corrected(self._asked(ask, trials))[0]
+                except NoTrials:
+                    continue
+                verdicts = {piece.name or self.id: piece.verdict for piece in pieces}
+                shown = [verdict == "supported" for verdict in verdicts.values()]
+                held = (all(shown) and bool(shown)) if must_pass else not any(shown)
+                found.append(ControlResult(f"{name} must {'pass' if must_pass else 'fail'}", held, verdicts))
+        return found
 
     def _named(self, found: Pieces) -> list[Evidence]:
-        allowed = "must return evidence, such as jm.share(...).above(0.5), or a dict of it by name"
-        several: Any = {self.id: found} if isinstance(found, Evidence) else found
-        require(isinstance(several, Mapping), f"claim {self.id}", type(found).__name__, allowed)
-        for name, piece in several.items():
+        allowed = "must return evidence, such as jm.share(...).above(0.5), a list of it, or a dict of it by name"
+        if isinstance(found, Evidence):
+            return [dataclasses.replace(found, name=found.name or self.id)]
+        require(isinstance(found, Mapping | list | tuple), f"claim {self.id}", type(found).__name__, allowed)
+        several = found.items() if isinstance(found, Mapping) else [("", piece) for piece in found]
+        for name, piece in several:
             require(isinstance(piece, Evidence), f"claim {self.id}, {name}", type(piece).__name__, allowed)
-        return [dataclasses.replace(piece, name=str(name)) for name, piece in several.items()]
+        return [dataclasses.replace(piece, name=str(name) or piece.name) for name, piece in several]
 
 
 def claim(
-    text: str, *, id: str | None = None, details: Callable[[Trials], dict[str, Any]] | None = None
-) -> Callable[[Callable[[Trials], Pieces]], Claim]:
+    text: str,
+    *,
+    id: str | None = None,
+    passes: Mapping[str, Ask] | None = None,
+    fails: Mapping[str, Ask] | None = None,
+    over: Sequence[str] = (),
+    details: Callable[[Trials], dict[str, Any]] | None = None,
+) -> Callable[[Ask], Claim]:
     """Makes a claim of a function of the trials: `@jm.claim("From a small start, ...")`.
 
     Args:
       text: the sentence that is claimed.
       id: of the claim; by default the function's name, with hyphens.
+      passes: controls by name: functions like the claim's own, of a case in which it must be supported.
+      fails: likewise, of a case in which it must not be. A claim whose controls come out wrong has no verdict.
+      over: settings that are averaged; the claim is judged at each combination of the others in which trials differ.
       details: a function of the trials that gives JSON values to be kept beside the evidence.
 
     Returns:
@@ -70,10 +116,10 @@ def claim(
     """
     require(isinstance(text, str) and bool(text.strip()), "text", text, "must be the sentence that is claimed")
 
-    def declare(pieces: Callable[[Trials], Pieces]) -> Claim:
+    def declare(pieces: Ask) -> Claim:
         require(callable(pieces), "claim", pieces, "must decorate a function of the trials")
         name = id or getattr(pieces, "__name__", "claim").strip("_").replace("_", "-")
-        return Claim(name, text, pieces, details)
+        return Claim(name, text, pieces, passes or {}, fails or {}, tuple(over), details)
 
     return declare
 

@@ -5,123 +5,28 @@
   jm.mean(trials, MEASURE).below(0.1)                                  how large it is
   jm.paired(a, b, MEASURE).within(0.5)                                 how much it differs, a minus b, on the same seeds
 
-The unit is the seed: its number is the mean over its trials. What lies in [0, 1] has Wilson's interval where every seed
-gives 0 or 1; all else BCa's bootstrap, of one fixed generator, so that a verdict does not depend on what was computed
-before it. Where all seeds give the same, the range of what is measured bounds the mean; truth values lie in [0, 1].
+The unit is the seed: its number is the mean over its trials. A claim is judged under each condition by itself: each
+combination of the settings in which the trials differ, and of the definitions that a measure calls conditions.
 """
 
-import dataclasses
-import functools
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from jaxmyopia.checks import require, require_range
-from jaxmyopia.claims.verdicts import Evidence, GridPoint, judge, judge_equivalence
-from jaxmyopia.stats.comparisons import Equivalence, equivalence_test
-from jaxmyopia.stats.intervals import RESAMPLES, Interval, Range, bca_mean, wilson
-from jaxmyopia.stats.table import Measured, Trials, over_seeds, pair
+from jaxmyopia.claims.judged import Condition, Evidence
+from jaxmyopia.claims.quantity import Choice, Quantity, Sample
+from jaxmyopia.stats.estimates import Estimate
+from jaxmyopia.stats.intervals import Range
+from jaxmyopia.stats.table import Measured, Trials, over_seeds, pair, shared_settings
 
-_GRID_RESAMPLES = 999
-Choice = Mapping[str, Any]
 Show = Callable[..., Any]  # of arrays (rows,), one a side: what counts, as numbers or truth values (rows,)
+_Sides = tuple[Trials, ...]
+_Make = Callable[[_Sides, Choice], Quantity]
 
 
-@dataclasses.dataclass(frozen=True)
-class Sample:
-    """One number a seed, `values` `(S,)`; how many trials were `lost`, being diverged or without a partner; and the
-    `range` in which the numbers of all seeds lie, where it is known."""
-
-    values: np.ndarray
-    lost: int = 0
-    range: Range | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Quantity:
-    """What is estimated over seeds, before it is held against anything.
-
-    `statistic`: in words. `sample(choice)`: the seeds' numbers at a choice of thresholds. `choices`: of them, main
-    first. `details`: beside it. `cells`: the numbers of the cells whose trials are asked.
-    """
-
-    statistic: str
-    sample: Callable[[Choice], Sample]
-    choices: tuple[Choice, ...] = ({},)
-    details: dict[str, object] = dataclasses.field(default_factory=dict)
-    cells: tuple[int, ...] = ()
-
-    def named(self, statistic: str, **details: object) -> "Quantity":
-        """The same under another name of the statistic, with more details."""
-        return dataclasses.replace(self, statistic=statistic, details=self.details | details)
-
-    def above(self, null: float, *, least: float | Sequence[float] = 0.0) -> Evidence:
-        """Evidence that it lies above `null`, by at least `least`: one number, or several of which the first counts."""
-        return self._one_sided(null, least, 1)
-
-    def below(self, null: float, *, least: float | Sequence[float] = 0.0) -> Evidence:
-        """Evidence that it lies below `null`, by at least `least`."""
-        return self._one_sided(null, least, -1)
-
-    def within(self, margin: float) -> Evidence:
-        """Evidence that it lies within `margin` of zero: that two things are the same."""
-        positive = isinstance(margin, int | float) and 0 < margin < math.inf
-        require(positive, "margin", margin, "must be positive")
-        main, points = self._equivalence(self.choices[0], margin, RESAMPLES), []
-        for choice in self.choices if len(self.choices) > 1 else ():
-            found = self._equivalence(choice, margin, _GRID_RESAMPLES).difference
-            points.append(GridPoint(dict(choice), found.estimate, found.low, found.high))
-        verdict, reason, holds = judge_equivalence(main, grid=points)
-        beside = {"90 % interval": [main.inner.low, main.inner.high], "p (TOST)": main.p_value}
-        return Evidence(
-            name="", statistic=self.statistic, interval=main.difference, null=0.0, margin=margin, direction=0,
-            grid=tuple(points), holds=holds, verdict=verdict, reason=reason, diverged=self._main.lost,
-            details=self.details | beside, cells=self.cells,
-        )  # fmt: skip
-
-    @functools.cached_property
-    def _main(self) -> Sample:
-        return self.sample(self.choices[0])
-
-    def _equivalence(self, choice: Choice, margin: float, resamples: int) -> Equivalence:
-        sample, rng = self.sample(choice), np.random.default_rng(0)
-        return equivalence_test(sample.values, margin, rng=rng, resamples=resamples, range=sample.range)
-
-    def _interval(self, sample: Sample, resamples: int) -> Interval:
-        values = sample.values
-        if sample.range == (0, 1) and values.size and np.isin(values, (0, 1)).all():
-            return wilson(int(values.sum()), values.size)
-        return bca_mean(values, rng=np.random.default_rng(0), resamples=resamples, range=sample.range)
-
-    def _one_sided(self, null: float, least: float | Sequence[float], direction: int) -> Evidence:
-        """Where the minimum effect has a grid, a point's estimate is moved by how far its own lies from the main one:
-        all points are held against one null."""
-        finite = isinstance(null, int | float) and math.isfinite(null)
-        require(finite, "null", null, "must be a finite number")
-        low, high = self._main.range or (-math.inf, math.inf)
-        require(low <= null <= high, "null", null, f"must lie between {low:g} and {high:g}, as {self.statistic} does")
-        efforts = tuple(least) if isinstance(least, Sequence) else (least,)
-        require(all(effort >= 0 for effort in efforts), "least", least, "must be at least 0, main first")
-        against, points = null + direction * efforts[0], []
-        if len(self.choices) * len(efforts) > 1:
-            for choice in self.choices:
-                found = self._interval(self.sample(choice), _GRID_RESAMPLES)
-                for effort in efforts:
-                    shift = direction * (efforts[0] - effort)
-                    named = dict(choice) | ({"least": effort} if len(efforts) > 1 else {})
-                    points.append(GridPoint(named, found.estimate + shift, found.low + shift, found.high + shift))
-        interval = self._interval(self._main, RESAMPLES)
-        verdict, reason, holds = judge(interval, null=against, direction=direction, grid=points)
-        return Evidence(
-            name="", statistic=self.statistic, interval=interval, null=against, direction=direction,
-            grid=tuple(points), holds=holds, verdict=verdict, reason=reason, diverged=self._main.lost,
-            details=self.details, cells=self.cells,
-        )  # fmt: skip
-
-
-def _choices(what: str | Measured) -> tuple[Choice, ...]:
+def _grid(what: str | Measured) -> tuple[Choice, ...]:
     return ({},) if isinstance(what, str) else getattr(what, "choices", ({},))
 
 
@@ -139,21 +44,56 @@ def _seeds(trials: Trials) -> np.ndarray:
     return np.sort(trials.columns["seed"], kind="stable")
 
 
+def _fixed(what: str | Measured, fixed: Choice) -> tuple[Choice, ...]:
+    """The choices of a measure at its main conditions, or those `fixed`; main first."""
+    names = getattr(what, "conditions", ())
+    wanted = {name: _grid(what)[0][name] for name in names} | dict(fixed)
+    return tuple(choice for choice in _grid(what) if all(choice[name] == wanted[name] for name in wanted))
+
+
+def _parts(make: _Make, sides: _Sides, what: str | Measured, over: Sequence[str]) -> list[tuple[Condition, Quantity]]:
+    """A quantity under each condition by itself: the settings that all sides share, and the measure's conditions."""
+    names = [name for name in shared_settings(*sides) if name not in over]
+    axes = [name for name in getattr(what, "conditions", ()) if name not in over]
+    chosen = list({tuple(choice[name] for name in axes): None for choice in _grid(what)})
+    found = []
+    for settings, parts in _by_setting(sides, names):
+        for values in chosen:
+            fixed = dict(zip(axes, values, strict=True))
+            found.append((settings | (fixed if len(chosen) > 1 else {}), make(parts, fixed)))
+    return found
+
+
+def _by_setting(sides: _Sides, names: Sequence[str]) -> list[tuple[Condition, _Sides]]:
+    """The sides' trials at each combination of settings that all sides hold."""
+    if not names:
+        return [({}, sides)]
+    held = [each.groups(names) for each in sides]
+    found = []
+    for values in (each for each in held[0] if all(each in group for group in held)):
+        settings = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+        found.append((settings, tuple(side.keep(group[values]) for side, group in zip(sides, held, strict=True))))
+    return found
+
+
 def share(
     trials: Trials | Sequence[Trials],
     what: str | Measured,
     show: Show,
     *,
-    combine: Show = np.mean,
+    given: Show | None = None,
+    combine: Show | None = None,
     apart: Sequence[str] = (),
 ) -> Quantity:
     """The share of seeds that show something; a trial that diverged shows nothing, and is counted.
 
     Args:
-      trials: of one side, or several sides that are paired by seed and settings.
+      trials: of one side, or two sides that are paired by seed and settings.
       what: a measure, or a column's name.
       show: takes the numbers of each side, `(rows,)`, NaN for a diverged trial, and says which show it.
-      combine: of a seed that has several trials: `numpy.mean`, `numpy.min` (all of them), `numpy.max` (one at least).
+      given: likewise, for which the premise holds; seeds of which it does not are left out, and counted.
+      combine: of a seed that has several trials: `numpy.min` (all of them), `numpy.max` (one at least); they are then
+        no conditions.
       apart: as of `paired`.
 
     Returns:
@@ -162,22 +102,48 @@ def share(
     Raises:
       ArgumentError: if the sides do not pair, or there is no such measure.
     """
-    sides = [trials] if isinstance(trials, Trials) else list(trials)
-    seed = _seeds(sides[0])
-    places: Sequence[slice | np.ndarray] = [slice(None)] * len(sides)
-    if len(sides) == 2:
-        pairs = pair(*sides, apart=apart)
-        seed, places = pairs.seed, [pairs.a, pairs.b]
-    require(len(sides) in (1, 2), "trials", f"{len(sides)} sides", "must be one side or two")
+    several = (trials,) if isinstance(trials, Trials) else tuple(trials)
+    require(len(several) in (1, 2), "trials", f"{len(several)} sides", "must be one side or two")
 
-    def sample(choice: Choice) -> Sample:
-        numbers = [side.values(what, choice)[place] for side, place in zip(sides, places, strict=True)]
-        shown = np.asarray(show(*numbers), float)
-        fine = shown.shape == seed.shape and bool(np.isin(shown, (0, 1)).all())
-        require(fine, "show", show, "must say of each trial whether it shows it: True or False, or 1 or 0")
-        return Sample(over_seeds(seed, shown, combine), int(sum(np.isnan(each).sum() for each in numbers)), (0, 1))
+    def make(sides: _Sides, fixed: Choice) -> Quantity:
+        seed, places = _places(sides, apart)
 
-    return Quantity(f"share of seeds by {_name(what)}", sample, _choices(what), cells=_cells(*sides))
+        def sample(choice: Choice) -> Sample:
+            numbers = [side.values(what, choice)[place] for side, place in zip(sides, places, strict=True)]
+            shown = np.asarray(show(*numbers), float)
+            fine = shown.shape == seed.shape and bool(np.isin(shown, (0, 1)).all())
+            require(fine, "show", show, "must say of each trial whether it shows it: True or False, or 1 or 0")
+            lost = int(sum(np.isnan(each).sum() for each in numbers))
+            return _over_seeds(seed, shown, numbers, given, combine, lost, (0.0, 1.0))
+
+        parts = lambda over: [] if combine else _parts(make, sides, what, [*over, *apart])
+        return Quantity(
+            f"share of seeds by {_name(what)}", sample, _fixed(what, fixed), parts, cells=_cells(*sides), of_all=True,
+            anytime=any(side.anytime for side in sides),
+        )  # fmt: skip
+
+    return make(several, {})
+
+
+def _places(sides: _Sides, apart: Sequence[str]) -> tuple[np.ndarray, list[Any]]:
+    """The seeds of one side or of the pairs of two, and where their numbers are."""
+    if len(sides) == 1:
+        return _seeds(sides[0]), [slice(None)]
+    pairs = pair(*sides, apart=apart)
+    return pairs.seed, [pairs.a, pairs.b]
+
+
+def _over_seeds(
+    seed: np.ndarray, values: np.ndarray, numbers: Sequence[np.ndarray], given: Show | None, combine: Show | None,
+    lost: int, range: Range | None,
+) -> Sample:  # fmt: skip
+    """One number a seed, of those for which the premise holds."""
+    excused = 0
+    if given is not None:
+        held = np.asarray(given(*numbers), bool)
+        excused = len(np.unique(seed[~held]))
+        values = np.where(held, values, np.nan)
+    return Sample(over_seeds(seed, values, combine or np.mean), len(seed), lost, excused, range)
 
 
 def _shown(
@@ -219,11 +185,19 @@ def mean(trials: Trials, what: str | Measured, show: Show | None = None, *, rang
       ArgumentError: if there is no such measure, or a value lies outside the range.
     """
 
-    def sample(choice: Choice) -> Sample:
-        shown, known = _shown(trials.values(what, choice), what, show, range)
-        return Sample(over_seeds(_seeds(trials), shown), int(np.isnan(shown).sum()), known)
+    def make(sides: _Sides, fixed: Choice) -> Quantity:
+        (mine,) = sides
 
-    return Quantity(f"mean {_name(what)}", sample, _choices(what), cells=_cells(trials))
+        def sample(choice: Choice) -> Sample:
+            shown, known = _shown(mine.values(what, choice), what, show, range)
+            lost = int(np.isnan(shown).sum())
+            return Sample(over_seeds(_seeds(mine), shown), len(mine), lost, range=known)
+
+        parts = lambda over: _parts(make, sides, what, over)
+        choices = _fixed(what, fixed)
+        return Quantity(f"mean {_name(what)}", sample, choices, parts, cells=_cells(mine), anytime=mine.anytime)
+
+    return make((trials,), {})
 
 
 def paired(
@@ -240,7 +214,7 @@ def paired(
 
     Trials pair if they agree in seed and in every setting that does not tell the sides apart: one whose values are the
     same on both. One whose values are partly the same is refused by name. Pairs of which one diverged are left out,
-    with all of their seed, and counted.
+    with all of their seed, and counted; with more than 5 % of them lost, nothing is concluded.
 
     Args:
       a, b: the sides.
@@ -256,6 +230,14 @@ def paired(
     Raises:
       ArgumentError: if a side holds several trials for one pair, or no trials pair.
     """
+    return _difference((a, b), {}, what, show, tuple(apart), tuple(over), range)
+
+
+def _difference(
+    both: _Sides, fixed: Choice, what: str | Measured, show: Show | None, apart: tuple[str, ...],
+    over: tuple[str, ...], range: Range | None,
+) -> Quantity:  # fmt: skip
+    a, b = both
     pairs = pair(a, b, apart=apart, over=over)
 
     def sides(choice: Choice) -> tuple[np.ndarray, np.ndarray, Range | None]:
@@ -268,14 +250,18 @@ def paired(
         finite = np.isfinite(first) & np.isfinite(second)
         difference = np.where(finite, first, np.inf) - np.where(finite, second, 0)  # infinite where a side is
         difference[np.isnan(first) | np.isnan(second)] = np.nan
-        return Sample(over_seeds(pairs.seed, difference), int(np.isnan(difference).sum()), known)
+        lost = int(np.isnan(difference).sum())
+        return Sample(over_seeds(pairs.seed, difference), len(difference), lost, range=known)
 
-    choices = _choices(what)
+    make = lambda parts, at: _difference(parts, at, what, show, apart, over, range)
+    choices = _fixed(what, fixed)
     first, second, _ = sides(choices[0])
     whole = ~(np.isnan(first) | np.isnan(second))
     superior = ((first > second) + (first == second) / 2)[whole]
     details: dict[str, object] = {"means": [_mean(first[whole]), _mean(second[whole])], "P(a > b)": _mean(superior)}
-    return Quantity(f"{_name(what)}, difference on the same seeds", sample, choices, details, _cells(a, b))
+    parts = lambda averaged: _parts(make, both, what, [*averaged, *apart, *over])
+    statistic, anytime = f"{_name(what)}, difference on the same seeds", a.anytime or b.anytime
+    return Quantity(statistic, sample, choices, parts, details, _cells(a, b), anytime=anytime)
 
 
 def _mean(values: np.ndarray) -> float:
@@ -285,3 +271,17 @@ def _mean(values: np.ndarray) -> float:
 def same(a: Trials, b: Trials, what: str | Measured, margin: float, **how: Any) -> Evidence:
     """Evidence that two sides are the same within a margin: `paired(a, b, what, **how).within(margin)`."""
     return paired(a, b, what, **how).within(margin)
+
+
+def not_applicable(why: str, statistic: str = "", **condition: float | str) -> Evidence:
+    """A condition under which a claim cannot be asked, such as one in which no learning rate passes the guard."""
+    none = Estimate(float("nan"), 0, why=why).interval()
+    return Evidence(
+        name="", statistic=statistic, interval=none, null=0.0, direction=0, grid=(), holds=1.0,
+        verdict="not applicable", reason=why, condition=dict(condition),
+    )  # fmt: skip
+
+
+def chosen(choice: Mapping[str, Any]) -> str:
+    """A choice of thresholds in a few words."""
+    return ", ".join(f"{name} {value:g}" if isinstance(value, float) else f"{value}" for name, value in choice.items())

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Judged claims as JSON values, and as text for a terminal."""
+"""Judged claims as JSON values, and as text for a terminal: what was found first, in a sentence."""
 
 import dataclasses
 import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from jaxmyopia.claims.verdicts import Evidence, Judgement
+from jaxmyopia.claims.judged import ControlResult, Evidence, Judgement
 
 _WIDTH = 80  # columns of the table of claims in a terminal
+_SHOWN = 12  # pieces of evidence a claim
 
 
 def _wrap(text: str, width: int = _WIDTH, **indent: Any) -> list[str]:
@@ -16,13 +17,23 @@ def _wrap(text: str, width: int = _WIDTH, **indent: Any) -> list[str]:
     return textwrap.wrap(text, width, break_on_hyphens=False, **indent)
 
 
+def _plain(value: Any) -> Any:
+    """Dataclasses as dicts of the fields that are kept."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = (field for field in dataclasses.fields(value) if field.metadata.get("kept", True))
+        return {field.name: _plain(getattr(value, field.name)) for field in fields}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value
+
+
 def claims_json(judgements: Sequence[Judgement], **where: object) -> list[dict[str, object]]:
     """Judged claims as JSON values, one dict each; `where`: what they were judged on, put into each."""
-    return [{"id": each.id, **where, **dataclasses.asdict(each)} for each in judgements]
+    return [{"id": each.id, **where, **_plain(each)} for each in judgements]
 
 
 def claims_text(judgements: Sequence[Judgement]) -> str:
-    """Judged claims as text: the verdict and the claim, then one line a piece of evidence.
+    """Judged claims as text: the verdict and the claim, what was found, then one line a piece of evidence.
 
     Args:
       judgements: the claims.
@@ -33,13 +44,27 @@ def claims_text(judgements: Sequence[Judgement]) -> str:
     lines = []
     for each in judgements:
         lines += _wrap(f"{each.verdict.upper()}  {each.text} ({each.id})", subsequent_indent="    ")
-        lines += [f"    {line}" for piece in each.evidence for line in _piece_text(piece)]
-        lines += [] if each.evidence else _wrap(each.reason, initial_indent="    ", subsequent_indent="    ")
+        lines += _wrap(each.headline or each.reason, initial_indent="  ", subsequent_indent="    ")
+        lines += [f"    {line}" for piece in each.evidence[:_SHOWN] for line in _piece_text(piece)]
+        left = len(each.evidence) - _SHOWN
+        lines += [f"    and {left} more conditions: see the page"] if left > 0 else []
+        lines += [line for control in each.controls for line in _control_text(control)]
     return "\n".join(lines)
 
 
 def _piece_text(piece: Evidence) -> list[str]:
     lost = f", {piece.diverged} diverged" if piece.diverged else ""
     grid = f", grid {piece.holds:.0%}" if piece.grid else ""
-    text = f"{piece.interval} {piece.reference}, n = {piece.interval.n}{grid}{lost}"
+    seen = piece.by_chance
+    tries = f", five tries show it with {seen:.2g}" if seen is not None else ""
+    text = f"{piece.interval} {piece.reference}, n = {piece.interval.n}{grid}{lost}{tries}"
+    if piece.verdict in ("not applicable", "not judged"):
+        text = piece.reason
     return _wrap(f"{piece.verdict:<13} {piece.name}: {text}", _WIDTH - 4, subsequent_indent=" " * 14)
+
+
+def _control_text(control: ControlResult) -> list[str]:
+    if control.held:
+        return _wrap(f"control held: {control.name}", initial_indent="    ", subsequent_indent="      ")
+    found = ", ".join(f"{name} {verdict}" for name, verdict in control.found.items())
+    return _wrap(f"CONTROL FAILED: {control.name} ({found})", initial_indent="    ", subsequent_indent="      ")

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rules that turn intervals into verdicts, the same for every system.
+"""The rules that turn an estimate into a verdict, the same for every system.
 
-A claim is judged on one or more pieces of evidence (say, rates matched in two ways). Each says: an interval at the
-main thresholds, a null, the claimed direction, and the estimate at every point of the threshold grid.
+A question holds a number against a null. With e the distance from the null in the claimed direction and m the least
+effect that the claim is about, the interval decides where all of it lies in one of
 
-  supported      the interval excludes the null in the claimed direction, and the sign holds in >= 80 % of the grid
-  contradicted   the interval excludes the null in the other direction
-  mixed          the interval excludes it, but the sign turns within the grid; or pieces of evidence disagree
-  inconclusive   the interval holds the null, there is none (a value is not finite, or all are the same and the
-                 measure's range is not known), or there are fewer than MIN_SEEDS seeds
-  not judged     the run does not hold what the claim needs
+  supported        e > m                 contradicted     e < 0
+  real but small   0 < e < m             no difference    -m < e < m, on both sides of the null
+
+and a claim of sameness is supported within its margin, contradicted outside. What is decided at the main thresholds
+and definitions must be decided alike in 80 % of their grid, else it depends on the threshold.
 """
 
 import dataclasses
@@ -17,144 +16,120 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from jaxmyopia.stats.comparisons import Equivalence
+from jaxmyopia.stats.estimates import Estimate
 from jaxmyopia.stats.intervals import Interval
 
-Verdict = Literal["supported", "contradicted", "mixed", "inconclusive", "not judged"]
+Verdict = Literal[
+    "supported", "contradicted", "no difference", "real but small", "depends on the threshold",
+    "depends on the condition", "not applicable", "inconclusive", "not judged",
+]  # fmt: skip
+DECIDED = ("supported", "contradicted", "no difference", "real but small", "depends on the threshold")
 MIN_SEEDS = 24  # below, intervals are too narrow: with 10 seeds the rule errs in 9 % of null cases, not 5 %
 GRID_SHARE = 0.8
+MOST_LOST = 0.05  # share of pairs that may be left out of a mean
 
 
 @dataclasses.dataclass(frozen=True)
-class GridPoint:
-    """The estimate under one choice of thresholds; `verdict` is what that choice alone would give."""
+class Question:
+    """What a number is asked.
 
-    thresholds: dict[str, object]
-    estimate: float
-    low: float
-    high: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Evidence:
-    """One interval that bears on a claim, judged.
-
-    `name`: what it is (`best rates`, `adam`). `statistic`: in words. `direction`: +1 if the claim says above the
-    null, -1 if below, 0 if it says the same, which is within `margin` of the null. `holds`: the share of the grid whose
-    estimate lies on the claimed side.
-    `diverged`: seeds left out of the statistic because they diverged (counted, never silently). `cells`: the numbers of
-    the cells whose trials it rests on.
+    `null`: the value that says nothing either way. `direction`: +1 if the claim says above it, -1 if below, 0 if it
+    says the same. `least`: the minimum effect that is claimed; or, of sameness, the margin that still counts as the
+    same.
     """
 
-    name: str
-    statistic: str
-    interval: Interval
     null: float
     direction: int
-    grid: tuple[GridPoint, ...]
-    holds: float
-    verdict: Verdict
-    reason: str
-    diverged: int = 0
-    margin: float | None = None
-    details: dict[str, object] = dataclasses.field(default_factory=dict)
-    cells: tuple[int, ...] = ()
+    least: float = 0.0
 
-    @property
-    def reference(self) -> str:
-        """What the estimate is held against, in words, shape `()`."""
-        return reference(self.null, self.margin)
+    def regions(self) -> list[tuple[Verdict, float, float]]:
+        """Each verdict that an interval may decide, with the open range in which the number then lies; the first that
+        fits counts."""
+        null, least = self.null, self.least
+        if not self.direction:
+            outside: list[tuple[Verdict, float, float]] = [
+                ("contradicted", -math.inf, null - least), ("contradicted", null + least, math.inf)
+            ]  # fmt: skip
+            return [("supported", null - least, null + least), *outside]
+        found: list[tuple[Verdict, float, float]] = [
+            ("supported", null + least, math.inf),
+            ("real but small", null, null + least),
+            ("contradicted", -math.inf, null),
+            ("no difference", null - least, null + least),
+        ]
+        if self.direction < 0:
+            found = [(verdict, 2 * null - high, 2 * null - low) for verdict, low, high in found]
+        return [(verdict, low, high) for verdict, low, high in found if low < high]
+
+    def outcome(self, interval: Interval) -> Verdict:
+        """What an interval decides: a verdict, or `inconclusive`; one without ends decides nothing."""
+        for verdict, low, high in self.regions():
+            if low < interval.low and interval.high < high:
+                return verdict
+        return "inconclusive"
+
+    def p_value(self, found: Estimate) -> float:
+        """One minus the greatest level at which the interval of an estimate still decides something; 1 for none."""
+        least = 1.0
+        for _, low, high in self.regions():
+            if low < found.estimate < high and found.n >= MIN_SEEDS:
+                least = min(least, max(found.p_value(end) for end in (low, high) if math.isfinite(end)))
+        return least
 
 
-@dataclasses.dataclass(frozen=True)
-class Judgement:
-    """A claim with its verdict. `text`: what was claimed; `reason`: why the verdict is what it is."""
-
-    id: str
-    text: str
-    verdict: Verdict
-    reason: str
-    evidence: tuple[Evidence, ...] = ()
-    details: dict[str, object] = dataclasses.field(default_factory=dict)
+def reference(null: float, direction: int, least: float) -> str:
+    """What an estimate is held against, in words."""
+    if not direction:
+        return f"within ±{least:g}" + (f" of {null:g}" if null else "")
+    effect = f" by at least {least:g}" if least else ""
+    return f"{'above' if direction > 0 else 'below'} {null:g}{effect}"
 
 
-def reference(null: float, margin: float | None) -> str:
-    """What an estimate is held against, in words: a null, or a margin around it; both of shape `()`."""
-    return f"against {null:g}" if margin is None else f"within ±{margin:g}"
-
-
-def judge(interval: Interval, *, null: float, direction: int, grid: Sequence[GridPoint]) -> tuple[Verdict, str, float]:
-    """The verdict of one interval against its null.
+def judge(
+    question: Question, main: Interval, grid: Sequence[tuple[Question, Interval]] = ()
+) -> tuple[Verdict, str, float]:
+    """The verdict of a number, by its interval at the main thresholds and those at every point of their grid.
 
     Args:
-      interval: the estimate at the main thresholds.
-      null: the value that says nothing either way.
-      direction: +1 if the claim says above the null, -1 if below.
-      grid: the estimates at every choice of thresholds; may be empty where the statistic has none.
+      question: what it is asked.
+      main: the interval at the main thresholds.
+      grid: for each choice of thresholds what is asked there, and the interval; empty where there is one choice alone.
 
     Returns:
-      The verdict, its reason, and the share of the grid on the claimed side (1 for an empty grid).
+      The verdict, its reason, and the share of the grid that decides as the main thresholds do (1 for an empty grid).
     """
-    sides = [direction * (point.estimate - null) > 0 for point in grid]
-    holds = sum(sides) / len(sides) if sides else 1.0
-    if not interval.n >= MIN_SEEDS:
-        return "inconclusive", f"{interval.n} seeds are fewer than {MIN_SEEDS}", holds
-    if math.isnan(interval.low):
-        return "inconclusive", interval.why or "the statistic is not defined on this run", holds
-    claimed, other = (interval.low > null, interval.high < null)[::direction]
-    if other:
-        return "contradicted", f"{interval} lies on the other side of {null:g}", holds
-    if not claimed:
-        return "inconclusive", f"{interval} holds {null:g}", holds
+    found = question.outcome(main)
+    alike = [asked.outcome(interval) == found for asked, interval in grid]
+    holds = sum(alike) / len(alike) if alike else 1.0
+    if not main.n >= MIN_SEEDS:
+        return "inconclusive", f"{main.n} seeds are fewer than {MIN_SEEDS}", holds
+    if math.isnan(main.low):
+        return "inconclusive", main.why or "the statistic is not defined on this run", holds
+    where = f"{main} {_places(question)[found]}"
+    if found == "inconclusive":
+        return found, where, holds
     if holds < GRID_SHARE:
-        return (
-            "mixed",
-            f"{interval} excludes {null:g}, but the sign holds in only {holds:.0%} of the threshold grid",
-            holds,
-        )
-    return "supported", f"{interval} excludes {null:g}; the sign holds in {holds:.0%} of the threshold grid", holds
+        return "depends on the threshold", f"{where}, but only {holds:.0%} of the grid of thresholds say so", holds
+    return found, where + (f", as {holds:.0%} of the grid of thresholds say" if alike else ""), holds
 
 
-def judge_equivalence(test: Equivalence, *, grid: Sequence[GridPoint]) -> tuple[Verdict, str, float]:
-    """The verdict on a claim of sameness.
-
-    Supported if both one-sided tests reject and >= 80 % of the grid's estimates lie within the margin; contradicted
-    if the 95 % interval lies outside the margin; else mixed (the grid disagrees) or inconclusive.
-
-    Args:
-      test: the equivalence test at the main thresholds.
-      grid: the estimates at every choice of thresholds.
-
-    Returns:
-      The verdict, its reason, and the share of the grid within the margin.
-    """
-    within = [abs(point.estimate) < test.margin for point in grid]
-    holds = sum(within) / len(within) if within else 1.0
-    interval, margin = test.difference, test.margin
-    if interval.n < MIN_SEEDS:
-        return "inconclusive", f"{interval.n} seeds are fewer than {MIN_SEEDS}", holds
-    if math.isnan(interval.low):
-        return "inconclusive", interval.why or "the statistic is not defined on this run", holds
-    if interval.low > margin or interval.high < -margin:
-        return "contradicted", f"{interval} lies outside ±{margin:g}", holds
-    if not test.equivalent:
-        return "inconclusive", f"{interval} is neither within nor outside ±{margin:g}", holds
-    if holds < GRID_SHARE:
-        return "mixed", f"{interval} lies within ±{margin:g}, but only {holds:.0%} of the threshold grid does", holds
-    return "supported", f"{interval} lies within ±{margin:g}, as {holds:.0%} of the threshold grid does", holds
-
-
-def combine(evidence: Sequence[Evidence]) -> tuple[Verdict, str]:
-    """The verdict of a claim: that of its evidence where all agree, else mixed.
-
-    Args:
-      evidence: the judged pieces, shape `(m,)`; none means that the run does not hold what the claim needs.
-
-    Returns:
-      The verdict and its reason.
-    """
-    if not evidence:
-        return "not judged", "the run does not hold the cells that this claim needs"
-    reason = "; ".join(f"{piece.name}: {piece.verdict}, {piece.reason}" for piece in evidence)
-    verdicts = {piece.verdict for piece in evidence}
-    return (verdicts.pop() if len(verdicts) == 1 else "mixed"), reason
+def _places(question: Question) -> dict[Verdict, str]:
+    """Where an interval lies that decides so, in words."""
+    null, least = question.null, question.least
+    if not question.direction:
+        around = f"±{least:g}" + (f" of {null:g}" if null else "")
+        return {
+            "supported": f"lies within {around}",
+            "contradicted": f"lies outside {around}",
+            "inconclusive": f"is neither within nor outside {around}",
+        }
+    end, side, other = null + question.direction * least, "above", "below"
+    if question.direction < 0:
+        side, other = other, side
+    return {
+        "supported": f"lies {side} {end:g}",
+        "contradicted": f"lies {other} {null:g}",
+        "real but small": f"lies {side} {null:g}, but within {least:g} of it",
+        "no difference": f"lies within ±{least:g} of {null:g}",
+        "inconclusive": f"holds {null:g} or {end:g}" if least else f"holds {null:g}",
+    }

@@ -139,6 +139,7 @@ class RunFolder:
             PlannedCell(
                 sweep=tuple((name, tuple(values)) for name, values in cell["sweep"].items()),
                 **{name: cell[name] for name in plain},
+                control=cell.get("control", False),
             )
             for cell in self.config.get("cells", ())
         ]
@@ -286,7 +287,8 @@ class RunFolder:
         if not chunks:
             raise RunError(f"{self.path} holds no finished chunk yet; give its command again")
         names = dict.fromkeys(name for chunk in chunks for name in chunk.schema.names)
-        return Trials(Columns(names, functools.partial(self._column, chunks)), self.given)
+        controls = tuple(number for number, cell in enumerate(self.cells()) if cell.control)
+        return Trials(Columns(names, functools.partial(self._column, chunks)), self.given, controls=controls)
 
     def files_of_rows(self, cell: int) -> list[tuple[pathlib.Path, int]]:
         """The files of a cell's rows in their order, and how many rows each has."""

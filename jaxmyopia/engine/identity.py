@@ -64,6 +64,7 @@ def plan_of(cell: Cell) -> dict[str, object]:
         "measures": [{**measure.describe(), "fn": describe(measure.fn)} for measure in _measures(cell)],
         **{name: getattr(cell, name) for name in ("seeds", "steps", "records")},
         "chunks": chunks(cell),
+        **({"control": True} if cell.control else {}),
     }
 
 

@@ -32,6 +32,7 @@ class _Cell(TypedDict):
     steps: int
     records: int
     chunks: NotRequired[int]
+    control: NotRequired[bool]
 
 
 class _Config(TypedDict):

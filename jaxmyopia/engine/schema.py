@@ -98,6 +98,8 @@ def built(value: Any, hint: Any) -> Any:
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin in (list, tuple):
         return origin(built(each, inner[0]) for each in value)
+    if origin in (types.UnionType, typing.Union):
+        return built(value, next((each for each in inner if fault(value, each) is None), inner[0]))
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         hints, _ = _fields(hint)
         return hint(**{name: built(value[name], each) for name, each in hints.items() if name in value})

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxmyopia.claims.verdicts import Evidence, Judgement
+from jaxmyopia.claims.judged import Evidence, Judgement
 from jaxmyopia.report.figures import Caption, draw_intervals, panels
 
 VERDICT_COLOURS = {"supported": "#2e7d32", "contradicted": "#c0431f", "mixed": "#b58500"}

@@ -12,7 +12,7 @@ import jinja2
 from matplotlib.figure import Figure
 
 from jaxmyopia.artist import Artist
-from jaxmyopia.claims.verdicts import Judgement
+from jaxmyopia.claims.judged import Judgement
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.report.figures import Caption, save_png
 

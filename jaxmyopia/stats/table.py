@@ -50,11 +50,22 @@ class Trials:
     """Columns `(rows,)` of equal length, a column `seed` among them. A column that a row lacks holds NaN there.
 
     `given`: for each number in the column `cell`, the columns that say what its trials were given; or those of all, as
-    one entry. The others were measured: a name may be given in one study and measured in another.
+    one entry. The others were measured: a name may be given in one study and measured in another. `anytime`: whether
+    evidence from it is to hold whenever one stops adding seeds. `controls`: the cells whose trials are for the controls
+    of claims alone.
     """
 
     columns: Mapping[str, np.ndarray]
     given: tuple[tuple[str, ...], ...] = ()
+    anytime: bool = False
+    controls: tuple[int, ...] = ()
+
+    @property
+    def main(self) -> "Trials":
+        """The trials without those that are for controls alone."""
+        if not self.controls:
+            return self
+        return dataclasses.replace(self.keep(~np.isin(self.columns["cell"], self.controls)), controls=())
 
     @property
     def settings(self) -> tuple[str, ...]:
@@ -109,13 +120,31 @@ class Trials:
         """The rows where `mask`, `(rows,)`, is True."""
         if mask.all():  # a million rows are not copied for nothing
             return self
-        return Trials(Columns(self.columns, lambda name: self.columns[name][mask]), self.given)
+        return dataclasses.replace(self, columns=Columns(self.columns, lambda name: self.columns[name][mask]))
+
+    def groups(self, names: Sequence[str]) -> dict[tuple[Any, ...], np.ndarray]:
+        """The rows `(rows,)` of each combination of the columns named, as masks; in the order of their values, None where
+        a row lacks one."""
+        codes, values = [], []
+        for name in names:
+            column = self.columns[name]
+            if column.dtype.kind == "O":
+                column = column.astype(str)
+            known, code = np.unique(column, return_inverse=True)
+            values.append([None if value != value else value for value in known.tolist()])
+            codes.append(code)
+        places, group = np.unique(np.stack(codes, axis=1), axis=0, return_inverse=True)
+        group = group.reshape(-1)
+        return {
+            tuple(values[i][code] for i, code in enumerate(place)): group == number
+            for number, place in enumerate(places.tolist())
+        }
 
     def joined(self, *others: "Trials") -> "Trials":
         """These trials and those of others, which have the same columns."""
         every = (self, *others)
         make = lambda name: np.concatenate([each.columns[name] for each in every])
-        return Trials(Columns(self.columns, make), self.given)
+        return dataclasses.replace(self, columns=Columns(self.columns, make))
 
     def unique(self, name: str) -> list:
         """The sorted distinct values of a column."""
@@ -209,6 +238,13 @@ class _Side:
         self.order = np.argsort(key, kind="stable")
         self.sorted = key[self.order]
         self.repeated = bool(len(key)) and bool((self.sorted[1:] == self.sorted[:-1]).any())
+
+
+def shared_settings(*sides: Trials) -> list[str]:
+    """The settings that all sides have, in which trials of one side differ."""
+    first, *others = sides
+    names = [name for name in first.settings if all(name in each.settings for each in others)]
+    return [name for name in names if all(len(_distinct(each, name)) > 1 for each in sides)]
 
 
 def _distinct(trials: Trials, name: str) -> set[str]:
