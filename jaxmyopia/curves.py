@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
 import jax
+import jax.numpy as jnp
 
 
 @jax.tree_util.register_pytree_with_keys_class
@@ -49,6 +50,11 @@ class Curves(Mapping[str, jax.Array]):
             return self[name]
         except KeyError as error:
             raise AttributeError(error.args[0]) from None
+
+    def held_from(self, record: jax.Array) -> "Curves":
+        """The curves `(T, S, ...)`, which stay as they are at a record from there on; steps go on."""
+        place = jnp.minimum(jnp.arange(self["step"].shape[0]), record)
+        return Curves({name: x if name == "step" else x[place] for name, x in self._columns.items()})
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._columns)

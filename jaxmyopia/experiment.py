@@ -50,7 +50,7 @@ class Experiment:
     def judge(self, trials: Trials, sweep: Any) -> list[tuple[dict[str, object], list[Judgement]]]:
         """Judges the claims on a run's table: for each of `apart`, what tells it apart and the claims judged on it."""
         claims = self.claims(sweep) if self.claims else []
-        return [(where, judge_all(claims, trials.where(**where))) for where in self.apart(sweep)]
+        return [(where, judge_all(claims, trials.narrowed(**where))) for where in self.apart(sweep)]
 
     @property
     def sweep_type(self) -> type:

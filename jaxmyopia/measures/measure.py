@@ -45,7 +45,9 @@ class Measure:
     by name, `curves["loss"]`, and their steps `curves.step` `(T,)`. `grid`: each threshold's (or definition's) values,
     the main one first; numbers reach `fn` as scalars. `part`: where `fn` gives a dict of several measures at once, the
     name of this one in it; measures that share `fn` and grid are computed once. `unroll`: numbers reach `fn` as
-    constants, one trace a choice: for what is as cheap as a comparison. `range`: the least and the greatest number that
+    constants, one trace a choice: for what is as cheap as a comparison. `conditions`: which of its definitions are not
+    doubts of one number but things of their own, under each of which a claim is judged, as shares of the budget are
+    (`at_budgets`). `range`: the least and the greatest number that
     there can be, where that is a fact, such as (0, 1) of a share; without it, trials that all give the same number say
     nothing of the others.
 
@@ -63,6 +65,7 @@ class Measure:
     part: str | None
     unroll: bool
     range: tuple[float, float] | None
+    conditions: tuple[str, ...]
 
     def __init__(
         self,
@@ -72,6 +75,7 @@ class Measure:
         part: str | None = None,
         unroll: bool = False,
         range: tuple[float, float] | None = None,
+        conditions: Sequence[str] = (),
         **grid: object,
     ):
         require(isinstance(name, str) and name.isidentifier(), "name", name, "must be an identifier")
@@ -86,6 +90,9 @@ class Measure:
         object.__setattr__(self, "part", part)
         object.__setattr__(self, "unroll", unroll)
         object.__setattr__(self, "range", require_range("range", range))
+        for axis in conditions:
+            require(axis in grid, "conditions", axis, f"must be among the definitions: {', '.join(grid)}")
+        object.__setattr__(self, "conditions", tuple(conditions))
 
     @property
     def choices(self) -> tuple[dict[str, Any], ...]:
@@ -128,9 +135,42 @@ class Measure:
         """The columns of all choices, in their order."""
         return _columns(self)
 
+    def at_budgets(self, *shares: float) -> "Measure":
+        """The same measure after several shares of the steps, the whole first: conditions of a claim that cost no run.
+
+        >>> Measure("least", lambda curves: curves["loss"].min(axis=0)).at_budgets(1, 0.5).columns
+        ('least_b1', 'least_b0.5')
+
+        Args:
+          *shares: in (0, 1], the one at which figures and tables take it first.
+
+        Returns:
+          The `Measure`; after a share its curves stay as they are there.
+        """
+        for share in shares:
+            fine = isinstance(share, int | float) and 0 < share <= 1
+            require(fine, "shares", share, "must be above 0 and at most 1")
+        return Measure(
+            self.name, AtBudget(self.fn), part=self.part, unroll=self.unroll, range=self.range,
+            conditions=(*self.conditions, "budget"), **dict(self.grid), budget=shares,
+        )  # fmt: skip
+
     def describe(self) -> dict[str, Any]:
         """What decides its numbers, as JSON values."""
         return {"name": self.name, "grid": {name: list(values) for name, values in self.grid}}
+
+
+@dataclasses.dataclass(frozen=True)
+class AtBudget:
+    """What `fn` gives of curves that stay as they are after a share of the steps."""
+
+    fn: Callable[..., Any]
+
+    def __call__(self, curves: Any, budget: Any, **thresholds: Any) -> Any:
+        """From curves `(T, S, ...)`."""
+        steps = curves.step
+        last = (steps <= budget * steps[-1]).sum() - 1
+        return self.fn(curves.held_from(last), **thresholds)
 
 
 @functools.lru_cache(maxsize=4096)  # every cell asks, and thousands share their measures

@@ -68,6 +68,20 @@ class Trials:
         return dataclasses.replace(self.keep(~np.isin(self.columns["cell"], self.controls)), controls=())
 
     @property
+    def of_controls(self) -> "Trials":
+        """The trials that are for controls alone; refused with `NoTrials` where the run holds none."""
+        if not self.controls:
+            raise NoTrials("controls", (), "must be among the cells of the run")
+        return dataclasses.replace(self.keep(np.isin(self.columns["cell"], self.controls)), controls=())
+
+    def narrowed(self, **equals: object) -> "Trials":
+        """The trials whose columns equal the values given, and all of those for controls; refuses as `where` does."""
+        main = self.main.where(**equals)
+        if not self.controls:
+            return main
+        return dataclasses.replace(main.joined(self.of_controls), controls=self.controls)
+
+    @property
     def settings(self) -> tuple[str, ...]:
         """The columns that say what these trials were given."""
         if len(self.given) < 2:

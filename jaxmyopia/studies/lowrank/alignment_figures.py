@@ -13,7 +13,7 @@ from jaxmyopia.stats.intervals import Interval, bca_mean
 from jaxmyopia.stats.table import Trials, pair
 from jaxmyopia.studies.lowrank.figures import by_rate
 from jaxmyopia.studies.lowrank.finished import FinishedRun
-from jaxmyopia.studies.lowrank.matching import MATCHINGS, at_matched_rates, best_rate
+from jaxmyopia.studies.lowrank.matching import MATCHINGS, NoRate, at_matched_rates, shown_rate
 from jaxmyopia.studies.lowrank.measures import ALIGNMENT_RANK
 
 _turning_points = jax.jit(turning_points)
@@ -34,7 +34,7 @@ def alignment_curves(run: FinishedRun, rank: int, loss: str) -> Figure:
     figure, grid = panels(len(optimizers), 3, sharex=True, sharey=True)
     for i, optimizer in enumerate(optimizers):
         cell = run.find(loss=loss, rank=rank, optimizer=optimizer)
-        rate, steps = best_rate(run.rows(cell)), run.cells[cell].record_steps()
+        rate, steps = shown_rate(run.rows(cell)), run.cells[cell].record_steps()
         for seed, axes in enumerate(grid[i]):
             for name, style in (("align_a", "-"), ("align_b", "--")):
                 curves = run.kept(cell, name, rate)
@@ -76,7 +76,8 @@ def bump_figure(run: FinishedRun) -> Figure:
         by_rank = {rank: at_matched_rates(run.shown().matching(loss=loss, rank=rank)) for rank in ranks}
         for j, kind in enumerate(MATCHINGS):
             axes = grid[i, j]
-            matched = {rank: sides[kind] for rank, sides in by_rank.items() if kind in sides}
+            found = {rank: sides[kind] for rank, sides in by_rank.items() if kind in sides}
+            matched = {rank: sides for rank, sides in found.items() if not isinstance(sides, NoRate)}
             for number, choice in enumerate(sorted(bumps.choices, key=lambda choice: choice["delta"])):
                 places = [ranks.index(rank) + (number - (len(bumps.choices) - 1) / 2) * 0.12 for rank in matched]
                 means = [_difference(adam, sgd, bumps, choice) for sgd, adam in matched.values()]

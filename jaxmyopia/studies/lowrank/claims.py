@@ -1,31 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
 """The six claims about low-rank learning. A claim that something shows is judged against half of the seeds: it stands
-if most do."""
+if most do. Rates are chosen on seeds that are not judged."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
-from jaxmyopia.claims import Claim, Evidence, claim, paired, share
+import numpy as np
+
+from jaxmyopia.claims import Claim, Evidence, claim, not_applicable, paired, share
 from jaxmyopia.stats.table import Trials
-from jaxmyopia.studies.lowrank.matching import OPTIMIZERS, at_matched_rates, best_rate, rate_of
+from jaxmyopia.studies.lowrank import controls
+from jaxmyopia.studies.lowrank.matching import (
+    OPTIMIZERS,
+    NoRate,
+    Sides,
+    at_matched_rates,
+    best_rate,
+    judged,
+    rate_of,
+)
 from jaxmyopia.studies.lowrank.measures import ALIGNMENT_RANK, Thresholds
 
-MARGIN = 0.5  # of a descent or plateau: what still counts as the same number on average
+MARGIN = 0.5  # of a descent: what still counts as the same number on average
+LEAST = 0.1  # of a bump a pair: the least excess that counts
+MOST = 4  # greater counts are taken for this many, so that one wild seed cannot decide a mean
 _RATE = ("learning_rate",)  # matched, so that the sides differ in it
-LOSSES = {"square": "square", "cross_entropy": "cross-entropy"}
+
+
+def capped(count: np.ndarray) -> np.ndarray:
+    """Counts `(rows,)`, greater ones as `MOST`."""
+    return np.minimum(count, MOST)
+
+
+def _matched(cells: Trials, make: Callable[[Trials, Trials], Evidence], **condition: Any) -> Iterator[Evidence]:
+    """A piece of evidence at each pair of matched rates, or why there is none."""
+    for matching, found in at_matched_rates(cells).items():
+        name = ", ".join(map(str, [*condition.values(), matching]))
+        if isinstance(found, NoRate):
+            yield not_applicable(found, **condition, matching=matching).at(name)
+        else:
+            yield make(*found).at(f"{name} (sgd {rate_of(found[0])}, adam {rate_of(found[1])})", **condition, matching=matching)
 
 
 def two_plateaus(thresholds: Thresholds) -> Claim:
     """The thread's first observation."""
 
-    @claim("At rank 2, cross-entropy shows two plateaus.", id="ce-two-plateaus")
-    def pieces(trials: Trials) -> dict[str, Evidence]:
-        found = {}
-        for name, sides in at_matched_rates(trials.where(rank=2).where(loss="cross_entropy")).items():
-            for optimizer, rows in zip(OPTIMIZERS, sides, strict=True):
-                two = share(rows, thresholds.plateaus, lambda count: count == 2)
-                two = two.named("share of seeds with exactly two plateaus")
-                found[f"{optimizer}, {name} ({rate_of(rows)})"] = two.above(0.5)
-        return found
+    def two(rows: Trials) -> Evidence:
+        found = share(rows, thresholds.plateaus, lambda count: count == 2)
+        return found.named("share of seeds with exactly two plateaus").above(0.5)
+
+    passes = {"a staircase of two modes": lambda trials: two(controls.staircase(trials, modes=2))}
+    fails = {"a staircase of one mode": lambda trials: two(controls.staircase(trials, modes=1))}
+
+    @claim("At rank 2, cross-entropy shows two plateaus.", id="ce-two-plateaus", passes=passes, fails=fails)
+    def pieces(trials: Trials) -> list[Evidence]:
+        cells = trials.where(rank=2).where(loss="cross_entropy")
+        sides = {name: place for place, name in enumerate(OPTIMIZERS)}
+        return [
+            piece.at(optimizer=name)
+            for name, place in sides.items()
+            for piece in _matched(cells, lambda *both, place=place: two(both[place]), of=name)
+        ]
 
     return pieces
 
@@ -33,71 +68,90 @@ def two_plateaus(thresholds: Thresholds) -> Claim:
 def rank10_stuck(thresholds: Thresholds) -> Claim:
     """The thread's second."""
 
-    @claim("With cross-entropy, rank 10 has trouble finding the zero-loss solution.", id="ce-rank10-stuck")
-    def pieces(trials: Trials) -> dict[str, Evidence]:
-        found = {}
-        for optimizer, rows in _by_optimizer(trials.where(rank=10).where(loss="cross_entropy")):
-            zero = share(rows, thresholds.at_zero, lambda is_zero: is_zero == 1)
-            zero = zero.named("share of seeds whose final loss is zero")
-            found[f"{optimizer}, best rate ({rate_of(rows)})"] = zero.below(0.5)
-        return found
+    def stuck(rows: Trials) -> Evidence:
+        zero = share(rows, thresholds.at_zero, lambda is_zero: is_zero == 1)
+        return zero.named("share of seeds whose loss is zero").below(0.5)
+
+    passes = {"a rate 200 times too low": lambda trials: stuck(controls.staircase(trials, rate=controls.SLOW))}
+    fails = {"a staircase that ends": lambda trials: stuck(controls.staircase(trials))}
+    text = "With cross-entropy, rank 10 has trouble finding the zero-loss solution."
+
+    @claim(text, id="ce-rank10-stuck", passes=passes, fails=fails)
+    def pieces(trials: Trials) -> list[Evidence]:
+        return list(_each_optimizer(trials.where(rank=10).where(loss="cross_entropy"), stuck))
 
     return pieces
 
 
 def full_rank_same(thresholds: Thresholds) -> Claim:
-    """The thread's third."""
+    """The thread's third; plateaus lie between descents, and are the same fact."""
 
-    @claim("At full rank, cross-entropy looks like square loss.", id="ce-full-rank-same")
-    def pieces(trials: Trials) -> dict[str, Evidence]:
-        wide, found = _full_rank(trials), {}
-        sides = (dict(_by_optimizer(wide.where(loss=loss))) for loss in ("cross_entropy", "square"))
-        cross_entropy, square = sides
-        for optimizer in (name for name in OPTIMIZERS if name in cross_entropy and name in square):
-            rows = cross_entropy[optimizer], square[optimizer]
-            for measure in (thresholds.descents, thresholds.plateaus):
-                difference = paired(*rows, measure, apart=_RATE)
-                difference = difference.named("descents or plateaus, cross-entropy minus square loss")
-                name = f"{optimizer}, {measure.name}, best rates ({rate_of(rows[0])}, {rate_of(rows[1])})"
-                found[name] = difference.within(MARGIN)
+    def same_descents(a: Trials, b: Trials) -> Evidence:
+        difference = paired(a, b, thresholds.descents, capped, apart=_RATE, range=(0, MOST))
+        return difference.named("descents, cross-entropy minus square loss").within(MARGIN)
+
+    staircase = controls.staircase
+    passes = {"one staircase at two rates": lambda t: same_descents(staircase(t), staircase(t, rate=controls.HALF))}
+    fails = {"staircases of two modes and of one": lambda t: same_descents(staircase(t), staircase(t, modes=1))}
+
+    @claim("At full rank, cross-entropy looks like square loss.", id="ce-full-rank-same", passes=passes, fails=fails)
+    def pieces(trials: Trials) -> list[Evidence]:
+        wide, found = _full_rank(trials), []
+        losses = [wide.where(loss=loss) for loss in ("cross_entropy", "square")]
+        for optimizer in OPTIMIZERS:
+            cells = [cell.matching(optimizer=optimizer) for cell in losses]
+            if not all(map(len, cells)):
+                continue
+            rates = [best_rate(cell) for cell in cells]
+            missing = [rate for rate in rates if isinstance(rate, NoRate)]
+            if missing:
+                found.append(not_applicable(missing[0], optimizer=optimizer).at(optimizer))
+                continue
+            rows = [judged(cell.where(learning_rate=rate)) for cell, rate in zip(cells, rates, strict=True)]
+            name = f"{optimizer}, best rates ({rate_of(rows[0])}, {rate_of(rows[1])})"
+            found.append(same_descents(*rows).at(name, optimizer=optimizer))
         return found
 
     return pieces
 
 
 def more_bumps(thresholds: Thresholds, id: str, text: str, ranks: Sequence[int]) -> Claim:
-    """Bumps of Adam minus SGD's, over ranks that are matched each for itself."""
+    """Bumps of Adam minus SGD's, at each rank and loss."""
 
-    @claim(text, id=id)
-    def pieces(trials: Trials) -> dict[str, Evidence]:
-        found = {}
-        for loss, shown in LOSSES.items():
-            several = trials.matching(loss=loss)
-            matched: dict[str, list[tuple[Trials, Trials]]] = {}
-            for rank in (rank for rank in ranks if len(several.matching(rank=rank))):
-                for name, sides in at_matched_rates(several.matching(rank=rank)).items():
-                    matched.setdefault(name, []).append(sides)
-            for name, each in matched.items():
-                sgd, adam = (first.joined(*rest) for first, *rest in zip(*each, strict=True))
-                difference = paired(adam, sgd, thresholds.bumps, apart=_RATE)
-                difference = difference.named("bumps a pair, Adam minus SGD, same seed, mean over the ranks")
-                found[f"{shown}, {name}"] = difference.above(0)
+    def excess(sgd: Trials, adam: Trials) -> Evidence:
+        difference = paired(adam, sgd, thresholds.bumps, capped, apart=_RATE, range=(0, MOST))
+        return difference.named("bumps a pair, Adam minus SGD, same seed").above(0, least=LEAST)
+
+    passes = {"Adam at a hundred times the start's scale": lambda trials: excess(*controls.leaping(trials))}
+    fails = {"two copies of SGD": lambda trials: excess(*controls.copies(controls.staircase(trials)))}
+
+    @claim(text, id=id, passes=passes, fails=fails)
+    def pieces(trials: Trials) -> list[Evidence]:
+        found: list[Evidence] = []
+        for loss in ("square", "cross_entropy"):
+            for rank in ranks:
+                found += _matched(trials.matching(loss=loss, rank=rank), excess, loss=loss, rank=rank)
         return found
 
     return pieces
 
 
 def full_rank_plateau(thresholds: Thresholds) -> Claim:
-    """The thread's observation of Adam under square loss."""
+    """The thread's observation of Adam under square loss; it can be regained only where SGD has none."""
 
-    @claim("With Adam and square loss, the full-rank case regains a plateau.", id="adam-full-rank-plateau")
-    def pieces(trials: Trials) -> dict[str, Evidence]:
-        found = {}
-        for name, (sgd, adam) in at_matched_rates(_full_rank(trials).where(loss="square")).items():
-            regained = share((adam, sgd), thresholds.plateaus, lambda a, s: (a > 0) & ~(s > 0), apart=_RATE)
-            regained = regained.named("share of seeds with a plateau under Adam and none under SGD")
-            found[f"{name} (sgd {rate_of(sgd)}, adam {rate_of(adam)})"] = regained.above(0.5)
-        return found
+    def regained(sgd: Trials, adam: Trials) -> Evidence:
+        has, lacks = lambda a, s: a > 0, lambda a, s: s == 0
+        found = share((adam, sgd), thresholds.plateaus, has, given=lacks, apart=_RATE)
+        return found.named("share with a plateau under Adam, of seeds with none under SGD").above(0.5)
+
+    small, large = controls.staircase, controls.from_large_start
+    passes = {"a small start in place of a large one": lambda trials: regained(large(trials), small(trials))}
+    fails = {"two copies of SGD": lambda trials: regained(*controls.copies(large(trials)))}
+    text = "With Adam and square loss, the full-rank case regains a plateau."
+
+    @claim(text, id="adam-full-rank-plateau", passes=passes, fails=fails)
+    def pieces(trials: Trials) -> list[Evidence]:
+        return list(_matched(_full_rank(trials).where(loss="square"), regained))
 
     return pieces
 
@@ -106,12 +160,16 @@ def _full_rank(trials: Trials) -> Trials:
     return trials.where(rank=int(trials["n"].max()))
 
 
-def _by_optimizer(cells: Trials) -> Iterator[tuple[str, Trials]]:
-    """Each optimiser that was run, with its trials at its best rate."""
+def _each_optimizer(cells: Trials, make: Callable[[Trials], Evidence]) -> Iterator[Evidence]:
+    """A piece for each optimiser that was run, at its best rate."""
     for optimizer in OPTIMIZERS:
         rows = cells.matching(optimizer=optimizer)
-        if len(rows):
-            yield optimizer, rows.where(learning_rate=best_rate(rows))
+        rate = best_rate(rows) if len(rows) else None
+        if isinstance(rate, NoRate):
+            yield not_applicable(rate, optimizer=optimizer).at(optimizer)
+        elif rate is not None:
+            piece = make(judged(rows.where(learning_rate=rate)))
+            yield piece.at(f"{optimizer}, best rate ({rate:g})", optimizer=optimizer)
 
 
 def make_claims(thresholds: Thresholds, ranks: Sequence[int]) -> list[Claim]:

@@ -15,7 +15,7 @@ from jaxmyopia.report.figures import COLOURS, LOSS_NAMES, draw_intervals, log_st
 from jaxmyopia.stats.intervals import Interval, wilson
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank.finished import FinishedRun
-from jaxmyopia.studies.lowrank.matching import best_rate
+from jaxmyopia.studies.lowrank.matching import shown_rate
 from jaxmyopia.studies.lowrank.measures import Thresholds
 
 _FLOOR = 1e-9  # of the loss axis, in units of the first loss
@@ -74,7 +74,7 @@ def _by_loss_and_rank(
 
 def _rates(run: FinishedRun, cell: int) -> list[tuple[int, bool]]:
     """The combinations of a cell: their places in its sketches, and whether each has the best rate."""
-    names, best = [name for name, _ in run.cells[cell].sweep], best_rate(run.rows(cell))
+    names, best = [name for name, _ in run.cells[cell].sweep], shown_rate(run.rows(cell))
     rates = [values[names.index("learning_rate")] for values in run.cells[cell].combinations]
     return [(place, bool(np.isclose(rate, best))) for place, rate in enumerate(rates)]
 
@@ -141,7 +141,7 @@ def single_seeds(run: FinishedRun, loss: str = "cross_entropy", rank: int = 2) -
     figure, grid = panels(len(optimizers), 4, sharey=True)
     for i, optimizer in enumerate(optimizers):
         cell = run.find(loss=loss, rank=rank, optimizer=optimizer)
-        rate = best_rate(run.rows(cell))
+        rate = shown_rate(run.rows(cell))
         curves, steps = run.kept(cell, "loss", rate), run.cells[cell].record_steps()
         for seed, axes in enumerate(grid[i]):
             if seed >= curves.shape[1]:

@@ -1,20 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """At which rates two optimisers are compared.
 
-Rates are matched in two ways: each optimiser at its best rate (least median final loss; losses within float32's
-noise are equal, and the shorter median time to half the first loss decides), and the pair of rates whose median times
-to half the first loss are closest.
+A rate is steady if, of the seeds that choose, at least 95 % neither diverge nor show an uptick. Among steady rates they
+are matched in two ways: each optimiser at its best rate (least median final loss; losses within float32's noise are
+equal, and the shorter median time to half the first loss decides), and the pair of rates whose median times to half
+the first loss are closest. What is then judged are other seeds.
 """
 
 import itertools
 
 import numpy as np
 
+from jaxmyopia.claims.choosing import CHOOSING, GUARD, choosing, judged, passing
 from jaxmyopia.stats.table import Trials
 
 OPTIMIZERS = ("sgd", "adam")
 MATCHINGS = ("best rates", "equal half-times")
 _NOISE = 1e-10  # final losses below this share of the first are rounding noise of float32
+
+
+class NoRate(str):
+    """Why there is no rate at which to compare."""
+
+
+Sides = tuple[Trials, Trials]
 
 
 def half_time(table: Trials) -> float:
@@ -29,61 +38,87 @@ def half_time(table: Trials) -> float:
     return float(np.median(np.where(table["diverged"], np.inf, table["half_time"])))
 
 
-def best_rate(table: Trials) -> float:
-    """The rate with the least median final loss.
+def _badness(rows: Trials) -> tuple[float, float]:
+    final = np.median(np.where(rows["diverged"], np.inf, rows["loss_ratio"]))
+    return max(float(final), _NOISE), half_time(rows)
+
+
+def _at(table: Trials, rate: float) -> Trials:
+    return table.matching(learning_rate=rate)
+
+
+def steady(trials: Trials) -> np.ndarray:
+    """Which trials `(rows,)` neither diverge nor show an uptick."""
+    return ~trials["diverged"].astype(bool) & ~(trials["upticks"] > 0)
+
+
+def best_rate(table: Trials) -> float | NoRate:
+    """The best of the steady rates, by the seeds that choose.
 
     Args:
       table: rows `(S x rates,)` of one cell.
 
     Returns:
-      The rate.
+      The rate, or why there is none.
     """
-
-    def badness(rate: float) -> tuple[float, float]:
-        rows = table.matching(learning_rate=rate)
-        final = np.median(np.where(rows["diverged"], np.inf, rows["loss_ratio"]))
-        return max(float(final), _NOISE), half_time(rows)
-
-    return min(table.unique("learning_rate"), key=badness)
+    first = choosing(table)
+    rates = passing(first, "learning_rate", steady)
+    if not rates:
+        return NoRate(f"at no rate are {GUARD:.0%} of the first {CHOOSING} seeds free of upticks and divergence")
+    return min(rates, key=lambda rate: _badness(_at(first, rate)))
 
 
-def match_rates(a: Trials, b: Trials) -> dict[str, tuple[float, float]]:
+def shown_rate(table: Trials) -> float:
+    """The rate at which a cell is drawn: its best steady one, or the best of all where there is none."""
+    found = best_rate(table)
+    rates = table.unique("learning_rate")
+    return min(rates, key=lambda rate: _badness(_at(table, rate))) if isinstance(found, NoRate) else found
+
+
+def match_rates(a: Trials, b: Trials) -> dict[str, tuple[float, float] | NoRate]:
     """The rates at which two optimisers are compared.
 
     Args:
       a, b: the rows `(S x rates,)` of two cells.
 
     Returns:
-      By a name of `MATCHINGS`, a rate of a and one of b; no `equal half-times` where one never gets to half.
+      By a name of `MATCHINGS`, a rate of a and one of b, or why there is none.
     """
-    matched = {MATCHINGS[0]: (best_rate(a), best_rate(b))}
+    best = best_rate(a), best_rate(b)
+    for rate in best:
+        if isinstance(rate, NoRate):
+            return dict.fromkeys(MATCHINGS, rate)
     times = [
-        {rate: half_time(table.matching(learning_rate=rate)) for rate in table.unique("learning_rate")}
-        for table in (a, b)
+        {rate: half_time(_at(first, rate)) for rate in passing(first, "learning_rate", steady)}
+        for first in (choosing(a), choosing(b))
     ]
     pairs = [pair for pair in itertools.product(*times) if np.isfinite(times[0][pair[0]] + times[1][pair[1]])]
-    if pairs:
-        # One step more on both sides: a half-time of 0 steps has a logarithm too.
-        matched[MATCHINGS[1]] = min(
-            pairs, key=lambda pair: abs(np.log((times[0][pair[0]] + 1) / (times[1][pair[1]] + 1)))
-        )
-    return matched
+    if not pairs:
+        return {MATCHINGS[0]: best, MATCHINGS[1]: NoRate("at no steady rate do most seeds reach half the first loss")}
+    # One step more on both sides: a half-time of 0 steps has a logarithm too.
+    apart = lambda pair: abs(np.log((times[0][pair[0]] + 1) / (times[1][pair[1]] + 1)))
+    return {MATCHINGS[0]: best, MATCHINGS[1]: min(pairs, key=apart)}  # type: ignore[dict-item]
 
 
-def at_matched_rates(cells: Trials) -> dict[str, tuple[Trials, Trials]]:
-    """SGD's and Adam's trials at each pair of matched rates.
+def at_matched_rates(cells: Trials) -> dict[str, Sides | NoRate]:
+    """SGD's and Adam's judged trials at each pair of matched rates.
 
     Args:
       cells: trials of one problem under all optimisers and rates.
 
     Returns:
-      By a name of `MATCHINGS`, the trials of SGD and those of Adam; none unless both were run.
+      By a name of `MATCHINGS`, the trials of SGD and those of Adam, or why there are none; empty unless both were run.
     """
     sgd, adam = (cells.matching(optimizer=optimizer) for optimizer in OPTIMIZERS)
     if not (len(sgd) and len(adam)):
         return {}
-    rates = match_rates(sgd, adam).items()
-    return {name: (sgd.matching(learning_rate=a), adam.matching(learning_rate=b)) for name, (a, b) in rates}
+    found: dict[str, Sides | NoRate] = {}
+    for name, rates in match_rates(sgd, adam).items():
+        if isinstance(rates, NoRate):
+            found[name] = rates
+        else:
+            found[name] = judged(_at(sgd, rates[0])), judged(_at(adam, rates[1]))
+    return found
 
 
 def rate_of(trials: Trials) -> str:

@@ -20,6 +20,7 @@ from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank.layouts import Layout
 from jaxmyopia.values import check_settings, conform
 
+SHARES = (1.0, 0.5, 0.25)  # of the steps, after which measures are taken
 ALIGNMENT_RANK = 16  # the greatest rank whose r x R alignment curves are recorded
 
 
@@ -69,12 +70,12 @@ class Thresholds:
     @property
     def plateaus(self) -> Measure:
         """How many plateaus the loss has."""
-        return measures.plateaus(**self._stages)
+        return measures.plateaus(**self._stages).at_budgets(*SHARES)
 
     @property
     def descents(self) -> Measure:
         """How many descents the loss has."""
-        return measures.descents(**self._stages)
+        return measures.descents(**self._stages).at_budgets(*SHARES)
 
     @property
     def _stages(self) -> dict[str, tuple[float, ...]]:
@@ -83,12 +84,14 @@ class Thresholds:
     @property
     def bumps(self) -> Measure:
         """Bumps a (learned, target) pair, the mean of its two curves' counts."""
-        return measures.bumps("align_a", "align_b", delta=self._grid("bump_delta", 0.5, 0.75, 1.5, 2.0))
+        delta = self._grid("bump_delta", 0.5, 0.75, 1.5, 2.0)
+        return measures.bumps("align_a", "align_b", delta=delta).at_budgets(*SHARES)
 
     @property
     def at_zero(self) -> Derived:
-        """Whether the final loss counts as zero: below `epsilon` of the first."""
-        return Derived("zero_loss", _below, range=(0, 1), epsilon=self._grid("zero_loss", 0.1, 0.3, 3.0, 5.0))
+        """Whether the loss counts as zero after a share of the steps: below `epsilon` of the first."""
+        epsilon = self._grid("zero_loss", 0.1, 0.3, 3.0, 5.0)
+        return Derived("zero_loss", _below, range=(0, 1), conditions=("budget",), epsilon=epsilon, budget=SHARES)
 
     @functools.lru_cache(maxsize=4096)  # noqa: B019  # of as many thresholds as there are; every cell asks
     def measures(self, *, aligned: bool) -> tuple[Measure, ...]:
@@ -104,11 +107,12 @@ BUDGETS = {
     "1/2": measures.final_ratio(parts=2, name="loss_ratio_half"),
     "1": FINAL_RATIO,
 }
+_AT = {1.0: BUDGETS["1"], 0.5: BUDGETS["1/2"], 0.25: BUDGETS["1/4"]}
 _RATIOS = (HALF_TIME, *BUDGETS.values())
 
 
-def _below(trials: Trials, epsilon: float) -> np.ndarray:
-    return trials.values(FINAL_RATIO) < epsilon
+def _below(trials: Trials, epsilon: float, budget: float) -> np.ndarray:
+    return trials.values(_AT[budget]) < epsilon
 
 
 def column_norms(layout: Layout, x: jax.Array) -> jax.Array:

@@ -16,7 +16,7 @@ from jaxmyopia.studies.lowrank.figures import (
     zero_loss_over_steps,
 )
 from jaxmyopia.studies.lowrank.finished import FinishedRun
-from jaxmyopia.studies.lowrank.matching import best_rate
+from jaxmyopia.studies.lowrank.matching import shown_rate
 from jaxmyopia.studies.lowrank.measures import ALIGNMENT_RANK
 
 _CAPTIONS = {
@@ -121,7 +121,7 @@ def make_report(run: FinishedRun) -> Report:
         mine = run.rows(index)
         rows.append(
             cell.study.settings()
-            | {"rates": ", ".join(f"{rate:g}" for rate in mine.unique("learning_rate")), "best": f"{best_rate(mine):g}"}
+            | {"rates": ", ".join(f"{rate:g}" for rate in mine.unique("learning_rate")), "best": f"{shown_rate(mine):g}"}
             | {"seeds": cell.seeds, "steps": cell.steps, "diverged": f"{int(mine['diverged'].sum())} of {len(mine)}"}
         )
     study, scale = run.study, dict(run.cells[0].sweep)["init_scale"][0]

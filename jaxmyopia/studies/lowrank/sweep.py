@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jaxmyopia.checks import require
 from jaxmyopia.experiment import Experiment
 from jaxmyopia.flags import When, flag, has
+from jaxmyopia.studies.lowrank import controls
 from jaxmyopia.studies.lowrank.claims import make_claims
 from jaxmyopia.studies.lowrank.measures import ALIGNMENT_RANK, NARROW, WIDE, Thresholds
 from jaxmyopia.studies.lowrank.study import LowRank
@@ -114,7 +115,7 @@ class Sweep:
             wide = rank > ALIGNMENT_RANK
             seeds, steps = (self.wide_seeds, self.wide_steps) if wide else (self.seeds, self.steps)
             cells.append(Cell(study=study, sweep=sweep, seeds=seeds, steps=steps, records=self.records))
-        return cells
+        return [*cells, *controls.cells(self.thresholds)]
 
 
 PRESETS: dict[str, Sweep] = {
@@ -133,7 +134,8 @@ def _report(run: "Answer", sweep: Sweep) -> "Report":
     from jaxmyopia.studies.lowrank.finished import FinishedRun
     from jaxmyopia.studies.lowrank.report import make_report
 
-    return make_report(FinishedRun(run.folder, run.studies, run.trials, sweep.thresholds))
+    shown = [cell for cell in run.studies if not cell.control]
+    return make_report(FinishedRun(run.folder, shown, run.trials, sweep.thresholds))
 
 
 PLATEAUS = Experiment(
