@@ -7,7 +7,7 @@ from typing import Any
 
 from jaxmyopia.checks import require
 from jaxmyopia.claims.conditions import combine, corrected, split, summarise
-from jaxmyopia.claims.judged import ControlResult, Evidence, Judgement
+from jaxmyopia.claims.judged import CameOut, ControlResult, Evidence, Judgement
 from jaxmyopia.stats.table import NoTrials, Trials
 
 Pieces = Evidence | Sequence[Evidence] | Mapping[str, Evidence]
@@ -53,7 +53,7 @@ class Claim:
         verdict, reason = combine(evidence)
         sentence, conditions = summarise(evidence, level)
         controls = tuple(self._controls(trials)) if evidence else ()
-        failing = [control.name for control in controls if not control.held]
+        failing = [control.name for control in controls if control.came_out == "failed"]
         if failing:
             verdict, reason = "not judged", f"controls came out wrong: {', '.join(failing)}; {reason}"
             sentence = f"not judged, for a control came out wrong: {', '.join(failing)}"
@@ -73,9 +73,8 @@ class Claim:
                 except NoTrials:
                     continue
                 verdicts = {piece.name or self.id: piece.verdict for piece in pieces}
-                shown = [verdict == "supported" for verdict in verdicts.values()]
-                held = (all(shown) and bool(shown)) if must_pass else not any(shown)
-                found.append(ControlResult(f"{name} must {'pass' if must_pass else 'fail'}", held, verdicts))
+                came_out = _came_out(pieces, must_pass=must_pass)
+                found.append(ControlResult(f"{name} must {'pass' if must_pass else 'fail'}", came_out, verdicts))
         return found
 
     def _named(self, found: Pieces) -> list[Evidence]:
@@ -87,6 +86,15 @@ class Claim:
         for name, piece in several:
             require(isinstance(piece, Evidence), f"claim {self.id}, {name}", type(piece).__name__, allowed)
         return [dataclasses.replace(piece, name=str(name) or piece.name) for name, piece in several]
+
+
+def _came_out(pieces: Sequence[Evidence], *, must_pass: bool) -> CameOut:
+    """How a control came out: as a whole, as the claim would be judged."""
+    verdict, _ = combine(pieces)
+    if not must_pass:
+        return "failed" if verdict == "supported" else "held"
+    few = {piece.verdict for piece in pieces} <= {"supported", "inconclusive"}
+    return "held" if verdict == "supported" else ("undecided" if few else "failed")
 
 
 def claim(

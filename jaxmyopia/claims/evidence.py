@@ -9,7 +9,7 @@ The unit is the seed: its number is the mean over its trials. A claim is judged 
 combination of the settings in which the trials differ, and of the definitions that a measure calls conditions.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from jaxmyopia.checks import require, require_range
 from jaxmyopia.claims.judged import Condition, Evidence
 from jaxmyopia.claims.quantity import Choice, Quantity, Sample
+from jaxmyopia.measures import Measure
 from jaxmyopia.stats.estimates import Estimate
 from jaxmyopia.stats.intervals import Range
 from jaxmyopia.stats.table import Measured, Trials, over_seeds, pair, shared_settings
@@ -46,9 +47,7 @@ def _seeds(trials: Trials) -> np.ndarray:
 
 def _fixed(what: str | Measured, fixed: Choice) -> tuple[Choice, ...]:
     """The choices of a measure at its main conditions, or those `fixed`; main first."""
-    names = getattr(what, "conditions", ())
-    wanted = {name: _grid(what)[0][name] for name in names} | dict(fixed)
-    return tuple(choice for choice in _grid(what) if all(choice[name] == wanted[name] for name in wanted))
+    return what.choices_at(**fixed) if isinstance(what, Measure) else _grid(what)
 
 
 def _parts(make: _Make, sides: _Sides, what: str | Measured, over: Sequence[str]) -> list[tuple[Condition, Quantity]]:
@@ -280,8 +279,3 @@ def not_applicable(why: str, statistic: str = "", **condition: float | str) -> E
         name="", statistic=statistic, interval=none, null=0.0, direction=0, grid=(), holds=1.0,
         verdict="not applicable", reason=why, condition=dict(condition),
     )  # fmt: skip
-
-
-def chosen(choice: Mapping[str, Any]) -> str:
-    """A choice of thresholds in a few words."""
-    return ", ".join(f"{name} {value:g}" if isinstance(value, float) else f"{value}" for name, value in choice.items())

@@ -2,13 +2,14 @@
 """What is found of a claim: judged evidence, and the judgement that it adds up to, as claims.json keeps them."""
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 from jaxmyopia.claims.verdicts import Verdict, reference
 from jaxmyopia.stats.intervals import Interval
 
 Value = float | str
 Condition = dict[str, Value]
+CameOut = Literal["held", "failed", "undecided"]
 TRIES = 5  # "I have seen it a few times"
 
 
@@ -69,11 +70,11 @@ class Evidence:
 
 @dataclasses.dataclass(frozen=True)
 class ControlResult:
-    """A control of a claim: its `name`, `passes` or `fails`; what it `found`, a verdict a piece; whether it came out as
-    it must (`held`)."""
+    """A control of a claim: its `name`; how it came out: `held` as it must, `failed`, or `undecided` for want of seeds;
+    and what it `found`, a verdict a piece."""
 
     name: str
-    held: bool
+    came_out: CameOut
     found: dict[str, Verdict] = dataclasses.field(default_factory=dict)
 
 

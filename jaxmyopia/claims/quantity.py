@@ -13,7 +13,7 @@ from jaxmyopia.checks import require
 from jaxmyopia.claims.judged import Condition, Evidence, GridPoint
 from jaxmyopia.claims.verdicts import MIN_SEEDS, MOST_LOST, Question, Verdict, judge
 from jaxmyopia.stats.estimates import Estimate, of_mean, of_share
-from jaxmyopia.stats.intervals import RESAMPLES, Range
+from jaxmyopia.stats.intervals import RESAMPLES, Interval, Range
 from jaxmyopia.stats.sequences import mean_sequence, share_sequence
 
 _GRID_RESAMPLES = 999
@@ -59,12 +59,11 @@ class Quantity:
         parts = lambda over: [(at, part.named(statistic, **details)) for at, part in self.parts(over)]
         return dataclasses.replace(self, statistic=statistic, parts=parts, details=self.details | details)
 
-    def above(self, null: float, *, least: float | Sequence[float] = 0.0) -> Evidence:
-        """Evidence that it lies above `null`, by more than the minimum effect `least`: one number, or several of which
-        the first counts and the others belong to the grid."""
+    def above(self, null: float, *, least: float = 0.0) -> Evidence:
+        """Evidence that it lies above `null`, by more than the minimum effect `least`."""
         return self._one_sided(null, least, 1)
 
-    def below(self, null: float, *, least: float | Sequence[float] = 0.0) -> Evidence:
+    def below(self, null: float, *, least: float = 0.0) -> Evidence:
         """Evidence that it lies below `null`, by more than the minimum effect `least`."""
         return self._one_sided(null, least, -1)
 
@@ -72,16 +71,16 @@ class Quantity:
         """Evidence that it lies within `margin` of zero: that two things are the same."""
         positive = isinstance(margin, int | float) and 0 < margin < math.inf
         require(positive, "margin", margin, "must be positive")
-        return Asked(self, (Question(0.0, 0, margin),)).judged()
+        return Asked(self, Question(0.0, 0, margin)).judged()
 
-    def _one_sided(self, null: float, least: float | Sequence[float], direction: int) -> Evidence:
+    def _one_sided(self, null: float, least: float, direction: int) -> Evidence:
         finite = isinstance(null, int | float) and math.isfinite(null)
         require(finite, "null", null, "must be a finite number")
         low, high = self.main.range or (-math.inf, math.inf)
         require(low <= null <= high, "null", null, f"must lie between {low:g} and {high:g}, as {self.statistic} does")
-        efforts = tuple(least) if isinstance(least, Sequence) else (least,)
-        require(all(effort >= 0 for effort in efforts), "least", least, "must be at least 0, main first")
-        return Asked(self, tuple(Question(null, direction, effort) for effort in efforts)).judged()
+        fine = isinstance(least, int | float) and 0 <= least < math.inf
+        require(fine, "least", least, "must be a number, at least 0")
+        return Asked(self, Question(float(null), direction, float(least))).judged()
 
     @functools.cached_property
     def main(self) -> Sample:
@@ -105,11 +104,10 @@ class Quantity:
 
 @dataclasses.dataclass(frozen=True)
 class Asked:
-    """A quantity held against a question, or several that differ in the least effect: the first counts, all of them
-    make the grid."""
+    """A quantity held against a question."""
 
     quantity: Quantity
-    questions: tuple[Question, ...]
+    question: Question
     name: str = ""
     condition: Condition = dataclasses.field(default_factory=dict)
 
@@ -134,15 +132,15 @@ class Asked:
     @property
     def p_value(self) -> float:
         """One minus the greatest level at which it is decided."""
-        return 1.0 if self.refused else self.questions[0].p_value(self.quantity.estimates[0])
+        return 1.0 if self.refused else self.question.p_value(self.quantity.estimates[0])
 
     def judged(self, level: float = 0.95) -> Evidence:
         """The evidence, by intervals at a level."""
-        quantity, question = self.quantity, self.questions[0]
+        quantity, question = self.quantity, self.question
         main, grid = quantity.estimates[0].interval(level), self._grid(level)
-        pairs = [(asked, interval) for _, asked, interval in grid]
-        verdict, reason, holds = (*self.refused, 1.0) if self.refused else judge(question, main, pairs)
-        points = [GridPoint(choice, each.estimate, each.low, each.high) for choice, _, each in grid]
+        verdict, reason, holds = (*self.refused, 1.0) if self.refused else judge(question, main, grid)
+        choices = zip(quantity.choices, grid, strict=True) if grid else ()
+        points = [GridPoint(dict(choice), each.estimate, each.low, each.high) for choice, each in choices]
         return Evidence(
             name=self.name, condition=self.condition, statistic=quantity.statistic, interval=main, null=question.null,
             direction=question.direction, least=question.least, grid=tuple(points), holds=holds, verdict=verdict,
@@ -150,20 +148,14 @@ class Asked:
             details=quantity.details, cells=quantity.cells, asked=self,
         )  # fmt: skip
 
-    def _grid(self, level: float) -> list[tuple[dict[str, object], Question, Any]]:
-        """Every choice of thresholds and least effects, with its interval; none where there is one alone."""
-        if len(self.quantity.choices) * len(self.questions) < 2:
-            return []
-        found = []
-        for choice, estimate in zip(self.quantity.choices, self.quantity.estimates, strict=True):
-            for question in self.questions:
-                named = {"least": question.least} if len(self.questions) > 1 else {}
-                found.append((dict(choice) | named, question, estimate.interval(level)))
-        return found
+    def _grid(self, level: float) -> list[Interval]:
+        """The intervals of every choice of thresholds; none where there is one alone."""
+        estimates = self.quantity.estimates
+        return [each.interval(level) for each in estimates] if len(estimates) > 1 else []
 
-    def _prevalence(self) -> Any:
+    def _prevalence(self) -> Interval | None:
         """The share of seeds whose own number lies on the claimed side of the null."""
-        values, question = self.quantity.main.values, self.questions[0]
+        values, question = self.quantity.main.values, self.question
         if not (question.direction and values.size) or np.isnan(values).any():
             return None
         return of_share(np.asarray(question.direction * (values - question.null) > 0, float)).interval()

@@ -9,7 +9,7 @@ from typing import Any
 from jaxmyopia.claims.judged import ControlResult, Evidence, Judgement
 
 _WIDTH = 80  # columns of the table of claims in a terminal
-_SHOWN = 12  # pieces of evidence a claim
+_SHOWN = 6  # pieces of evidence a claim
 
 
 def _wrap(text: str, width: int = _WIDTH, **indent: Any) -> list[str]:
@@ -64,7 +64,7 @@ def _piece_text(piece: Evidence) -> list[str]:
 
 
 def _control_text(control: ControlResult) -> list[str]:
-    if control.held:
-        return _wrap(f"control held: {control.name}", initial_indent="    ", subsequent_indent="      ")
+    if control.came_out != "failed":
+        return _wrap(f"control {control.came_out}: {control.name}", initial_indent="    ", subsequent_indent="      ")
     found = ", ".join(f"{name} {verdict}" for name, verdict in control.found.items())
     return _wrap(f"CONTROL FAILED: {control.name} ({found})", initial_indent="    ", subsequent_indent="      ")

@@ -86,20 +86,20 @@ def reference(null: float, direction: int, least: float) -> str:
 
 
 def judge(
-    question: Question, main: Interval, grid: Sequence[tuple[Question, Interval]] = ()
+    question: Question, main: Interval, grid: Sequence[Interval] = ()
 ) -> tuple[Verdict, str, float]:
     """The verdict of a number, by its interval at the main thresholds and those at every point of their grid.
 
     Args:
       question: what it is asked.
       main: the interval at the main thresholds.
-      grid: for each choice of thresholds what is asked there, and the interval; empty where there is one choice alone.
+      grid: the intervals at every choice of thresholds; empty where there is one alone.
 
     Returns:
       The verdict, its reason, and the share of the grid that decides as the main thresholds do (1 for an empty grid).
     """
     found = question.outcome(main)
-    alike = [asked.outcome(interval) == found for asked, interval in grid]
+    alike = [question.outcome(interval) == found for interval in grid]
     holds = sum(alike) / len(alike) if alike else 1.0
     if not main.n >= MIN_SEEDS:
         return "inconclusive", f"{main.n} seeds are fewer than {MIN_SEEDS}", holds

@@ -100,6 +100,11 @@ class Measure:
         names = [name for name, _ in self.grid]
         return tuple(dict(zip(names, each, strict=True)) for each in itertools.product(*(v for _, v in self.grid)))
 
+    def choices_at(self, **conditions: Any) -> tuple[dict[str, Any], ...]:
+        """Every combination of thresholds, the main one first, at the main conditions or those given."""
+        wanted = {name: self.main[name] for name in self.conditions} | conditions
+        return tuple(each for each in self.choices if all(each[name] == value for name, value in wanted.items()))
+
     @property
     def main(self) -> dict[str, Any]:
         """The choice at which claims are judged."""

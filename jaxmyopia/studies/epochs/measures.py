@@ -43,11 +43,6 @@ class Thresholds:
         return (self.sure, *(round(1 - doubt * x, 6) for x in (0.1, 0.5, 2.0, 3.0) if doubt * x < 0.5))
 
     @property
-    def least(self) -> tuple[float, ...]:
-        """The choices of `lowered` that a verdict is recomputed for, the main one first."""
-        return (self.lowered, *(round(self.lowered * x, 6) for x in (0.2, 0.5, 2.0) if self.lowered * x < 1))
-
-    @property
     def runs_then_stops(self) -> Derived:
         """Whether a trial runs through all epochs before the cutoff and stops within it."""
         return Derived("runs_then_stops", runs_then_stops, range=(0, 1), sure=self._grid())

@@ -5,6 +5,7 @@ import dataclasses
 
 import numpy as np
 
+from jaxmyopia.claims.choosing import choosing, judged
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.epochs.measures import best_rate
 from jaxmyopia.studies.epochs.params import code
@@ -14,7 +15,8 @@ from jaxmyopia.studies.epochs.params import code
 class Rows:
     """The rows that claims are about, by learner.
 
-    `trained`: learner's name (with its optimiser, if there are several) to all its rows `(rows,)` at its best rate.
+    `trained`: learner's name (with its optimiser, if there are several) to all its rows `(rows,)` at its best rate; with
+    several rates, those of the seeds that did not choose it.
     `populations`: the rows of selection.
     """
 
@@ -44,8 +46,9 @@ def arrange(table: Trials) -> Rows:
     pairs = dict.fromkeys(zip(rows["learner"].tolist(), rows["optimizer"].tolist(), strict=True))
     for learner, optimizer in pairs:
         mine = rows.matching(learner=learner, optimizer=optimizer)
-        if "one_hot" in mine["reveal_epoch"]:
-            mine = mine.matching(learning_rate=best_rate(mine.matching(reveal_epoch="one_hot")))
+        if "one_hot" in mine["reveal_epoch"] and len(mine.unique("learning_rate")) > 1:
+            rate = best_rate(choosing(mine.matching(reveal_epoch="one_hot")))
+            mine = judged(mine.matching(learning_rate=rate))
         several = sum(learner == other for other, _ in pairs) > 1
         trained[f"{learner}, {optimizer}" if several else learner] = mine
     return Rows(trained=trained, populations=table.keep(~of_learners))

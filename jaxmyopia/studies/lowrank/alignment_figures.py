@@ -78,8 +78,9 @@ def bump_figure(run: FinishedRun) -> Figure:
             axes = grid[i, j]
             found = {rank: sides[kind] for rank, sides in by_rank.items() if kind in sides}
             matched = {rank: sides for rank, sides in found.items() if not isinstance(sides, NoRate)}
-            for number, choice in enumerate(sorted(bumps.choices, key=lambda choice: choice["delta"])):
-                places = [ranks.index(rank) + (number - (len(bumps.choices) - 1) / 2) * 0.12 for rank in matched]
+            choices = sorted(bumps.choices_at(), key=lambda choice: choice["delta"])
+            for number, choice in enumerate(choices):
+                places = [ranks.index(rank) + (number - (len(choices) - 1) / 2) * 0.12 for rank in matched]
                 means = [_difference(adam, sgd, bumps, choice) for sgd, adam in matched.values()]
                 draw_intervals(axes, places, means, COLOURS[number], label=f"δ = {choice['delta']:g}", marker="o")
             axes.axhline(0, color="k", lw=0.7)

@@ -2,44 +2,34 @@
 """The six claims about low-rank learning. A claim that something shows is judged against half of the seeds: it stands
 if most do. Rates are chosen on seeds that are not judged."""
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from jaxmyopia.claims import Claim, Evidence, claim, not_applicable, paired, share
+from jaxmyopia.claims.conditions import named
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank import controls
-from jaxmyopia.studies.lowrank.matching import (
-    OPTIMIZERS,
-    NoRate,
-    Sides,
-    at_matched_rates,
-    best_rate,
-    judged,
-    rate_of,
-)
+from jaxmyopia.studies.lowrank.matching import OPTIMIZERS, NoRate, at_matched_rates, best_rate, judged, rate_of
 from jaxmyopia.studies.lowrank.measures import ALIGNMENT_RANK, Thresholds
 
 MARGIN = 0.5  # of a descent: what still counts as the same number on average
 LEAST = 0.1  # of a bump a pair: the least excess that counts
-MOST = 4  # greater counts are taken for this many, so that one wild seed cannot decide a mean
+# Greater counts are taken for this many, so that one wild seed cannot decide a mean, and equal ones bound it.
+MOST_DESCENTS, MOST_BUMPS = 4, 2
 _RATE = ("learning_rate",)  # matched, so that the sides differ in it
-
-
-def capped(count: np.ndarray) -> np.ndarray:
-    """Counts `(rows,)`, greater ones as `MOST`."""
-    return np.minimum(count, MOST)
 
 
 def _matched(cells: Trials, make: Callable[[Trials, Trials], Evidence], **condition: Any) -> Iterator[Evidence]:
     """A piece of evidence at each pair of matched rates, or why there is none."""
     for matching, found in at_matched_rates(cells).items():
-        name = ", ".join(map(str, [*condition.values(), matching]))
+        name, condition["matching"] = named("", condition | {"matching": matching}), matching
         if isinstance(found, NoRate):
-            yield not_applicable(found, **condition, matching=matching).at(name)
+            yield not_applicable(found).at(name, **condition)
         else:
-            yield make(*found).at(f"{name} (sgd {rate_of(found[0])}, adam {rate_of(found[1])})", **condition, matching=matching)
+            yield make(*found).at(f"{name} (sgd {rate_of(found[0])}, adam {rate_of(found[1])})", **condition)
 
 
 def two_plateaus(thresholds: Thresholds) -> Claim:
@@ -54,13 +44,16 @@ def two_plateaus(thresholds: Thresholds) -> Claim:
 
     @claim("At rank 2, cross-entropy shows two plateaus.", id="ce-two-plateaus", passes=passes, fails=fails)
     def pieces(trials: Trials) -> list[Evidence]:
-        cells = trials.where(rank=2).where(loss="cross_entropy")
-        sides = {name: place for place, name in enumerate(OPTIMIZERS)}
-        return [
-            piece.at(optimizer=name)
-            for name, place in sides.items()
-            for piece in _matched(cells, lambda *both, place=place: two(both[place]), of=name)
-        ]
+        cells, found = trials.where(rank=2).where(loss="cross_entropy"), {}
+        for matching, sides in at_matched_rates(cells).items():
+            for place, optimizer in enumerate(OPTIMIZERS):
+                at = {"optimizer": optimizer, "matching": matching}
+                if isinstance(sides, NoRate):
+                    found[matching, optimizer] = not_applicable(sides).at(f"{optimizer}, {matching}", **at)
+                    continue
+                rate = rate_of(sides[place])
+                found.setdefault((rate, optimizer), two(sides[place]).at(f"{optimizer}, {matching} ({rate})", **at))
+        return list(found.values())
 
     return pieces
 
@@ -87,7 +80,8 @@ def full_rank_same(thresholds: Thresholds) -> Claim:
     """The thread's third; plateaus lie between descents, and are the same fact."""
 
     def same_descents(a: Trials, b: Trials) -> Evidence:
-        difference = paired(a, b, thresholds.descents, capped, apart=_RATE, range=(0, MOST))
+        capped, most = functools.partial(np.minimum, MOST_DESCENTS), (0, MOST_DESCENTS)
+        difference = paired(a, b, thresholds.descents, capped, apart=_RATE, range=most)
         return difference.named("descents, cross-entropy minus square loss").within(MARGIN)
 
     staircase = controls.staircase
@@ -119,7 +113,8 @@ def more_bumps(thresholds: Thresholds, id: str, text: str, ranks: Sequence[int])
     """Bumps of Adam minus SGD's, at each rank and loss."""
 
     def excess(sgd: Trials, adam: Trials) -> Evidence:
-        difference = paired(adam, sgd, thresholds.bumps, capped, apart=_RATE, range=(0, MOST))
+        capped, most = functools.partial(np.minimum, MOST_BUMPS), (0, MOST_BUMPS)
+        difference = paired(adam, sgd, thresholds.bumps, capped, apart=_RATE, range=most)
         return difference.named("bumps a pair, Adam minus SGD, same seed").above(0, least=LEAST)
 
     passes = {"Adam at a hundred times the start's scale": lambda trials: excess(*controls.leaping(trials))}

@@ -107,18 +107,19 @@ def at_matched_rates(cells: Trials) -> dict[str, Sides | NoRate]:
       cells: trials of one problem under all optimisers and rates.
 
     Returns:
-      By a name of `MATCHINGS`, the trials of SGD and those of Adam, or why there are none; empty unless both were run.
+      By a name of `MATCHINGS`, the trials of SGD and those of Adam, or why there are none; the first name alone where
+      both mean the same rates; empty unless both optimisers were run.
     """
     sgd, adam = (cells.matching(optimizer=optimizer) for optimizer in OPTIMIZERS)
     if not (len(sgd) and len(adam)):
         return {}
     found: dict[str, Sides | NoRate] = {}
-    for name, rates in match_rates(sgd, adam).items():
+    for rates, name in {rates: name for name, rates in reversed(match_rates(sgd, adam).items())}.items():
         if isinstance(rates, NoRate):
             found[name] = rates
         else:
             found[name] = judged(_at(sgd, rates[0])), judged(_at(adam, rates[1]))
-    return found
+    return dict(sorted(found.items()))
 
 
 def rate_of(trials: Trials) -> str:
