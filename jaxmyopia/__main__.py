@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""python -m jaxmyopia: lists the experiments; run NAME, merge, curves, verify, replay."""
+"""python -m jaxmyopia: lists the experiments; run NAME, merge, curves, verify, replay, calibrate."""
 
 import sys
 from collections.abc import Sequence

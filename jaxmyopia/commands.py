@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The subcommands that run no experiment: merge, curves, verify, replay."""
+"""The subcommands that run no experiment: merge, curves, verify, replay, calibrate."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
@@ -100,6 +100,29 @@ def _replay(settings: Replay, folders: list[str]) -> None:
     show_seed(folder, registered(folder).cells, settings.cell, settings.seed, settings.curve)
 
 
+@dataclasses.dataclass(frozen=True)
+class Calibrate(launch.Machine):
+    """Flags of calibrate."""
+
+    out: str = flag("runs/calibration", "Folder of what is found.")
+    trials: int = flag(1000, "Draws of each kind of claim, number and size.")
+    sizes: tuple[int, ...] = flag((24, 64, 256, 1024), "How many seeds are drawn.")
+    root_seed: int = flag(0, "Root of the seeds and of the draws.")
+
+
+def _calibrate(settings: Calibrate, rest: list[str]) -> None:
+    """Prints a line a rate as it is known."""
+    from jaxmyopia.calibrate import calibrate
+
+    require(not rest, "arguments", " ".join(rest), "there are none")
+    show("{:<52}{:<14}{:>6}   {}".format("kind of claim", "of", "seeds", "wrong (nominal: at most 5 %)"))
+    for rate in calibrate(
+        settings.out, trials=settings.trials, sizes=settings.sizes, root_seed=settings.root_seed,
+        command=launch.command(),
+    ):  # fmt: skip
+        show(f"{rate.kind:<52}{rate.number:<14}{rate.seeds:>6}   {rate.wrong}, decided {rate.decided:.0%}")
+
+
 def _one(folders: list[str]) -> str:
     require(len(folders) == 1, "folder", " ".join(folders), "must be one folder of a run")
     return folders[0]
@@ -135,4 +158,11 @@ REPLAY = Command(
     settings=Replay,
     main=_replay,
 )
-COMMANDS = {command.name: command for command in (MERGE, CURVES, VERIFY, REPLAY)}
+CALIBRATE = Command(
+    name="calibrate",
+    summary="Measures how often each kind of claim is wrong where there is nothing to find: two copies of one study.",
+    usage="python -m jaxmyopia calibrate [--trials=1000] [--sizes=24,64,256,1024] [--out=FOLDER]",
+    settings=Calibrate,
+    main=_calibrate,
+)
+COMMANDS = {command.name: command for command in (MERGE, CURVES, VERIFY, REPLAY, CALIBRATE)}

@@ -173,8 +173,8 @@ class AtBudget:
 
     def __call__(self, curves: Any, budget: Any, **thresholds: Any) -> Any:
         """From curves `(T, S, ...)`."""
-        steps = curves.step
-        last = (steps <= budget * steps[-1]).sum() - 1
+        steps = curves.step.astype(curves.loss.dtype)
+        last = (steps <= jnp.asarray(budget, steps.dtype) * steps[-1]).sum() - 1
         return self.fn(curves.held_from(last), **thresholds)
 
 

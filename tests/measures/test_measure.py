@@ -50,6 +50,27 @@ def test_built_in_measures_are_the_counts_they_name_at_every_choice():
     np.testing.assert_array_equal(columns["time_to"], halved)
 
 
+def test_at_a_budget_a_measure_is_that_of_a_run_which_ended_there():
+    taken = measures.plateaus().at_budgets(1, 0.5, 0.25), measures.bumps("align").at_budgets(1, 0.5, 0.25)
+    columns = found(*taken)
+    assert [measure.main["budget"] for measure in taken] == [1, 1] and len(columns) == 3 * (9 + 3)
+    for budget in (1, 0.5, 0.25):
+        ended = int((STEPS <= budget * STEPS[-1]).sum())
+        short = Curves({name: x[:ended] for name, x in CURVES.items()})
+        for choice in measures.plateaus().choices:
+            wanted = descents(short.step, short.loss, **choice).plateaus
+            np.testing.assert_array_equal(columns[taken[0].column(choice | {"budget": budget})], wanted)
+        for choice in measures.bumps("align").choices_at():
+            wanted = np.asarray(count_maxima(short.align, choice["delta"])).mean(axis=(1, 2))
+            np.testing.assert_allclose(columns[taken[1].column(choice | {"budget": budget})], wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("share", [0, 1.5, "half"])
+def test_a_budget_is_a_share_of_the_steps(share):
+    with pytest.raises(ArgumentError, match="shares="):
+        measures.plateaus().at_budgets(share)
+
+
 def test_a_column_names_what_has_several_values():
     assert measures.plateaus().column() == "plateaus_r0.5_f0.02"
     assert measures.plateaus(ratio=0.5).column({"fall": 0.01}) == "plateaus_f0.01"

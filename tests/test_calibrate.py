@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How often claims are wrong where there is nothing to find, on trials made up and on those that were run."""
+
+import json
+
+import numpy as np
+import pytest
+
+from jaxmyopia.calibrate import CONDITIONS, kinds, pool, rates
+from jaxmyopia.checks import ArgumentError
+from jaxmyopia.commands import CALIBRATE
+from jaxmyopia.stats.table import Trials
+from jaxmyopia.studies.lowrank.measures import Thresholds
+
+BUMPS, PLATEAUS = Thresholds().bumps, Thresholds().plateaus
+
+
+def trials(seeds=4096) -> Trials:
+    rng = np.random.default_rng(5)
+    columns = {"seed": np.arange(seeds), "diverged": np.zeros(seeds, bool)}
+    columns |= dict.fromkeys(BUMPS.columns, rng.poisson(0.4, seeds) / 2)
+    return pool(Trials(columns | dict.fromkeys(PLATEAUS.columns, rng.poisson(0.8, seeds) * 1.0)), rng=rng)
+
+
+def test_rates_hold_the_nominal_one_and_would_show_a_rule_that_does_not():
+    rng = np.random.default_rng(0)
+    found = list(rates(trials(), trials=200, sizes=(64,), rng=rng))
+    assert len(found) == 5 * len(kinds("normal", lambda x: x > 0))
+    plain = [rate for rate in found if "paired above" == rate.kind and rate.number in ("normal", "bumps a pair")]
+    for rate in plain:
+        assert 0 < rate.wrong.estimate < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200), rate
+    (over,) = (rate for rate in found if "any of" in rate.kind and rate.number == "normal")
+    assert over.wrong.n == 200 // CONDITIONS
+
+
+@pytest.mark.slow
+def test_the_command_writes_what_it_prints(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        CALIBRATE.launch(["calibrate", f"--out={tmp_path}/c", "--trials=20", "--sizes=24"])
+    assert stop.value.code in (0, None)
+    lines = [line for line in capsys.readouterr().out.splitlines() if "decided" in line]
+    written = json.loads((tmp_path / "c" / "calibration.json").read_text())["rates"]
+    assert len(lines) == len(written) > 40 and written[0]["seeds"] == 24
+
+
+def test_too_few_seeds_are_refused(tmp_path):
+    from jaxmyopia.calibrate import calibrate
+
+    with pytest.raises(ArgumentError, match="sizes=10"):
+        next(calibrate(str(tmp_path / "c"), trials=100, sizes=(10,), root_seed=0, command=""))
