@@ -10,7 +10,18 @@ from matplotlib.figure import Figure
 from jaxmyopia.claims.judged import Evidence, Judgement
 from jaxmyopia.report.figures import Caption, draw_intervals, panels
 
-VERDICT_COLOURS = {"supported": "#2e7d32", "contradicted": "#c0431f", "mixed": "#b58500"}
+# After Okabe and Ito, some darkened so that white reads on them; grey where nothing was decided.
+VERDICT_COLOURS = {
+    "supported": "#007a5a",
+    "contradicted": "#c24e00",
+    "no difference": "#0072b2",
+    "real but small": "#7cc4ee",
+    "depends on the threshold": "#e69f00",
+    "depends on the condition": "#a06e8c",
+    "inconclusive": "#8f8f8f",
+    "not applicable": "#c4c4c4",
+    "not judged": "#e6e6e6",
+}
 _UNDECIDED = "0.45"
 CAPTION = Caption(
     "claims",
