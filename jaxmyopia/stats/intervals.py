@@ -22,7 +22,7 @@ from jaxmyopia.checks import require
 RESAMPLES = 4999
 LARGE = 20_000  # seeds above which resampling takes long and the central limit theorem does the same
 Range = tuple[float, float]  # the least and the greatest value that there can be
-_ROUNDING = 1e-6  # of the range, or of the greatest value: differences below are float32's
+ROUNDING = 1e-6  # of the range, or of the greatest value: differences below are float32's
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +53,7 @@ def _undefined(estimate: float, n: int, level: float, why: str) -> Interval:
 def varies(sample: np.ndarray, range: Range | None = None) -> bool:
     """Whether a sample `(S,)`, of values in `range`, varies by more than rounding."""
     unit = range[1] - range[0] if range else np.abs(sample).max(initial=0)
-    return bool(sample.size) and bool(np.ptp(sample) > _ROUNDING * unit)
+    return bool(sample.size) and bool(np.ptp(sample) > ROUNDING * unit)
 
 
 def without_variation(value: float, n: int, *, range: Range | None, level: float = 0.95) -> Interval:
