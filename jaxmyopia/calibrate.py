@@ -36,8 +36,8 @@ _RARE, _TAIL = 0.045, 0.5  # share of seeds that differ, and the shape of how mu
 
 @dataclasses.dataclass(frozen=True)
 class Rate:
-    """How often one kind of claim was wrong: `kind`, of which `number`, at how many `seeds`; `wrong` of so many `trials`
-    that were decided; `decided`: how often anything was."""
+    """How often one kind of claim was `wrong`, as a share of draws: its `kind`, of which `number`, at how many `seeds`;
+    `decided`: how often anything was."""
 
     kind: str
     number: str
@@ -48,8 +48,8 @@ class Rate:
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """A kind of claim: `ask(pool, a, b)`, of a pool and two samples of it; `false`, the verdicts that are wrong; over how
-    many `conditions`, any of which may be wrong; and whether seeds are added (`looks`) until it is decided."""
+    """A kind of claim: `ask(pool, a, b)`, of a pool and two samples of it; `false`, the verdicts that are wrong; over
+    how many `conditions`, any of which may be wrong; and whether seeds are added (`looks`) until it is decided."""
 
     name: str
     ask: Callable[[Trials, Trials, Trials], Evidence]

@@ -26,7 +26,7 @@ def test_rates_hold_the_nominal_one_and_would_show_a_rule_that_does_not():
     rng = np.random.default_rng(0)
     found = list(rates(trials(), trials=200, sizes=(64,), rng=rng))
     assert len(found) == 5 * len(kinds("normal", lambda x: x > 0))
-    plain = [rate for rate in found if "paired above" == rate.kind and rate.number in ("normal", "bumps a pair")]
+    plain = [rate for rate in found if rate.kind == "paired above" and rate.number in ("normal", "bumps a pair")]
     for rate in plain:
         assert 0 < rate.wrong.estimate < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200), rate
     (over,) = (rate for rate in found if "any of" in rate.kind and rate.number == "normal")

@@ -8,6 +8,7 @@ from typing import Any
 from jaxmyopia.checks import require
 from jaxmyopia.claims.conditions import combine, corrected, split, summarise
 from jaxmyopia.claims.judged import CameOut, ControlResult, Evidence, Judgement
+from jaxmyopia.claims.specifications import specifications
 from jaxmyopia.stats.table import NoTrials, Trials
 
 Pieces = Evidence | Sequence[Evidence] | Mapping[str, Evidence]
@@ -58,7 +59,10 @@ class Claim:
             verdict, reason = "not judged", f"controls came out wrong: {', '.join(failing)}; {reason}"
             sentence = f"not judged, for a control came out wrong: {', '.join(failing)}"
         details = self.details(trials.main) if self.details and evidence else {}
-        return Judgement(self.id, self.text, verdict, reason, sentence, tuple(evidence), conditions, controls, details)
+        return Judgement(
+            self.id, self.text, verdict, reason, sentence, tuple(evidence), conditions, controls,
+            specifications(evidence), details,
+        )  # fmt: skip
 
     def _asked(self, ask: Ask, trials: Trials) -> list[Evidence]:
         return split(self._named(ask(trials)), self.over)

@@ -142,7 +142,7 @@ def _over_seeds(
         held = np.asarray(given(*numbers), bool)
         excused = len(np.unique(seed[~held]))
         values = np.where(held, values, np.nan)
-    return Sample(over_seeds(seed, values, combine or np.mean), len(seed), lost, excused, range)
+    return Sample(*over_seeds(seed, values, combine or np.mean), len(seed), lost, excused, range)
 
 
 def _shown(
@@ -190,7 +190,7 @@ def mean(trials: Trials, what: str | Measured, show: Show | None = None, *, rang
         def sample(choice: Choice) -> Sample:
             shown, known = _shown(mine.values(what, choice), what, show, range)
             lost = int(np.isnan(shown).sum())
-            return Sample(over_seeds(_seeds(mine), shown), len(mine), lost, range=known)
+            return Sample(*over_seeds(_seeds(mine), shown), len(mine), lost, range=known)
 
         parts = lambda over: _parts(make, sides, what, over)
         choices = _fixed(what, fixed)
@@ -250,7 +250,7 @@ def _difference(
         difference = np.where(finite, first, np.inf) - np.where(finite, second, 0)  # infinite where a side is
         difference[np.isnan(first) | np.isnan(second)] = np.nan
         lost = int(np.isnan(difference).sum())
-        return Sample(over_seeds(pairs.seed, difference), len(difference), lost, range=known)
+        return Sample(*over_seeds(pairs.seed, difference), len(difference), lost, range=known)
 
     make = lambda parts, at: _difference(parts, at, what, show, apart, over, range)
     choices = _fixed(what, fixed)

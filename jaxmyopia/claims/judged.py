@@ -5,6 +5,7 @@ import dataclasses
 from typing import Any, Literal
 
 from jaxmyopia.claims.verdicts import Verdict, reference
+from jaxmyopia.stats.decisions import SpecificationTest
 from jaxmyopia.stats.intervals import Interval
 
 Value = float | str
@@ -28,8 +29,8 @@ class Evidence:
     """One number that bears on a claim, judged.
 
     `name`: what it is. `condition`: the settings, budget and definition under which it was judged. `statistic`: in
-    words. `interval`: at the main thresholds. `null`, `direction`, `least`: as of `Question`. `grid`: at every choice of
-    thresholds; `holds`: the share of it that decides as the main one does. `p_value`: one minus the greatest level at
+    words. `interval`: at the main thresholds. `null`, `direction`, `least`: as of `Question`. `grid`: at every choice
+    of thresholds; `holds`: the share of it that decides as the main one does. `p_value`: one minus the greatest level at
     which it is decided. `prevalence`: the share of seeds whose own number lies on the claimed side of the null.
     `diverged`: trials left out, or counted as showing nothing, because they diverged. `cells`: the numbers of the cells
     whose trials it rests on. `asked`: what was asked, so that it can be asked again; none where it was read back.
@@ -60,7 +61,7 @@ class Evidence:
 
     @property
     def by_chance(self) -> float | None:
-        """The chance that at least one of `TRIES` seeds shows what is claimed; None where nobody would see it in one."""
+        """The chance that at least one of `TRIES` seeds shows what is claimed; None where one alone shows nothing."""
         return None if self.prevalence is None else 1 - (1 - self.prevalence.estimate) ** TRIES
 
     def at(self, name: str | None = None, **condition: Value) -> "Evidence":
@@ -95,12 +96,21 @@ class Conditions:
 
 
 @dataclasses.dataclass(frozen=True)
+class Specifications:
+    """A claim under every specification: `spread`, by choice the `share` of the spread of estimates that is due to it,
+    with interactions (`total`), and what sampling `noise` alone would give; and the joint `test` of all."""
+
+    spread: dict[str, dict[str, float | None]]
+    test: SpecificationTest | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Judgement:
     """A claim with its verdict.
 
     `text`: what was claimed. `headline`: what was found, in a sentence. `reason`: why the verdict is what it is.
-    `evidence`: one piece a condition. `controls`: none where the claim names none. `after`: how many seeds it took,
-    where seeds were added until it was decided.
+    `evidence`: one piece a condition. `controls`: none where the claim names none. `specifications`: where there are
+    several.
     """
 
     id: str
@@ -111,4 +121,5 @@ class Judgement:
     evidence: tuple[Evidence, ...] = ()
     conditions: Conditions = dataclasses.field(default_factory=Conditions)
     controls: tuple[ControlResult, ...] = ()
+    specifications: Specifications | None = None
     details: dict[str, object] = dataclasses.field(default_factory=dict)

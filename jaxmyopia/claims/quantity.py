@@ -13,22 +13,22 @@ from jaxmyopia.checks import require
 from jaxmyopia.claims.judged import Condition, Evidence, GridPoint
 from jaxmyopia.claims.verdicts import MIN_SEEDS, MOST_LOST, Question, Verdict, judge
 from jaxmyopia.stats.estimates import Estimate, of_mean, of_share
-from jaxmyopia.stats.intervals import RESAMPLES, Interval, Range
+from jaxmyopia.stats.intervals import Interval, Range
 from jaxmyopia.stats.sequences import mean_sequence, share_sequence
 
-_GRID_RESAMPLES = 999
 Choice = Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """One number a seed, `values` `(S,)`.
+    """One number a seed, `values` `(S,)`, and their `seeds` `(S,)`.
 
     `trials`: how many there were; `lost`: diverged or without a partner; `excused`: seeds of which the premise does not
     hold. `range`: in which the numbers of all seeds lie, where it is known.
     """
 
     values: np.ndarray
+    seeds: np.ndarray
     trials: int
     lost: int = 0
     excused: int = 0
@@ -91,7 +91,10 @@ class Quantity:
     def estimates(self) -> list[Estimate]:
         """At every choice, the main one first."""
         main, *others = self.choices
-        return [self._estimate(self.main, RESAMPLES), *(self._estimate(self.sample(c), _GRID_RESAMPLES) for c in others)]
+        return [
+            self._estimate(self.main, RESAMPLES),
+            *(self._estimate(self.sample(c), _GRID_RESAMPLES) for c in others),
+        ]
 
     def _estimate(self, sample: Sample, resamples: int) -> Estimate:
         values = sample.values
@@ -99,7 +102,7 @@ class Quantity:
             return share_sequence(values) if self.anytime else of_share(values)
         if self.anytime:
             return mean_sequence(values, range=sample.range)
-        return of_mean(values, range=sample.range, resamples=resamples)
+        return of_mean(values, range=sample.range)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -85,9 +85,7 @@ def reference(null: float, direction: int, least: float) -> str:
     return f"{'above' if direction > 0 else 'below'} {null:g}{effect}"
 
 
-def judge(
-    question: Question, main: Interval, grid: Sequence[Interval] = ()
-) -> tuple[Verdict, str, float]:
+def judge(question: Question, main: Interval, grid: Sequence[Interval] = ()) -> tuple[Verdict, str, float]:
     """The verdict of a number, by its interval at the main thresholds and those at every point of their grid.
 
     Args:

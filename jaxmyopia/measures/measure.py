@@ -126,7 +126,7 @@ class Measure:
         words = [self.name]
         for name, values in self.grid:
             if len(values) > 1:
-                number = isinstance(chosen[name], float)
+                number = isinstance(chosen[name], int | float)
                 prefix = (name[0] if initials.count(name[0]) == 1 else f"{name}=") if number else ""
                 words.append(prefix + _shown(chosen[name]))
         return "_".join(words)

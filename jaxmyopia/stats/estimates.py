@@ -183,7 +183,8 @@ def of_mean(sample: np.ndarray, *, range: Range | None = None, resamples: int | 
             return Estimate(estimate, n, why=without_variation(estimate, n, range=None).why)
         return _Constant(estimate, n, range=range)
     if differ >= DIFFERING:
-        return Studentised(estimate, n, *spread(sample))
+        error, skewness = spread(sample)
+        return Studentised(estimate, n, error=error, skewness=skewness)
     if range is None:
         why = f"{differ} of {n} seeds differ from the others, too few (below {DIFFERING}) to know by how much, and "
         return Estimate(estimate, n, why=why + "the measure has no known range that bounds it")

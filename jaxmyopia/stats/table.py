@@ -137,8 +137,8 @@ class Trials:
         return dataclasses.replace(self, columns=Columns(self.columns, lambda name: self.columns[name][mask]))
 
     def groups(self, names: Sequence[str]) -> dict[tuple[Any, ...], np.ndarray]:
-        """The rows `(rows,)` of each combination of the columns named, as masks; in the order of their values, None where
-        a row lacks one."""
+        """The rows `(rows,)` of each combination of the columns named, as masks; in the order of their values, None
+        where a row lacks one."""
         codes, values = [], []
         for name in names:
             column = self.columns[name]
@@ -288,7 +288,9 @@ def _keys(a: Trials, b: Trials, names: Sequence[str]) -> tuple[np.ndarray, np.nd
     return key[: len(a)], key[len(a) :]
 
 
-def over_seeds(seed: np.ndarray, values: np.ndarray, combine: Callable[..., np.ndarray] = np.mean) -> np.ndarray:
+def over_seeds(
+    seed: np.ndarray, values: np.ndarray, combine: Callable[..., np.ndarray] = np.mean
+) -> tuple[np.ndarray, np.ndarray]:
     """One number a seed from one a trial.
 
     Args:
@@ -297,12 +299,13 @@ def over_seeds(seed: np.ndarray, values: np.ndarray, combine: Callable[..., np.n
       combine: the mean, or another reduction that takes `axis`.
 
     Returns:
-      `(S,)`, in the order of seeds.
+      The numbers `(S,)` and their seeds `(S,)`, in their order.
     """
-    _, starts, counts = np.unique(seed, return_index=True, return_counts=True)
+    seeds, starts, counts = np.unique(seed, return_index=True, return_counts=True)
     if not counts.size:
-        return np.zeros(0)
+        return np.zeros(0), seeds
     whole = counts == counts.max()
     rows = starts[whole][:, None] + np.arange(counts.max())
     grouped = values[rows]
-    return combine(grouped[~np.isnan(grouped).any(axis=1)], axis=1)
+    known = ~np.isnan(grouped).any(axis=1)
+    return combine(grouped[known], axis=1), seeds[whole][known]

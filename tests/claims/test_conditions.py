@@ -51,7 +51,9 @@ def test_each_combination_of_the_settings_that_vary_is_a_condition():
 
 
 def test_a_setting_that_tells_sides_apart_or_is_averaged_makes_none():
-    trials = table(lambda seed, optimizer, scale, rate: (optimizer == "adam") * (1 + seed % 3), optimizers=("sgd", "adam"))
+    trials = table(
+        lambda seed, optimizer, scale, rate: (optimizer == "adam") * (1 + seed % 3), optimizers=("sgd", "adam")
+    )
     assert len(adam_is_larger.judge(trials).evidence) == 20
     averaged = jm.claim("Adam's is larger.", over=("init_scale",))(adam_is_larger.pieces).judge(trials)
     assert [set(piece.condition) for piece in averaged.evidence] == [{"learning_rate"}] * 4

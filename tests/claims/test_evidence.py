@@ -41,7 +41,7 @@ def test_a_seed_with_several_trials_counts_once():
     }
     assert {combine: each.n for combine, each in shares.items()} == dict.fromkeys(shares, SEEDS)
     assert [each.estimate for each in shares.values()] == [0.25, 0.0, 0.5]
-    assert [each.method for each in shares.values()] == ["BCa", "Wilson", "Wilson"]
+    assert [each.method for each in shares.values()] == ["skewness-corrected t", "Wilson", "Wilson"]
 
 
 def test_a_share_of_two_sides_looks_at_both():
@@ -170,7 +170,11 @@ def it_is_large(trials):
 
 def test_a_claim_names_its_pieces_and_is_not_judged_where_trials_lack():
     judged = it_is_large.judge(table(lambda seed, scale: 2 + seed % 2))
-    assert (it_is_large.id, judged.verdict, judged.details) == ("it-is-large", "depends on the condition", {"most": 3.0})
+    assert (it_is_large.id, judged.verdict, judged.details) == (
+        "it-is-large",
+        "depends on the condition",
+        {"most": 3.0},
+    )
     assert [piece.name for piece in judged.evidence] == ["large", "small"]
     lacking = jm.claim("Lion is larger.")(lambda trials: jm.mean(trials.where(optimizer="lion"), "score").above(0))
     judged = lacking.judge(table(lambda seed, scale: seed))

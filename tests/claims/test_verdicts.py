@@ -84,7 +84,8 @@ def test_mirrored_samples_have_mirrored_verdicts(estimate, reach, least, directi
 
 
 @pytest.mark.parametrize(
-    ("alike", "others", "decided"), [(4, 1, True), (8, 2, True), (7, 2, False), (3, 1, False), (5, 0, True), (0, 5, False)]
+    ("alike", "others", "decided"),
+    [(4, 1, True), (8, 2, True), (7, 2, False), (3, 1, False), (5, 0, True), (0, 5, False)],
 )
 @pytest.mark.parametrize(("low", "high"), [(0.3, 0.5), (-0.5, -0.3), (-0.1, 0.1), (0.05, 0.1)])
 def test_80_percent_of_the_grid_must_decide_alike_whatever_it_is(alike, others, decided, low, high):

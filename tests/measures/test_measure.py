@@ -55,7 +55,7 @@ def test_at_a_budget_a_measure_is_that_of_a_run_which_ended_there():
     columns = found(*taken)
     assert [measure.main["budget"] for measure in taken] == [1, 1] and len(columns) == 3 * (9 + 3)
     for budget in (1, 0.5, 0.25):
-        ended = int((STEPS <= budget * STEPS[-1]).sum())
+        ended = int((budget * STEPS[-1] >= STEPS).sum())
         short = Curves({name: x[:ended] for name, x in CURVES.items()})
         for choice in measures.plateaus().choices:
             wanted = descents(short.step, short.loss, **choice).plateaus

@@ -15,8 +15,8 @@ from jaxmyopia.studies.epochs.params import code
 class Rows:
     """The rows that claims are about, by learner.
 
-    `trained`: learner's name (with its optimiser, if there are several) to all its rows `(rows,)` at its best rate; with
-    several rates, those of the seeds that did not choose it.
+    `trained`: learner's name (with its optimiser, if there are several) to all its rows `(rows,)` at its best rate;
+    with several rates, those of the seeds that did not choose it.
     `populations`: the rows of selection.
     """
 

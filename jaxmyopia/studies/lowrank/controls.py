@@ -23,7 +23,11 @@ __all__ = ["cells", "copies", "from_large_start", "leaping", "staircase"]
 def cells(thresholds: Thresholds) -> list[Cell]:
     """Two modes under SGD and Adam, and one mode under SGD; small matrices, seconds in all."""
     made = []
-    for modes, optimizer, rates in ((2, "sgd", (RATE, HALF, SLOW)), (1, "sgd", (RATE, HALF, SLOW)), (2, "adam", (LEAP,))):
+    for modes, optimizer, rates in (
+        (2, "sgd", (RATE, HALF, SLOW)),
+        (1, "sgd", (RATE, HALF, SLOW)),
+        (2, "adam", (LEAP,)),
+    ):
         study = LowRank(
             n=16, rank=modes, target="spectrum", spectrum=SPECTRUM, optimizer=optimizer, thresholds=thresholds
         )

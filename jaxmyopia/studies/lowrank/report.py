@@ -121,7 +121,10 @@ def make_report(run: FinishedRun) -> Report:
         mine = run.rows(index)
         rows.append(
             cell.study.settings()
-            | {"rates": ", ".join(f"{rate:g}" for rate in mine.unique("learning_rate")), "best": f"{shown_rate(mine):g}"}
+            | {
+                "rates": ", ".join(f"{rate:g}" for rate in mine.unique("learning_rate")),
+                "best": f"{shown_rate(mine):g}",
+            }
             | {"seeds": cell.seeds, "steps": cell.steps, "diverged": f"{int(mine['diverged'].sum())} of {len(mine)}"}
         )
     study, scale = run.study, dict(run.cells[0].sweep)["init_scale"][0]

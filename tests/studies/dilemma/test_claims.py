@@ -102,11 +102,11 @@ def test_what_was_not_run_is_not_judged(study):
     )
 
 
-def test_a_share_of_runs_has_wilsons_interval_and_a_share_of_agents_the_bootstraps():
+def test_a_share_of_runs_has_wilsons_interval_and_a_share_of_agents_that_of_a_mean():
     def interval(values):
         columns = {"seed": np.arange(SEEDS), "diverged": np.zeros(SEEDS, bool), "share": values}
         return mean(Trials(columns), "share", range=(0, 1)).below(0.05).interval
 
     assert interval(NONE).method == interval(HALF).method == "Wilson"
-    assert interval(0.2 + 0.1 * HALF + 0.01 * (np.arange(SEEDS) % 3)).method == "BCa"
+    assert interval(0.2 + 0.1 * HALF + 0.01 * (np.arange(SEEDS) % 3)).method == "skewness-corrected t"
     assert interval(NONE).high > 0

@@ -95,7 +95,7 @@ def test_each_claim_is_contradicted_by_the_opposite():
         flat(lured_0=np.zeros(SEEDS)), trial(flat_from=5.0, stops=False), *same,
     ]  # fmt: skip
     found = verdicts(*trials)
-    # The recipe lowers nothing, and is as useful; selection changes nothing, so there is nothing that a swap could undo.
+    # The recipe lowers nothing, and is as useful; selection changes nothing: there is nothing that a swap could undo.
     assert found.pop("avoids-cross-epoch") == "depends on the condition"
     assert found.pop("selection-undoes-it") == "no difference"
     assert set(found.values()) == {"contradicted"}

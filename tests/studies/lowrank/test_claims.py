@@ -90,7 +90,7 @@ def test_each_claim_is_supported_by_what_it_says():
             out |= plateaus(np.where(seeds < 60, 2, 1))
         if loss == "cross_entropy" and rank == 10:
             stuck = np.where(seeds < 60, 0.2, 1e-6)
-            out |= {name: stuck for name in ("loss_ratio", "loss_ratio_quarter", "loss_ratio_half")}
+            out |= dict.fromkeys(("loss_ratio", "loss_ratio_quarter", "loss_ratio_half"), stuck)
         if loss == "square" and rank == N:
             out |= plateaus(np.where((seeds < 60) & (optimizer == "adam"), 1, 0))
         if rank <= 10:
@@ -118,7 +118,10 @@ def test_more_bumps_under_one_loss_alone_depend_on_it_and_fewer_contradict():
 def test_a_sign_that_turns_within_the_grid_depends_on_the_threshold():
     def summary(loss, optimizer, rank, rate, seeds):
         signs = {0.1: 1, 0.05: -1, 0.075: -1, 0.15: 1, 0.2: -1}
-        more = {delta: (sign > 0) * (optimizer == "adam") + (sign < 0) * (optimizer == "sgd") for delta, sign in signs.items()}
+        more = {
+            delta: (sign > 0) * (optimizer == "adam") + (sign < 0) * (optimizer == "sgd")
+            for delta, sign in signs.items()
+        }
         choices = THRESHOLDS.bumps.choices
         return {THRESHOLDS.bumps.column(each): more[each["delta"]] * (1.0 + seeds % 2) for each in choices}
 
@@ -128,7 +131,9 @@ def test_a_sign_that_turns_within_the_grid_depends_on_the_threshold():
 def test_budgets_are_conditions():
     def summary(loss, optimizer, rank, rate, seeds):
         choices = THRESHOLDS.plateaus.choices
-        late = {THRESHOLDS.plateaus.column(each): np.where(each["budget"] == 1, 2.0, 1.0) + 0 * seeds for each in choices}
+        late = {
+            THRESHOLDS.plateaus.column(each): np.where(each["budget"] == 1, 2.0, 1.0) + 0 * seeds for each in choices
+        }
         return late if rank == 2 else {}
 
     (found,) = (each for each in judged(make_table(summary)) if each.id == "ce-two-plateaus")
@@ -181,7 +186,9 @@ def test_a_rate_must_be_steady_and_is_chosen_by_seeds_that_are_not_judged():
     losses, times = [3.0, 2.0, 1.0], [3.0, 2.0, 1.0]
     assert best_rate(cell(losses, times)) == pytest.approx(0.3)
     assert best_rate(cell(losses, times, wild=[(15, 2)])) == 0.2  # of 16 seeds one shows an uptick: fewer than 95 %
-    assert best_rate(cell(losses, times, wild=[(16, 2)])) == pytest.approx(0.3)  # that seed is judged, and does not choose
+    assert best_rate(cell(losses, times, wild=[(16, 2)])) == pytest.approx(
+        0.3
+    )  # that seed is judged, and does not choose
     none = best_rate(cell(losses, times, wild=[(0, 0), (1, 1), (2, 2)]))
     assert isinstance(none, NoRate) and "95% of the first 16 seeds" in none
 
@@ -190,7 +197,10 @@ def test_half_times_are_matched_by_ratio_and_rates_that_never_get_there_are_left
     def at(times):
         return cell(np.arange(1, len(times) + 1) / 10, times)
 
-    assert match_rates(at([100.0, 31.0, 10.0]), at([np.inf, 300.0, 28.0]))["equal half-times"] == (0.2, pytest.approx(0.3))
+    assert match_rates(at([100.0, 31.0, 10.0]), at([np.inf, 300.0, 28.0]))["equal half-times"] == (
+        0.2,
+        pytest.approx(0.3),
+    )
     assert isinstance(match_rates(at([100.0]), at([np.inf]))["equal half-times"], NoRate)
 
 
@@ -198,7 +208,10 @@ def test_matchings_that_mean_the_same_rates_count_once():
     def summary(loss, optimizer, rank, rate, seeds):
         return {"half_time": np.full(SEEDS, 7.0 if rate == RATES[optimizer][0] else 9.0)}
 
-    assert list(at_matched_rates(make_table(nothing).where(loss="square", rank=2))) == ["best rates", "equal half-times"]
+    assert list(at_matched_rates(make_table(nothing).where(loss="square", rank=2))) == [
+        "best rates",
+        "equal half-times",
+    ]
     one = make_table(summary).where(loss="square", rank=2)
     assert list(at_matched_rates(one)) == ["best rates"]
     (sgd, adam) = at_matched_rates(one)["best rates"]
