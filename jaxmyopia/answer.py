@@ -163,12 +163,13 @@ class Answer:
 
     def report(self, title: str = "jaxmyopia") -> "Report":
         """What a page shows of any run: the evidence, and the curves that every study keeps."""
-        from jaxmyopia.report import claim_figures, curve_figures
+        from jaxmyopia.report import curve_figures
+        from jaxmyopia.report.figures import Caption, Drawable
         from jaxmyopia.report.page import Report
         from jaxmyopia.report.svg import house_style
 
         with house_style():
-            figures = {claim_figures.CAPTION: claim_figures.forest(self.claims)} if self.claims else {}
+            figures: dict[Caption, Drawable] = {}
             for name in curve_figures.names(self.folder):
                 figures[curve_figures.caption(name)] = curve_figures.quantile_curves(self.folder, name)
         return Report(title, figures)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from jaxmyopia.report.page import Drawable
+    from jaxmyopia.report.figures import Drawable
 
 _LEAST_CORES = 2
 _SCRIPT = pathlib.Path(__file__).parent / "report" / "svg.py"

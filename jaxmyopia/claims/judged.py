@@ -30,8 +30,8 @@ class Evidence:
 
     `name`: what it is. `condition`: the settings, budget and definition under which it was judged. `statistic`: in
     words. `interval`: at the main thresholds. `null`, `direction`, `least`: as of `Question`. `grid`: at every choice
-    of thresholds; `holds`: the share of it that decides as the main one does. `p_value`: one minus the greatest level at
-    which it is decided. `prevalence`: the share of seeds whose own number lies on the claimed side of the null.
+    of thresholds; `holds`: the share of it that decides as the main one does. `p_value`: one minus the greatest level
+    at which it is decided. `prevalence`: the share of seeds whose own number lies on the claimed side of the null.
     `diverged`: trials left out, or counted as showing nothing, because they diverged. `cells`: the numbers of the cells
     whose trials it rests on. `asked`: what was asked, so that it can be asked again; none where it was read back.
     """

@@ -90,13 +90,9 @@ class Quantity:
     @functools.cached_property
     def estimates(self) -> list[Estimate]:
         """At every choice, the main one first."""
-        main, *others = self.choices
-        return [
-            self._estimate(self.main, RESAMPLES),
-            *(self._estimate(self.sample(c), _GRID_RESAMPLES) for c in others),
-        ]
+        return [self._estimate(self.main), *(self._estimate(self.sample(choice)) for choice in self.choices[1:])]
 
-    def _estimate(self, sample: Sample, resamples: int) -> Estimate:
+    def _estimate(self, sample: Sample) -> Estimate:
         values = sample.values
         if sample.range == (0, 1) and values.size and np.isin(values, (0, 1)).all():
             return share_sequence(values) if self.anytime else of_share(values)

@@ -26,8 +26,8 @@ _UNDECIDED = "0.45"
 CAPTION = Caption(
     "claims",
     "Evidence",
-    "One panel a claim, one line a piece of evidence: the estimate with its 95 % interval. Dashed: what it is held "
-    "against; grey: the margin within which two things are the same.",
+    "One panel a claim, one line a piece of evidence: the estimate with its interval, in the colour of its verdict. "
+    "Dashed: what it is held against; grey: what is too small to count.",
 )
 
 
@@ -49,11 +49,11 @@ def forest(judgements: Sequence[Judgement]) -> Figure:
         gridspec_kw={"height_ratios": [1.5 + s for s in sizes]},
     )
     for each, panel in zip(shown, axes[:, 0], strict=False):
-        _claim(panel, each)
+        _claim(panel, each, titled=len(shown) > 1)
     return figure
 
 
-def _claim(axes: Axes, judgement: Judgement) -> None:
+def _claim(axes: Axes, judgement: Judgement, *, titled: bool) -> None:
     pieces = judgement.evidence[::-1]
     for place, piece in enumerate(pieces):
         colour = VERDICT_COLOURS.get(piece.verdict, _UNDECIDED)
@@ -61,12 +61,13 @@ def _claim(axes: Axes, judgement: Judgement) -> None:
         _reference(axes, piece, place)
     axes.set_yticks(range(len(pieces)), [piece.name for piece in pieces])
     axes.set(ylim=(-0.6, len(pieces) - 0.4))
-    title = f"{judgement.text} — {judgement.verdict}"
-    axes.set_title(title if len(title) < 110 else f"{judgement.text[:85]}… — {judgement.verdict}", loc="left")
+    if titled:
+        title = f"{judgement.text} — {judgement.verdict}"
+        axes.set_title(title if len(title) < 110 else f"{judgement.text[:85]}… — {judgement.verdict}", loc="left")
 
 
 def _reference(axes: Axes, piece: Evidence, place: int) -> None:
     low, high = place - 0.4, place + 0.4
-    if piece.margin is not None:
-        axes.fill_betweenx([low, high], -piece.margin, piece.margin, color="0.88", zorder=0)
+    if piece.least:
+        axes.fill_betweenx([low, high], piece.null - piece.least, piece.null + piece.least, color="0.88", zorder=0)
     axes.plot([piece.null, piece.null], [low, high], color="0.3", lw=0.8, ls="--", zorder=1)

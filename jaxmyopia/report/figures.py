@@ -4,8 +4,8 @@
 import contextlib
 import dataclasses
 import gc
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,6 +19,9 @@ from jaxmyopia.stats.intervals import Interval
 # Okabe and Ito's colours, which people with any colour vision can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 LOSS_NAMES = {"square": "square loss", "cross_entropy": "cross-entropy"}
+
+
+Drawable: TypeAlias = Figure | Callable[[], Figure]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,18 +4,18 @@ estimate under each specification."""
 
 import string
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxmyopia.checks import require
-from jaxmyopia.claims.conditions import named
+from jaxmyopia.checks import ArgumentError, require
+from jaxmyopia.claims.conditions import joint, named
 from jaxmyopia.claims.judged import Condition, Evidence, GridPoint, Judgement
 from jaxmyopia.claims.verdicts import Question, Verdict
-from jaxmyopia.report.cells import Panel, cell, frames, key, number, places, shown, told
+from jaxmyopia.report.cells import cell, frames, key, number, places, shown, told
 from jaxmyopia.report.claim_figures import VERDICT_COLOURS
 from jaxmyopia.report.figures import Caption, draw_intervals, panels
 from jaxmyopia.stats.intervals import Interval
@@ -96,46 +96,32 @@ def _conditions(pieces: Sequence[Evidence]) -> list[Condition]:
 def joint_map(judgements: Sequence[Judgement]) -> Figure:
     """Draws which of several claims hold at each condition of the settings that all of them share.
 
-    A claim holds there if each of its pieces of evidence there is supported. Conditions at which all claims hold are
-    outlined.
-
     Args:
-      judgements: judged claims; those without evidence are left out.
+      judgements: judged claims, as of `joint`.
 
     Returns:
-      The figure; each claim has a letter.
+      The figure; each claim has a letter, and conditions at which all claims hold are outlined.
 
     Raises:
-      ArgumentError: if none has evidence.
+      ArgumentError: if they share no setting.
     """
-    judged = [each for each in judgements if each.evidence]
-    require(len(judged) > 0, "judgements", [each.id for each in judgements], "must have evidence")
-    letters = dict(zip(string.ascii_uppercase + string.ascii_lowercase, judged, strict=False))
-    shared, holding = _together(letters)
-    conditions = [dict(zip(shared, values, strict=True)) for values in holding]
-    where = places(conditions)
-    title = _heading(f"How many of {len(judged)} claims hold, and which; outlined: all of them", told(where.fixed))
-    figure, axes, width = frames(where, title)
-    for condition, held in zip(conditions, holding.values(), strict=True):
+    found = joint(judgements)
+    shared = "must be claims that share a setting with several values"
+    if found is None:
+        raise ArgumentError("judgements", [each.id for each in judgements], shared)
+    ids = list(dict.fromkeys(claim for _, held in found.conditions for claim in held))
+    letters = dict(zip(ids, string.ascii_uppercase + string.ascii_lowercase, strict=False))
+    where = places([condition for condition, _ in found.conditions])
+    figure, axes, width = frames(where, _heading(found.headline, told(where.fixed)))
+    for condition, held in found.conditions:
         panel, at = where.of(condition)
-        yes = [letter for letter in held if held[letter]]
-        depth = len(yes) / len(held)
+        yes = [letters[claim] for claim in held if held[claim]]
+        depth = len(yes) / len(letters)
         colour = _BLUES[round(depth * (len(_BLUES) - 1))]
         edge = {"ec": "black", "lw": 1.6, "zorder": 2} if depth == 1 else {}
-        cell(axes[panel], at, [f"{len(yes)}/{len(held)}", "".join(yes)], colour, width, **edge)
-    key(figure, [(None, f"{letter}  {judgement.id}") for letter, judgement in letters.items()])
+        cell(axes[panel], at, [f"{len(yes)}/{len(letters)}", "".join(yes)], colour, width, **edge)
+    key(figure, [(None, f"{letter}  {claim}") for claim, letter in letters.items()])
     return figure
-
-
-def _together(letters: Mapping[str, Judgement]) -> tuple[list[str], dict[Panel, dict[str, bool]]]:
-    """The settings that all pieces of evidence have; and whether each claim holds at each combination of them."""
-    pieces = [(letter, piece) for letter, judgement in letters.items() for piece in judgement.evidence]
-    shared = [name for name in pieces[0][1].condition if all(name in piece.condition for _, piece in pieces)]
-    holds: dict[Panel, dict[str, bool]] = {}
-    for letter, piece in pieces:
-        there = holds.setdefault(tuple(piece.condition[name] for name in shared), {})
-        there[letter] = there.get(letter, True) and piece.verdict == "supported"
-    return shared, holds
 
 
 def specification_curve(piece: Evidence) -> Figure:

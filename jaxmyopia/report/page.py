@@ -4,19 +4,16 @@
 import base64
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
-from typing import TypeAlias
-
 import jinja2
-from matplotlib.figure import Figure
 
 from jaxmyopia.artist import Artist
 from jaxmyopia.claims.judged import Judgement
 from jaxmyopia.engine.folder import RunFolder
-from jaxmyopia.report.figures import Caption, save_png
-
-Drawable: TypeAlias = Figure | Callable[[], Figure]
+from jaxmyopia.report.pictures import claim_pictures, joint_pictures, specification_pictures
+from jaxmyopia.report.figures import Caption, Drawable, save_png
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +33,10 @@ def _template(name: str) -> jinja2.Template:
     text = resources.files("jaxmyopia.report").joinpath(f"templates/{name}").read_text(encoding="utf-8")
     made = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     return made.from_string(text)
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None or math.isnan(share) else f"{100 * share:.0f} %"
 
 
 def claims_html(judgements: Sequence[Judgement], figure: str = "") -> str:
@@ -62,7 +63,12 @@ def write_page(
       artist: who draws the figures; by default this process alone.
       png: whether figures are saved as PNG too.
     """
-    figures: dict[str, Drawable] = {caption.name: figure for caption, figure in report.figures.items()}
+    of_claims = {each.id: claim_pictures(each) for each in judgements}
+    specified = {each.id: specification_pictures(each) for each in judgements}
+    shown = {**joint_pictures(judgements), **report.figures}
+    figures: dict[str, Drawable] = {}
+    for drawn in (shown, *of_claims.values(), *specified.values()):
+        figures |= {caption.name: figure for caption, figure in drawn.items()}
     for name, given in figures.items() if png else ():
         figures[name] = figure = given() if callable(given) else given
         save_png(folder, name, figure)
@@ -72,7 +78,8 @@ def write_page(
     pictures = {name: base64.b64encode(text.encode()).decode() for name, text in texts.items()}
     rows = report.rows or [{"cell": each.name, "seeds": each.seeds, "steps": each.steps} for each in folder.cells()]
     html = _template("page.html").render(
-        title=report.title, claims=judgements, captions=list(report.figures), pictures=pictures, rows=rows,
-        notes=report.notes, manifest=folder.manifest, receipt=receipt,
+        title=report.title, claims=judgements, captions=list(shown), pictures=pictures, rows=rows,
+        pictured=of_claims, specified=specified, percent=_percent, notes=report.notes, manifest=folder.manifest,
+        receipt=receipt,
     )  # fmt: skip
     folder.write_text("report.html", html)

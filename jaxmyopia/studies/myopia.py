@@ -67,8 +67,8 @@ def _preset(name: str) -> Sweep:
 
 def report(answer: Answer, sweep: Sweep) -> "Report":
     """What the page shows besides the claims."""
-    from jaxmyopia.report.figures import Caption
-    from jaxmyopia.report.page import Drawable, Report
+    from jaxmyopia.report.figures import Caption, Drawable
+    from jaxmyopia.report.page import Report
     from jaxmyopia.studies.dilemma import figures as dilemma_figures
     from jaxmyopia.studies.epochs import report as epochs_report
     from jaxmyopia.studies.epochs.figures import FinishedMyopia

@@ -4,7 +4,7 @@
 import pytest
 
 from jaxmyopia.checks import ArgumentError, RunError
-from jaxmyopia.claims.verdicts import Judgement
+from jaxmyopia.claims.judged import Judgement
 from jaxmyopia.engine.schema import built, fault
 from jaxmyopia.stats.intervals import Interval
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxmyopia.claims.text import claims_json, claims_text
-from jaxmyopia.claims.verdicts import Evidence, GridPoint, Judgement
+from jaxmyopia.claims.judged import ControlResult, Evidence, GridPoint, Judgement
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.schema import built
 from jaxmyopia.report.claim_figures import forest
@@ -35,26 +35,56 @@ def test_plateaus_are_marked_where_the_curve_is_flat_and_descents_where_it_is_st
 def evidence(name, verdict):
     interval = Interval(0.25, 0.1, 0.4, 64, "BCa")
     grid = (GridPoint({"bump_delta": 0.05}, 0.3, 0.1, 0.5), GridPoint({"bump_delta": 0.1}, 0.25, 0.1, 0.4))
-    return Evidence(name, "bumps", interval, 0.0, 1, grid, 1.0, verdict, "it excludes 0", diverged=3)
+    seen = Interval(0.5, 0.4, 0.6, 64, "Wilson")
+    return Evidence(
+        name,
+        "bumps",
+        interval,
+        0.0,
+        1,
+        grid,
+        1.0,
+        verdict,
+        "it excludes 0",
+        0.2,
+        {"rank": name},
+        0.01,
+        seen,
+        diverged=3,
+    )
 
 
 PIECES = (evidence("a", "supported"), evidence("b", "contradicted"))
 CLAIMS = [
-    Judgement("more-bumps", "There are <more> bumps.", "mixed", "they disagree", PIECES),
+    Judgement(
+        "more-bumps",
+        "There are <more> bumps.",
+        "depends on the condition",
+        "they disagree",
+        "holds in 1 of 2 conditions: where rank is <a>",
+        PIECES,
+        controls=(ControlResult("a planted excess must pass", "held", {"a": "supported"}),),
+    ),
     Judgement("never-run", "Nobody ran this.", "not judged", "the run does not hold the cells"),
 ]
 
 
 def test_the_text_leads_with_the_verdict_and_names_the_evidence_and_the_seeds_lost():
     lines = claims_text(CLAIMS).splitlines()
-    assert lines[0] == "MIXED  There are <more> bumps. (more-bumps)"
-    assert lines[1].split()[:2] == ["supported", "a:"] and "0.25 [0.1, 0.4] against 0" in lines[1]
-    assert "3 diverged" in lines[1] and lines[2].split()[:2] == ["contradicted", "b:"]
-    assert lines[3:] == ["NOT JUDGED  Nobody ran this. (never-run)", "    the run does not hold the cells"]
+    assert lines[0] == "DEPENDS ON THE CONDITION  There are <more> bumps. (more-bumps)"
+    assert lines[1] == "  holds in 1 of 2 conditions: where rank is <a>"
+    assert lines[2].split()[:2] == ["supported", "a:"] and "0.25 [0.1, 0.4] above 0 by at least 0.2" in lines[2]
+    assert "3 diverged" in lines[3] and "five tries show it with 0.97" in lines[3]
+    assert lines[4].split()[:2] == ["contradicted", "b:"]
+    assert lines[6:] == [
+        "    control held: a planted excess must pass",
+        "NOT JUDGED  Nobody ran this. (never-run)",
+        "  the run does not hold the cells",
+    ]
 
 
 def test_a_long_claim_fits_a_terminal():
-    long = Judgement("long", "word " * 80, "mixed", "so", (evidence("piece " * 30, "mixed"),))
+    long = Judgement("long", "word " * 80, "inconclusive", "so", "so " * 80, (evidence("piece " * 30, "supported"),))
     assert max(map(len, claims_text([long]).splitlines())) <= 80
 
 
@@ -90,7 +120,9 @@ def test_the_page_is_one_file_that_holds_its_figures_and_escapes_what_it_prints(
     folder.write_manifest(command="python -m x --out='<b>'", **manifest)
     figure, axes = panels(1, 1)
     axes[0, 0].plot([0, 1], [0, 1])
-    gridless = Judgement("same", "It is the same.", "supported", "so", (dataclasses.replace(PIECES[0], grid=()),))
+    gridless = Judgement(
+        "same", "It is the same.", "supported", "so", "holds", (dataclasses.replace(PIECES[0], grid=()),)
+    )
     report = Report("T", {Caption("line", "A line", "It rises."): figure}, [{"rank": 2, "seeds": 64}], ["note"])
     write_page(folder, report, [*CLAIMS, gridless])
     page = (folder.path / "report.html").read_text()
@@ -100,5 +132,9 @@ def test_the_page_is_one_file_that_holds_its_figures_and_escapes_what_it_prints(
     assert "<b>" not in page
     assert 'src="data:image/svg+xml;base64,' in page
     assert "src=" not in page.replace('src="data:', "")
-    assert page.count("<details>") == 3
+    assert page.index("holds in 1 of 2 conditions: where rank is &lt;a&gt;") < page.index("Evidence: 2 condition")
+    assert "a planted excess must pass (held)" in page
+    assert page.count("<figure>") == 4  # evidence of two claims, specifications of one, and the run's own
+    # Evidence of two claims, of three pieces, and the rules.
+    assert page.count("<details>") == 2 + 3 + 1
     assert "0.05" in page
