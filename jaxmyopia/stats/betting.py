@@ -25,8 +25,8 @@ import numpy as np
 import scipy
 
 # From all of the capital, which excludes most where no seed differs, down to what 100,000 seeds would stake.
-_STAKES = np.array([1.0, 0.75, *(2.0**-power for power in range(1, 9))])
-_WEIGHTS = np.log(np.sqrt(_STAKES) / np.sqrt(_STAKES).sum())
+STAKES = np.array([1.0, 0.75, *(2.0**-power for power in range(1, 9))])
+WEIGHTS = np.log(np.sqrt(STAKES) / np.sqrt(STAKES).sum())
 
 
 class Bets:
@@ -55,11 +55,12 @@ class Bets:
     def _won(self, outcomes: np.ndarray) -> float:
         """What one side holds, whose full stakes become these multiples `(D,)` of themselves."""
         with np.errstate(divide="ignore"):  # who staked all and lost holds nothing
-            held = np.log(1 - _STAKES[:, None] + _STAKES[:, None] * outcomes) @ self.counts
-        return float(scipy.special.logsumexp(held + _WEIGHTS))
+            held = np.log(1 - STAKES[:, None] + STAKES[:, None] * outcomes) @ self.counts
+        return float(np.logaddexp.reduce(held + WEIGHTS))
 
     def interval(self, alpha: float) -> tuple[float, float]:
         """The means against which the capital is below 1 / alpha."""
+        alpha = min(alpha, 1 - 1e-9)  # against the mean of the sample one may have lost nothing, to rounding
         excess = lambda mean: self.log_capital(mean) + math.log(alpha)
         find = functools.partial(scipy.optimize.brentq, xtol=1e-12, rtol=1e-12)
         least, greatest = 1e-12, 1 - 1e-12
