@@ -51,6 +51,7 @@ def write_page(
     artist: Artist | None = None,
     *,
     png: bool = False,
+    registration: str = "",
 ) -> None:
     """Saves the figures and writes `report.html`: claims, figures, what was run.
 
@@ -61,6 +62,7 @@ def write_page(
       receipt: of some cells' numbers, how the curve of any one seed of theirs is made again.
       artist: who draws the figures; by default this process alone.
       png: whether figures are saved as PNG too.
+      registration: whether the claims were registered, in a line.
     """
     figures: dict[str, Drawable] = {caption.name: figure for caption, figure in report.figures.items()}
     for name, given in figures.items() if png else ():
@@ -73,6 +75,6 @@ def write_page(
     rows = report.rows or [{"cell": each.name, "seeds": each.seeds, "steps": each.steps} for each in folder.cells()]
     html = _template("page.html").render(
         title=report.title, claims=judgements, captions=list(report.figures), pictures=pictures, rows=rows,
-        notes=report.notes, manifest=folder.manifest, receipt=receipt,
+        notes=report.notes, manifest=folder.manifest, receipt=receipt, registration=registration,
     )  # fmt: skip
     folder.write_text("report.html", html)
