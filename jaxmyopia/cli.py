@@ -39,7 +39,6 @@ from jaxmyopia.verify import tell, verify_folder
 
 SHARED = "what every experiment has"  # heading of the shared flags
 
-
 _VERIFYING = When("with --verify", lambda engine: engine.verify)
 _REPLAYING = When("with --replay_seed", lambda engine: engine.replay_seed is not None)
 _REGISTERED = When("with --registration", lambda engine: engine.registration is not None)

@@ -23,6 +23,8 @@ import types
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from jaxmyopia.fingerprint import describe
 from jaxmyopia.source_text import source_of, statements
 
@@ -128,6 +130,10 @@ class _Walk:
             return self._number(value) if self._is_ours(value) else {"name": _name(value)}
         if dataclasses.is_dataclass(value) or (hasattr(value, "__dict__") and self._is_ours(type(value))):
             return self._number(value)
+        if isinstance(value, bytes) or (isinstance(value, np.ndarray) and value.dtype != object):
+            about = [str(value.dtype), value.shape] if isinstance(value, np.ndarray) else []
+            data = value.tobytes() if isinstance(value, np.ndarray) else value
+            return {"bytes": [*about, hashlib.sha256(data).hexdigest()]}
         if isinstance(value, _WRITTEN) and not isinstance(value, bool | int | float):
             return {"written": repr(value)}
         return {"name": _name(value)} if callable(value) or isinstance(value, types.ModuleType) else describe(value)
@@ -159,7 +165,7 @@ class _Walk:
         self._within.append(id(value))
         try:
             if isinstance(value, Mapping):
-                return {"items": {str(key): self.told(inner) for key, inner in value.items()}}
+                return {"items": [[self.told(key), self.told(inner)] for key, inner in value.items()]}
             found = [self.told(each) for each in value]
             return {"set": sorted(map(_canonical, found))} if isinstance(value, set | frozenset) else found
         finally:
