@@ -3,7 +3,7 @@
 
 from jaxmyopia import measures
 from jaxmyopia.answer import Answer
-from jaxmyopia.api import load, run, settle
+from jaxmyopia.api import load, register, run, settle
 from jaxmyopia.checks import ArgumentError, RunError
 from jaxmyopia.claims import Claim, Evidence, Judgement, claim, mean, paired, same, share
 from jaxmyopia.cli import main
@@ -40,6 +40,7 @@ __all__ = [
     "mean",
     "measures",
     "paired",
+    "register",
     "run",
     "same",
     "settle",

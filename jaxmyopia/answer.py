@@ -13,7 +13,9 @@ import numpy as np
 
 from jaxmyopia.checks import RunError, require, user_path
 from jaxmyopia.claims import Claim, Judgement, judge_all
+from jaxmyopia.claims.registered import line, with_registration
 from jaxmyopia.claims.text import claims_json, claims_text
+from jaxmyopia.declared import Declared, opened, registered
 from jaxmyopia.engine.files import atomic, make_folder
 from jaxmyopia.engine.folder import PlannedCell, RunFolder
 from jaxmyopia.engine.manifest import read_json
@@ -22,7 +24,7 @@ from jaxmyopia.replay import Replayed, receipt, replay_seed, with_receipts
 from jaxmyopia.stats.sketch import Sketch
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.study import Cell
-from jaxmyopia.verify import Declared, Verification, opened, registered, verify_folder
+from jaxmyopia.verify import Verification, verify_folder
 
 if TYPE_CHECKING:
     from jaxmyopia.report.page import Report
@@ -126,8 +128,7 @@ class Answer:
         Returns:
           The `Verification`: `print` it.
         """
-        by_claims = lambda trials: claims_json(judge_all(self.asked, trials))
-        declared = Declared(self.studies, by_claims if self.asked else None) if self.studies else None
+        declared = Declared.of(self.folder, self.studies, self.asked) if self.studies else None
         return verify_folder(
             opened(self.folder.path), declared or registered(self.folder), replay=replay, rng=rng, judged=self.claims
         )
@@ -150,7 +151,8 @@ class Answer:
 
     def __str__(self) -> str:
         head = f"{len(self.trials)} trials in {len(self.cells)} cells"
-        return f"{claims_text(self.claims)}\n{head}" if self.claims else head
+        registration = line(with_registration(self.folder, claims_json(self.claims), self.asked))
+        return f"{claims_text(self.claims)}\n{head}, {registration}" if self.claims else head
 
     def _repr_html_(self) -> str:
         from jaxmyopia.report import claim_figures
@@ -178,9 +180,12 @@ class Answer:
         """Writes claims.json, the figures and the page into the run's folder; `where`: see `claims_json`."""
         from jaxmyopia.report.page import write_page
 
-        self.folder.write_json("claims.json", with_receipts(self.folder, claims_json(self.claims, **where)))
+        entries = with_receipts(self.folder, claims_json(self.claims, **where))
+        entries = with_registration(self.folder, entries, self.asked)
+        self.folder.write_json("claims.json", entries)
         title = str(self.folder.config.get("experiment", ""))
-        write_page(self.folder, report or self.report(title), self.claims, functools.partial(receipt, self.folder))
+        of_cells = functools.partial(receipt, self.folder)
+        write_page(self.folder, report or self.report(title), self.claims, of_cells, registration=line(entries))
 
     def save(self, path: str | os.PathLike) -> "Answer":
         """Copies the run's folder, with claims and page; the answer that lies there.

@@ -1,23 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From Python and notebooks: `run` a study, `settle` claims, `load` what was run; all of them give an `Answer`."""
+"""From Python and notebooks: `run` a study, `register` and `settle` claims, `load` what was run."""
 
 import contextlib
 import importlib
 import os
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxmyopia.answer import Answer
 from jaxmyopia.checks import require, user_path
 from jaxmyopia.claims import Claim
+from jaxmyopia.claims.registered import keep
+from jaxmyopia.claims.registration import Document, document, registered
+from jaxmyopia.claims.registration import register as write_registration
 from jaxmyopia.engine.experiment import open_folder, run_cells
+from jaxmyopia.engine.identity import numerics
 from jaxmyopia.engine.mesh import CACHE, require_jax, use_compilation_cache, use_cpu_devices
 from jaxmyopia.engine.precision import HIGHEST
 from jaxmyopia.engine.session import RunOptions
 from jaxmyopia.replay import IN_PYTHON
 from jaxmyopia.study import Cell, Study
+
+_OF_NO_ROW = ("keep_curves", "out", "progress")  # arguments of `run` that are not registered
 
 
 def execute(
@@ -101,10 +107,8 @@ def run(
     options = RunOptions(
         root_seed=root_seed, keep_curves=keep_curves, matmul_precision=matmul_precision, progress=progress
     )
-    use_cpu_devices()
-    require_jax()
-    use_compilation_cache(CACHE, unless_set=True)
-    cells = [cell for each in studies for cell in each.cells(seeds=seeds, steps=steps, records=records, **settings)]
+    _use_jax()
+    cells = _cells(studies, seeds=seeds, steps=steps, records=records, **settings)
     path = None if out is None else str(user_path("out", out))
     found = execute(cells, options, config={"experiment": IN_PYTHON}, out=path, command="jaxmyopia.run")
     assert found is not None  # one process, one shard
@@ -119,27 +123,89 @@ def _studies(study: Study | Sequence[Study]) -> list[Study]:
     return studies
 
 
-def settle(study: Study | Sequence[Study], claims: Sequence[Claim], **arguments: Any) -> Answer:
+def _use_jax() -> None:
+    use_cpu_devices()
+    require_jax()
+    use_compilation_cache(CACHE, unless_set=True)
+
+
+def _cells(studies: Sequence[Study], **arguments: Any) -> list[Cell]:
+    return [cell for each in studies for cell in each.cells(**arguments)]
+
+
+def _check(claims: Sequence[Claim], arguments: Mapping[str, Any]) -> None:
+    require(isinstance(claims, list | tuple), "claims", claims, "must be a list of claims, made with @jm.claim")
+    for each in claims:
+        require(isinstance(each, Claim), "claims", each, "must be claims, made with @jm.claim")
+    missing = [name for name in ("seeds", "steps") if name not in arguments]
+    require(not missing, ", ".join(missing), None, "must be given, as for run")
+
+
+def _document(study: Study | Sequence[Study], claims: Sequence[Claim], arguments: Mapping[str, Any]) -> Document:
+    """What is registered of a call: all that it runs and judges, not how or where."""
+    given = {name: value for name, value in arguments.items() if name not in _OF_NO_ROW}
+    precision = RunOptions(matmul_precision=given.pop("matmul_precision", HIGHEST)).matmul_precision
+    _use_jax()
+    return document(IN_PYTHON, _cells(_studies(study), **given), claims, numerics(precision), settings={})
+
+
+def register(study: Study | Sequence[Study], claims: Sequence[Claim], path: str | os.PathLike, **arguments: Any) -> str:
+    """Registers what would be run and judged, before there are seeds; see docs/verdicts.md.
+
+    Args:
+      study: what will be run.
+      claims: made with `@jm.claim`.
+      path: a new file.
+      **arguments: as for `run`, without `root_seed`.
+
+    Returns:
+      The hash to publish, 64 digits.
+
+    Raises:
+      ArgumentError: if an argument is not allowed, or the file registers something else.
+    """
+    _check(claims, arguments)
+    alone = "root_seed" not in arguments
+    require(alone, "root_seed", arguments.get("root_seed"), "must not be given: it will be drawn")
+    return write_registration(path, _document(study, claims, arguments))
+
+
+def settle(
+    study: Study | Sequence[Study],
+    claims: Sequence[Claim],
+    *,
+    registration: str | os.PathLike | None = None,
+    beacon: str | None = None,
+    **arguments: Any,
+) -> Answer:
     """Runs a study and judges claims on it.
 
     Args:
       study: what to run.
       claims: made with `@jm.claim`.
+      registration: a file that `register` wrote of this very call; then seeds are drawn from it and the beacon.
+      beacon: public randomness of a moment after the registration, such as "drand 6000000 4f3c...".
       **arguments: as for `run`.
 
     Returns:
       The `Answer`: it prints its claims, and shows them in a notebook.
 
     Raises:
-      ArgumentError: if an argument is not allowed.
+      ArgumentError: if an argument is not allowed, or is not what was registered.
       RunError: if the folder cannot be used.
     """
-    require(isinstance(claims, list | tuple), "claims", claims, "must be a list of claims, made with @jm.claim")
-    for each in claims:
-        require(isinstance(each, Claim), "claims", each, "must be claims, made with @jm.claim")
-    missing = [name for name in ("seeds", "steps") if name not in arguments]
-    require(not missing, ", ".join(missing), None, "must be given, as for run")
-    found = run(study, **arguments).judged(claims)
+    _check(claims, arguments)
+    kept = None
+    require(beacon is None or registration is not None, "beacon", beacon, "must not be given without registration")
+    if registration is not None:
+        alone = "root_seed" not in arguments
+        require(alone, "root_seed", arguments.get("root_seed"), "must not be given beside registration")
+        kept = registered(registration, beacon, _document(study, claims, arguments))
+        arguments = {**arguments, "root_seed": kept.root_seed}
+    found = run(study, **arguments)
+    if kept is not None:
+        keep(found.folder, kept)
+    found = found.judged(claims)
     if arguments.get("out") is not None:
         found.write()
     return found

@@ -6,11 +6,7 @@ Flags live in one `FlagValues` a call, so that any number of binaries can be imp
 
 import dataclasses
 import functools
-import inspect
-import pathlib
 import shlex
-import sys
-import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,9 +17,14 @@ from jaxmyopia import flags
 from jaxmyopia.answer import Answer
 from jaxmyopia.api import execute
 from jaxmyopia.artist import Artist
+from jaxmyopia.checks import require
 from jaxmyopia.claims import Claim
+from jaxmyopia.claims.registered import keep, line, with_registration
+from jaxmyopia.claims.registration import Registration, register, registered
 from jaxmyopia.claims.text import claims_json, claims_text
+from jaxmyopia.declared import Declared, opened
 from jaxmyopia.engine.experiment import plan
+from jaxmyopia.engine.identity import numerics
 from jaxmyopia.engine.precision import HIGHEST, NAMES
 from jaxmyopia.engine.probe import estimate
 from jaxmyopia.engine.processes import Share
@@ -31,15 +32,16 @@ from jaxmyopia.engine.session import RunOptions, say, show
 from jaxmyopia.experiment import Experiment
 from jaxmyopia.flags import FlagValues, When, flag
 from jaxmyopia.launch import Machine, command, finish, in_kernel, launch, parse, read, use_machine
+from jaxmyopia.own_flags import is_flag, program_name, summary_of, sweep_of
 from jaxmyopia.replay import receipt, show_seed, with_receipts
-from jaxmyopia.study import Study
-from jaxmyopia.verify import Declared, opened, tell, verify_folder
+from jaxmyopia.study import Cell, Study
+from jaxmyopia.verify import tell, verify_folder
 
 SHARED = "what every experiment has"  # heading of the shared flags
 
-
 _VERIFYING = When("with --verify", lambda engine: engine.verify)
 _REPLAYING = When("with --replay_seed", lambda engine: engine.replay_seed is not None)
+_REGISTERED = When("with --registration", lambda engine: engine.registration is not None)
 _SHARED = When("with --distributed", lambda engine: engine.distributed)
 
 
@@ -60,6 +62,9 @@ class Engine(Machine):
     coordinator: str | None = flag(None, "HOST:PORT of process 0; found on TPU pods, Slurm and MPI.", when=_SHARED)
     num_processes: int | None = flag(None, "How many processes there are; found likewise.", when=_SHARED)
     process_id: int | None = flag(None, "Which of them this one is; found likewise.", when=_SHARED)
+    register: str | None = flag(None, "Instead of running, register what would be run and judged, in this new file.")
+    registration: str | None = flag(None, "Run and judge what this file registers; see docs/verdicts.md.")
+    beacon: str | None = flag(None, "Later public randomness, of which seeds are drawn too.", when=_REGISTERED)
     verify: bool = flag(False, "Instead of running, check whether the folder holds what it says.")
     replay: int | None = flag(None, "Run this many random trials again, too.", when=_VERIFYING)
     replay_seed: int | None = flag(None, "Instead of running, run this seed again beside what the folder says of it.")
@@ -171,7 +176,10 @@ class Binary:
             return None
         sweep = self.sweep(values)
         cells = experiment.cells(sweep)
-        options = run_options(engine)
+        registration = self._registered(values, engine, sweep, cells)
+        if engine.register is not None:
+            return None
+        options = run_options(dataclasses.replace(engine, root_seed=registration.root_seed) if registration else engine)
         if engine.dry_run:
             show(plan(cells))
             show(estimate(cells, options))
@@ -179,6 +187,8 @@ class Binary:
         config = {"experiment": experiment.name, **dataclasses.asdict(sweep)}
         with Artist(help=options.share.judges and experiment.report is not None) as artist:
             answer = execute(cells, options, config=config, out=values.out, command=typed)
+            if answer is not None and registration is not None:
+                keep(answer.folder, registration)
             if options.share.shards > 1 and options.share.leads:
                 say(
                     f"Shard {options.share.shard} of {options.share.shards} is finished; join them all: "
@@ -187,6 +197,24 @@ class Binary:
             if answer is None or experiment.claims is None:
                 return answer
             return _judge(experiment, answer, sweep, artist, png=engine.png)
+
+    def _registered(self, values: FlagValues, engine: Engine, sweep: Any, cells: Sequence[Cell]) -> Registration | None:
+        """Registers what would be run, or reads what was registered of it, as the flags say; None without either."""
+        if engine.register is None and engine.registration is None:
+            return None
+        for name in ("root_seed", "registration"):
+            idle = values[name].present and (name == "root_seed" or engine.register is not None)
+            other = "registration" if engine.register is None else "register"
+            require(not idle, name, values[name].value, f"must not be given beside --{other}")
+        document = self.experiment.document(sweep, cells, numerics(run_options(engine).matmul_precision))
+        if engine.registration is not None:
+            return registered(engine.registration, engine.beacon, document)
+        show(register(str(engine.register), document))
+        say(
+            f"Registered in {engine.register}. Publish the hash above and name a beacon that is not out yet; once it "
+            f"is, the same command with --registration={engine.register} --beacon=TEXT in place of --register runs it."
+        )
+        return None
 
     def _look_back(self, values: FlagValues, engine: Engine) -> None:
         """Verifies or replays what lies in the folder, at its own settings."""
@@ -207,12 +235,16 @@ def _judge(experiment: Experiment, answer: Answer, sweep: Any, artist: Artist, *
     pairs = experiment.judge(answer.folder.table(), sweep)
     answer = dataclasses.replace(answer, claims=tuple(pairs[0][1]))
     entries = [entry for where, each in pairs for entry in claims_json(each, **where)]
-    answer.folder.write_json("claims.json", with_receipts(answer.folder, entries))
+    claims = experiment.claims(sweep) if experiment.claims else []
+    entries = with_registration(answer.folder, with_receipts(answer.folder, entries), claims)
+    answer.folder.write_json("claims.json", entries)
     with house_style(), uncollected():
         report = experiment.report(answer, sweep) if experiment.report else answer.report(experiment.summary)
-        write_page(answer.folder, report, answer.claims, functools.partial(receipt, answer.folder), artist, png=png)
+        of_cells = functools.partial(receipt, answer.folder)
+        write_page(answer.folder, report, answer.claims, of_cells, artist, png=png, registration=line(entries))
     for where, each in pairs:
         show(_heading(where) + claims_text(each))
+    show(f"\n{line(entries)}")
     say(f"\nReport: {answer.folder.path / 'report.html'}")
     return answer
 
@@ -256,48 +288,13 @@ def main(
         value = getattr(study, field.name)
         if isinstance(value, bool | int | float | str):
             defaults.setdefault(field.name, value)
-    sweep = _sweep_of({key: value for key, value in defaults.items() if _is_flag(value)})
-    fixed = {key: value for key, value in defaults.items() if not _is_flag(value)}
+    sweep = sweep_of({key: value for key, value in defaults.items() if is_flag(value)})
+    fixed = {key: value for key, value in defaults.items() if not is_flag(value)}
     program = Experiment(
-        name=name or _program(),
-        summary=_summary(type(study)),
+        name=name or program_name(),
+        summary=summary_of(type(study)),
         presets={"default": sweep},
         cells=lambda sweep: study.cells(**fixed, **{key: getattr(sweep, key) for key in dataclasses.asdict(sweep)}),
         claims=lambda sweep: claims,
     )
     Binary(program).launch(argv)
-
-
-def _summary(cls: type) -> str:
-    """The first line of a study's docstring; a dataclass without one has its signature there, which says nothing."""
-    text = inspect.cleandoc(cls.__doc__ or "").partition("\n")[0]
-    return cls.__name__ if text.startswith(f"{cls.__name__}(") else text
-
-
-_PLAIN = bool | int | float | str
-
-
-def _is_flag(value: object) -> bool:
-    several = value if isinstance(value, tuple | list) and value else [value]
-    return all(isinstance(each, _PLAIN) for each in several) and len({type(each) for each in several}) == 1
-
-
-def _sweep_of(defaults: Mapping[str, Any]) -> Any:
-    """An instance of a new dataclass whose fields are flags; what varies takes several values."""
-    fields = []
-    for key, value in defaults.items():
-        several = isinstance(value, tuple | list)
-        kind = type(value[0]) if several else type(value)
-        default = tuple(value) if several else value
-        many = several or key not in ("seeds", "steps", "records")
-        if many and not several:
-            default = (value,)
-        annotation = types.GenericAlias(tuple, (kind, ...)) if many else kind
-        fields.append((key, annotation, flag(default, f"Of the run; {value!r} by default.")))
-    return dataclasses.make_dataclass("Sweep", fields, frozen=True)()
-
-
-def _program() -> str:
-    module = sys.modules["__main__"]
-    spec = getattr(module, "__spec__", None)
-    return spec.name.rpartition(".")[2] if spec else pathlib.Path(getattr(module, "__file__", "run")).stem

@@ -7,12 +7,13 @@ from typing import Any
 
 from jaxmyopia import launch
 from jaxmyopia.checks import require, user_path
+from jaxmyopia.declared import opened, registered
 from jaxmyopia.engine.merge import merge
 from jaxmyopia.engine.session import say, show
 from jaxmyopia.flags import flag
 from jaxmyopia.measures.elsewhere import count, read_curves
 from jaxmyopia.replay import show_seed
-from jaxmyopia.verify import opened, registered, tell, verify
+from jaxmyopia.verify import tell, verify
 
 
 @dataclasses.dataclass(frozen=True)

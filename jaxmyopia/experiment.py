@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jaxmyopia import flags
 from jaxmyopia.checks import require_one_of
 from jaxmyopia.claims import Claim, Judgement, judge_all
+from jaxmyopia.claims.registration import Document, document
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.study import Cell
 
@@ -51,6 +52,11 @@ class Experiment:
         """Judges the claims on a run's table: for each of `apart`, what tells it apart and the claims judged on it."""
         claims = self.claims(sweep) if self.claims else []
         return [(where, judge_all(claims, trials.narrowed(**where))) for where in self.apart(sweep)]
+
+    def document(self, sweep: Any, cells: Sequence[Cell], numerics: Mapping[str, Any]) -> Document:
+        """What is registered of a sweep and its cells; `numerics` as of `engine.identity.numerics`."""
+        claims, settings = self.claims(sweep) if self.claims else [], dataclasses.asdict(sweep)
+        return document(self.name, cells, claims, numerics, settings=settings, apart=self.apart(sweep))
 
     @property
     def sweep_type(self) -> type:

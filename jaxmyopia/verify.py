@@ -4,6 +4,7 @@
 files    every chunk's file has the checksum that the manifest tells, and no other file lies there
 plan     the cells that this code makes of the folder's settings are those that the folder tells
 rows     every trial of the plan has its row, with its seed and its settings
+registered  it was registered as this code makes it, and its root seed is drawn from that and the beacon; or it was not
 claims   judged again from the rows, verdicts, estimates and intervals are those of claims.json
 replay   random trials, recomputed from their seeds in other company, are those of the table, kept curves too
 """
@@ -11,30 +12,29 @@ replay   random trials, recomputed from their seeds in other company, are those 
 import dataclasses
 import json
 import os
-import pathlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from jaxmyopia import flags
-from jaxmyopia.checks import ArgumentError, RunError, require
-from jaxmyopia.claims import Claim, Judgement, judge_all
+from jaxmyopia.checks import RunError, require
+from jaxmyopia.claims import Claim, Judgement
+from jaxmyopia.claims.registered import check
 from jaxmyopia.claims.text import claims_json
+from jaxmyopia.declared import Declared, opened, registered
 from jaxmyopia.engine.files import checksum_of, differences, json_value, told_first
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.identity import plan_of
 from jaxmyopia.engine.manifest import read_json
 from jaxmyopia.engine.session import show
-from jaxmyopia.experiment import Experiment
-from jaxmyopia.replay import BOUND, IN_PYTHON, differences_of_platform, replay
+from jaxmyopia.replay import BOUND, differences_of_platform, replay
 from jaxmyopia.stats.table import Trials
-from jaxmyopia.studies.registry import EXPERIMENTS
 from jaxmyopia.study import Cell
 
 _SHOWN = 10  # faults of a check; the others are counted
 _OWN = {"manifest.json", "claims.json", "report.html"}
+_ABOUT = ("receipt", "registration")  # of an entry of claims.json, what tells of the folder and not of the claim
 _LOCK = re.compile(r"\.(lock|alive)-.*")  # what the lock leaves
 _FIGURE = re.compile(r"figures/[\w-]+\.(png|svg)")
 
@@ -52,7 +52,8 @@ class Check:
     def __str__(self) -> str:
         more = [f"and {len(self.faults) - _SHOWN} more"] if len(self.faults) > _SHOWN else []
         lines = [f"  fault: {fault}" for fault in [*self.faults[:_SHOWN], *more]]
-        return "\n".join([f"{self.name:<7} {self.right} of {self.of} {self.what}", *lines])
+        head = f"{self.name:<7} {self.right} of {self.of} {self.what}" if self.of else self.what
+        return "\n".join([head, *lines])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,61 +69,6 @@ class Verification:
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.checks))
-
-
-@dataclasses.dataclass(frozen=True)
-class Declared:
-    """What the code says of a run: its `cells`, and `entries(trials)` of claims.json; None where nothing is claimed."""
-
-    cells: Sequence[Cell]
-    entries: Callable[[Trials], list[dict[str, object]]] | None = None
-
-    @classmethod
-    def by(cls, experiment: Experiment, config: Mapping[str, Any], given: Mapping[str, Any]) -> "Declared":
-        """By an experiment, at the settings that a folder tells, those `given` in their place."""
-        try:
-            sweep: Any = flags.replace(flags.rebuilt(experiment.sweep_type, config), given)
-            cells = experiment.cells(sweep)
-        except (ArgumentError, TypeError, ValueError) as error:
-            raise RunError(f"manifest.json: its settings are none of {experiment.name}'s ({error})") from None
-
-        def entries(trials: Trials) -> list[dict[str, object]]:
-            judged = experiment.judge(trials, sweep)
-            return [entry for where, each in judged for entry in claims_json(each, **where)]
-
-        return cls(cells, entries if experiment.claims else None)
-
-
-def opened(path: str | os.PathLike) -> RunFolder:
-    """The folder of a completed run.
-
-    Raises:
-      ArgumentError: if it is none.
-      RunError: if it is not completed.
-    """
-    folder = RunFolder.existing(pathlib.Path(path).expanduser())
-    status = folder.manifest.get("status")
-    what = "a shard: merge all of them first" if status == "complete shard" else f"not completed (status: {status})"
-    if status != "complete":
-        raise RunError(f"{folder.path} is {what}")
-    return folder
-
-
-def registered(folder: RunFolder) -> Declared:
-    """What this package's own experiment says of a folder.
-
-    Raises:
-      ArgumentError: if it is none of them; the message says what to do.
-    """
-    name, typed = folder.config.get("experiment"), folder.manifest.get("command", "")
-    how = f"give its own command, {re.split(r' --', typed)[0]}, with --out={folder.path} and --verify or --replay_seed"
-    how = (
-        "the answer of jm.run or jm.settle with this folder as out= has verify() and replay()"
-        if name == IN_PYTHON
-        else how
-    )
-    require(name in EXPERIMENTS, "folder", str(folder.path), f"must be of an experiment of this package; {how}")
-    return Declared.by(EXPERIMENTS[str(name)](), folder.config, {})
 
 
 def verify(
@@ -149,8 +95,7 @@ def verify(
       RunError: if the run is not completed.
     """
     found = opened(folder)
-    by_claims = lambda trials: claims_json(judge_all(claims, trials))
-    declared = registered(found) if cells is None else Declared(cells, by_claims if claims else None)
+    declared = registered(found) if cells is None else Declared.of(found, cells, claims)
     return verify_folder(found, declared, replay=replay, rng=rng)
 
 
@@ -166,9 +111,12 @@ def verify_folder(
     require(isinstance(replay, int) and replay >= 0, "replay", replay, "must be a number of trials, at least 0")
     damaged = [name for files in folder.damaged().values() for name in files]
     files, plan = _files(folder, damaged, bool(declared.entries) and not judged), _plan(folder, declared.cells)
+    before = _registered(folder, declared)
     if damaged:
-        return Verification((files, plan, Check("rest", 0, 3, "checks: rows, claims and trials need whole files")))
-    checks = [files, plan, rows := _rows(folder)]
+        return Verification(
+            (files, plan, before, Check("rest", 0, 3, "checks: rows, claims and trials need whole files"))
+        )
+    checks = [files, plan, before, rows := _rows(folder)]
     if declared.entries and (judged or (folder.path / "claims.json").exists()):
         checks.append(_claims(folder, declared.entries, judged))
     if replay and not plan.faults and not rows.faults:
@@ -224,6 +172,12 @@ def _plan(folder: RunFolder, cells: Sequence[Cell]) -> Check:
     return Check("plan", right, len(kept), "cells are those that this code makes", tuple(faults))
 
 
+def _registered(folder: RunFolder, declared: Declared) -> Check:
+    is_registered = "registration" in folder.manifest
+    right, of, what, faults = check(folder, declared.document() if is_registered else None)
+    return Check("registered", right, of, what, tuple(faults))
+
+
 def _rows(folder: RunFolder) -> Check:
     """Whether every trial has its row, with its seed and settings; of each cell, the first that has not is named."""
     right, faults, cells = 0, [], folder.cells()
@@ -271,14 +225,14 @@ def _claims(
 
 
 def _key(entry: Mapping[str, Any]) -> str:
-    fields = {field.name for field in dataclasses.fields(Judgement)} | {"receipt"}
+    fields = {field.name for field in dataclasses.fields(Judgement)} | set(_ABOUT)
     return ", ".join(str(value) for name, value in entry.items() if name == "id" or name not in fields)
 
 
 def _compared(value: Any, exact: bool) -> Any:
-    """An entry without its receipt, which tells where the folder was; on another platform to six digits."""
+    """An entry without what it tells of the folder; on another platform to six digits."""
     if isinstance(value, dict):
-        return {name: _compared(inner, exact) for name, inner in value.items() if name != "receipt"}
+        return {name: _compared(inner, exact) for name, inner in value.items() if name not in _ABOUT}
     if isinstance(value, list):
         return [_compared(inner, exact) for inner in value]
     return float(f"{value:.6g}") if isinstance(value, float) and not exact else value

@@ -71,6 +71,7 @@ def test_all_is_well(made):
     assert str(found).splitlines() == [
         "files   14 of 14 chunk files have their checksums",
         "plan    2 of 2 cells are those that this code makes",
+        "not registered",
         f"rows    {ALL} of {ALL} trials have their seed and settings",
         "claims  1 of 1 claims are judged as claims.json tells",
         f"replay  {ALL} of {ALL} trials come out as the table has them, to the bit; {2 * 2 * KEPT} kept curves",
@@ -311,7 +312,8 @@ def test_an_answer_in_memory_is_verified_and_replayed():
     study, settings = jm.LowRank(n=4, rank=1), {"learning_rate": (0.01, 0.1), "init_scale": 0.5}
     answer = jm.settle(study, [larger_is_better], seeds=SEEDS, steps=6, records=4, progress=False, **settings)
     found = answer.verify(replay=6)
-    assert not found.faults and [check.name for check in found.checks] == ["files", "plan", "rows", "claims", "replay"]
+    assert not found.faults
+    assert [check.name for check in found.checks] == ["files", "plan", "registered", "rows", "claims", "replay"]
     again = answer.replay(seed=3)
     assert not again.faults and again.curves["loss"].shape == (len(answer.steps), 2)
     np.testing.assert_array_equal(again.rows["seed"], [3, 3])

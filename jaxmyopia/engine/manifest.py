@@ -46,6 +46,21 @@ class _Config(TypedDict):
     shard_index: NotRequired[int]
 
 
+class RegisteredDocument(TypedDict):
+    """What a reader needs of a registration; see `jaxmyopia.claims.registration`."""
+
+    format: int
+    date: str
+    claims: dict[str, dict[str, str]]
+
+
+class _Registration(TypedDict):
+    hash: str
+    date: str
+    beacon: str
+    document: RegisteredDocument
+
+
 class _Manifest(TypedDict):
     config: _Config
     chunks: NotRequired[dict[str, Files]]
@@ -59,6 +74,7 @@ class _Manifest(TypedDict):
     machine: NotRequired[str]
     processor: NotRequired[str]
     devices: NotRequired[list[str]]
+    registration: NotRequired[_Registration]
 
 
 class _AnyFormat(TypedDict):

@@ -52,6 +52,7 @@ def write_page(
     artist: Artist | None = None,
     *,
     png: bool = False,
+    registration: str = "",
 ) -> None:
     """Saves the figures and writes `report.html`: claims, figures, what was run.
 
@@ -62,6 +63,7 @@ def write_page(
       receipt: of some cells' numbers, how the curve of any one seed of theirs is made again.
       artist: who draws the figures; by default this process alone.
       png: whether figures are saved as PNG too.
+      registration: whether the claims were registered, in a line.
     """
     of_claims = {each.id: claim_pictures(each) for each in judgements}
     specified = {each.id: specification_pictures(each) for each in judgements}
@@ -80,6 +82,6 @@ def write_page(
     html = _template("page.html").render(
         title=report.title, claims=judgements, captions=list(shown), pictures=pictures, rows=rows,
         pictured=of_claims, specified=specified, percent=_percent, notes=report.notes, manifest=folder.manifest,
-        receipt=receipt,
+        receipt=receipt, registration=registration,
     )  # fmt: skip
     folder.write_text("report.html", html)
