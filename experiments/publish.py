@@ -31,6 +31,7 @@ README, PAGES = ROOT / "README.md", ROOT / "docs" / "results"
 MARK = re.compile(r"<!-- answer (\w+) -->")
 ANSWERS = ("claims.json", "benchmark.json", "platforms.json", "soak.json")  # a run has one of them
 WIDTH = 119  # the longest line of prose
+BULLETS = 12  # pieces of evidence that a page shows of a claim
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,20 +74,26 @@ def evidence_list(claims: list[dict[str, Any]], manifest: dict[str, Any]) -> str
 
 
 def _section(claim: dict[str, Any]) -> str:
-    """A heading, the verdict, and the evidence below what it measures."""
+    """A heading, the verdict, what was found in a sentence, and the evidence below what it measures."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for piece in claim["evidence"]:
-        what = f"{piece['statistic']} ({reference(piece['null'], piece.get('margin'))}):"
+        held = reference(piece["null"], piece["direction"], piece["least"])
+        what = f"{piece['statistic']} ({held}):"
         groups.setdefault(what[0].upper() + what[1:], []).append(piece)
-    parts = [f"## {claim['text']}", _wrap(f"**{claim['verdict']}**" + ("" if groups else f": {claim['reason']}"))]
+    found = claim.get("headline") or claim["reason"]
+    parts = [f"## {claim['text']}", _wrap(f"**{claim['verdict']}**: {found}.")]
     for what, pieces in groups.items():
-        parts += [_wrap(what), "\n".join(map(_bullet, pieces))]
-    return "\n\n".join(parts)
+        more = [f"- and {len(pieces) - BULLETS} more conditions"] if len(pieces) > BULLETS else []
+        parts += [_wrap(what), "\n".join([*map(_bullet, pieces[:BULLETS]), *more])]
+    controls = "; ".join(f"{each['name']} ({each['came_out']})" for each in claim.get("controls", ()))
+    return "\n\n".join([*parts, *([_wrap(f"Controls: {controls}.")] if controls else [])])
 
 
 def _bullet(piece: dict[str, Any]) -> str:
     interval = piece["interval"]
     ends = [_number(interval[end], 2) for end in ("low", "high")]
+    if piece["verdict"] in ("not applicable", "not judged"):
+        return _wrap(f"- {piece['name']}: {piece['verdict']}, {piece['reason']}", indent="  ")
     known = "undefined" if "–" in ends else ", ".join(ends)
     numbers = f"{_number(interval['estimate'], 2)} [{known}], n = {interval['n']}"
     return _wrap(f"- {piece['name']}: {numbers}, {piece['verdict']}", indent="  ")

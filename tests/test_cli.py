@@ -174,7 +174,10 @@ def test_the_program_lists_experiments_and_subcommands(capsys):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["frob"], "subcommand='frob' is not allowed: must be one of curves, list, merge, replay, run, verify"),
+        (
+            ["frob"],
+            "subcommand='frob' is not allowed: must be one of calibrate, curves, list, merge, replay, run, verify",
+        ),
         (["run", "frob"], "experiment='frob' is not allowed: must be one of adam_bumps, myopia, plateaus"),
     ],
 )

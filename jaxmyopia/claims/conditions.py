@@ -101,7 +101,7 @@ class Joint:
 
 
 def joint(judgements: Sequence[Judgement]) -> Joint | None:
-    """Where several claims hold at once.
+    """Where several claims hold at once, of those that were asked there.
 
     Args:
       judgements: those with several conditions count; one that has settings of its own holds where it does at all of
@@ -121,7 +121,7 @@ def joint(judgements: Sequence[Judgement]) -> Joint | None:
         there = holds.setdefault(tuple(piece.condition[name] for name in shared), {})
         there[claim] = there.get(claim, True) and piece.verdict == "supported"
     conditions = [dict(zip(shared, values, strict=True)) for values in holds]
-    every = [len(held) == len(several) and all(held.values()) for held in holds.values()]
+    every = [all(held.values()) for held in holds.values()]
     rule = separate(conditions, every)
     where = f": where {rule.text}" + (f" ({rule.misplaced} misplaced)" if rule.misplaced else "") if rule else ""
     words = f"{len(several)} claims hold at once in {sum(every)} of the {len(every)} conditions that they share{where}"

@@ -34,11 +34,16 @@ FORMAT = 1  # of a registration
 RULES = tuple(
     f"jaxmyopia.{package}.{name}"
     for package, names in {
-        "claims": ("claim", "conditions", "evidence", "judged", "quantity", "regions", "verdicts"),
-        "stats": ("comparisons", "estimates", "intervals", "sequences", "sketch", "table"),
+        "claims": (
+            "choosing", "claim", "conditions", "controls", "evidence", "judged", "quantity", "regions", "specifications",
+            "verdicts",
+        ),
+        "stats": (
+            "betting", "comparisons", "decisions", "estimates", "intervals", "sequences", "sketch", "table",
+        ),
     }.items()
     for name in names
-)
+)  # fmt: skip
 # Of what decides the arithmetic, that which is by choice and not by machine.
 _CHOSEN = ("matmul_precision", "x64", "prng", "threefry_partitionable", "random_seed_offset")
 _DIGITS = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{56}\b")

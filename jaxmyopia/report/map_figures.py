@@ -116,10 +116,10 @@ def joint_map(judgements: Sequence[Judgement]) -> Figure:
     for condition, held in found.conditions:
         panel, at = where.of(condition)
         yes = [letters[claim] for claim in held if held[claim]]
-        depth = len(yes) / len(letters)
+        depth = len(yes) / len(held)
         colour = _BLUES[round(depth * (len(_BLUES) - 1))]
         edge = {"ec": "black", "lw": 1.6, "zorder": 2} if depth == 1 else {}
-        cell(axes[panel], at, [f"{len(yes)}/{len(letters)}", "".join(yes)], colour, width, **edge)
+        cell(axes[panel], at, [f"{len(yes)}/{len(held)}", "".join(yes)], colour, width, **edge)
     key(figure, [(None, f"{letter}  {claim}") for claim, letter in letters.items()])
     return figure
 

@@ -161,18 +161,16 @@ def of_share(shown: np.ndarray) -> Estimate:
     return _Wilson(float(shown.mean()), shown.size)
 
 
-def of_mean(sample: np.ndarray, *, range: Range | None = None, resamples: int | None = None) -> Estimate:
+def of_mean(sample: np.ndarray, *, range: Range | None = None) -> Estimate:
     """The mean over seeds.
 
     Args:
       sample: `(S,)`.
       range: the least and the greatest value that there can be, where it is known.
-      resamples: nothing is resampled; there until callers no longer give it.
 
     Returns:
       The `Estimate`.
     """
-    del resamples
     sample = np.asarray(sample, float)
     refused = undefined(sample)
     if refused is not None:

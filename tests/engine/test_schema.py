@@ -9,7 +9,7 @@ from jaxmyopia.engine.schema import built, fault
 from jaxmyopia.stats.intervals import Interval
 
 INTERVAL = {"estimate": None, "low": 0, "high": 1.5, "n": 3, "method": "BCa"}
-CLAIM = {"id": "a", "text": "b", "verdict": "mixed", "reason": "c"}
+CLAIM = {"id": "a", "text": "b", "verdict": "inconclusive", "reason": "c"}
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ CLAIM = {"id": "a", "text": "b", "verdict": "mixed", "reason": "c"}
         (INTERVAL | {"low": "0"}, Interval, "low must be a number, but it is a text"),
         ({"n": 3}, Interval, "estimate is missing"),
         ([], Interval, "it must be an object, but it is a list"),
-        (CLAIM | {"verdict": "sure"}, Judgement, "verdict must be one of supported, contradicted, mixed, inconclusive"),
+        (CLAIM | {"verdict": "sure"}, Judgement, "verdict must be one of supported, contradicted, no difference"),
         (CLAIM | {"evidence": {}}, Judgement, "evidence must be a list, but it is an object"),
         ({"a\nb": 1}, dict[str, str], r"a\nb must be a text, but it is 1"),
     ),
@@ -34,7 +34,7 @@ def test_what_has_no_fault_is_built():
     assert fault(INTERVAL | {"more": 1}, Interval) is None and fault(CLAIM, Judgement) is None
     made = built(INTERVAL, Interval)
     assert made.estimate != made.estimate and (made.low, made.n, made.level) == (0, 3, 0.95)
-    assert built([CLAIM], list[Judgement]) == [Judgement("a", "b", "mixed", "c")]
+    assert built([CLAIM], list[Judgement]) == [Judgement("a", "b", "inconclusive", "c")]
 
 
 def test_an_error_is_one_line_whatever_it_quotes():

@@ -4,6 +4,7 @@
 import dataclasses
 import json
 import pathlib
+import typing
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import jaxmyopia as jm
 from experiments import plateaus
 from jaxmyopia import cli, launch
+from jaxmyopia.claims.verdicts import Verdict
 from jaxmyopia.engine import probe
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.studies.lowrank.sweep import PLATEAUS, PRESETS, Sweep, default_rates
@@ -83,7 +85,7 @@ def test_a_small_run_leaves_a_whole_folder_and_goes_on_where_it_was(tmp_path, ca
     assert len(claims) == 6
     for claim in claims:
         assert claim["id"] in printed
-        assert claim["verdict"] in {"supported", "contradicted", "mixed", "inconclusive", "not judged"}
+        assert claim["verdict"] in typing.get_args(Verdict) and claim["headline"]
     assert {claim["id"]: claim["verdict"] for claim in claims}["ce-rank10-stuck"] == "not judged"
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["status"] == "complete"

@@ -44,9 +44,11 @@ def test_every_mark_belongs_to_an_answer():
 
 def test_a_claim_too_long_for_its_line_loses_its_aside_and_then_its_end():
     long = "word " * 18 + "(an aside of many words) end."
-    aside, cut = publish.verdict_table([{"text": t, "verdict": "mixed"} for t in (long, "word " * 40)]).splitlines()[2:]
-    assert aside == f"| {'word ' * 18}end. | **mixed** |"
-    assert cut.endswith("word … | **mixed** |") and len(cut) <= publish.WIDTH
+    aside, cut = publish.verdict_table(
+        [{"text": t, "verdict": "inconclusive"} for t in (long, "word " * 40)]
+    ).splitlines()[2:]
+    assert aside == f"| {'word ' * 18}end. | **inconclusive** |"
+    assert cut.endswith("word … | **inconclusive** |") and len(cut) <= publish.WIDTH
 
 
 def test_only_what_stands_between_the_marks_is_replaced():

@@ -171,7 +171,10 @@ def test_the_joint_map_counts_which_claims_hold_and_outlines_where_all_do():
     edges = {patch.get_xy(): to_hex(patch.get_edgecolor()) for patch in rectangles(figure.axes[0])}
     assert {place for place, edge in edges.items() if edge == "#000000"} == {(-0.5, -0.5), (0.5, -0.5)}
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["A  everywhere", "B  fast", "C  split"]
-    with pytest.raises(ArgumentError, match="must have evidence"):
+    assert joint(claims).headline == (
+        "3 claims hold at once in 2 of the 4 conditions that they share: where scale is at most 0.1"
+    )
+    with pytest.raises(ArgumentError, match="must be claims that share a setting"):
         joint_map([claims[-1]])
 
 

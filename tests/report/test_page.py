@@ -135,6 +135,6 @@ def test_the_page_is_one_file_that_holds_its_figures_and_escapes_what_it_prints(
     assert page.index("holds in 1 of 2 conditions: where rank is &lt;a&gt;") < page.index("Evidence: 2 condition")
     assert "a planted excess must pass (held)" in page
     assert page.count("<figure>") == 4  # evidence of two claims, specifications of one, and the run's own
-    # Evidence of two claims, of three pieces, and the rules.
-    assert page.count("<details>") == 2 + 3 + 1
+    # Evidence of two claims, of three pieces, what one hangs on, and the rules.
+    assert page.count("<details>") == 2 + 3 + 1 + 1
     assert "0.05" in page
