@@ -6,8 +6,8 @@ from jaxmyopia.answer import Answer
 from jaxmyopia.api import load, run, settle
 from jaxmyopia.checks import ArgumentError, RunError
 from jaxmyopia.claims import Claim, Evidence, Judgement, claim, mean, paired, same, share
-from jaxmyopia.cli import main
 from jaxmyopia.measures import Derived, Measure
+from jaxmyopia.one_file import main
 from jaxmyopia.stats.sketch import Sketch
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank.measures import Thresholds

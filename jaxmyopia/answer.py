@@ -17,6 +17,7 @@ from jaxmyopia.claims.text import claims_json, claims_text
 from jaxmyopia.engine.files import atomic, make_folder
 from jaxmyopia.engine.folder import PlannedCell, RunFolder
 from jaxmyopia.engine.manifest import read_json
+from jaxmyopia.engine.rounds import told
 from jaxmyopia.engine.schema import built
 from jaxmyopia.replay import Replayed, receipt, replay_seed, with_receipts
 from jaxmyopia.stats.sketch import Sketch
@@ -150,6 +151,8 @@ class Answer:
 
     def __str__(self) -> str:
         head = f"{len(self.trials)} trials in {len(self.cells)} cells"
+        if self.folder.rounds:
+            head = f"{told(self.folder.manifest)}: {head}"
         return f"{claims_text(self.claims)}\n{head}" if self.claims else head
 
     def _repr_html_(self) -> str:

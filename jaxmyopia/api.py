@@ -2,26 +2,36 @@
 """From Python and notebooks: `run` a study, `settle` claims, `load` what was run; all of them give an `Answer`."""
 
 import contextlib
+import functools
 import importlib
 import os
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from jaxmyopia.answer import Answer
 from jaxmyopia.checks import require, user_path
 from jaxmyopia.claims import Claim
+from jaxmyopia.claims.sequential import decided as all_decided
 from jaxmyopia.engine.experiment import open_folder, run_cells
 from jaxmyopia.engine.mesh import CACHE, require_jax, use_compilation_cache, use_cpu_devices
 from jaxmyopia.engine.precision import HIGHEST
+from jaxmyopia.engine.rounds import in_rounds
 from jaxmyopia.engine.session import RunOptions
 from jaxmyopia.replay import IN_PYTHON
+from jaxmyopia.stats.table import Trials
 from jaxmyopia.study import Cell, Study
 
 
 def execute(
-    cells: Sequence[Cell], options: RunOptions, *, config: dict[str, object], out: str | None, command: str
+    cells: Sequence[Cell],
+    options: RunOptions,
+    *,
+    config: dict[str, object],
+    out: str | None,
+    command: str,
+    decided: Callable[[Trials], bool] | None = None,
 ) -> Answer | None:
     """Runs cells into a folder, on what JAX has: the one way of binaries, notebooks and libraries.
 
@@ -31,6 +41,7 @@ def execute(
       config: the resolved settings, JSON values.
       out: the folder; None for a temporary one.
       command: what the user typed, for the manifest.
+      decided: whether the table so far needs no more seeds, of a run in rounds; see `engine.rounds`.
 
     Returns:
       The `Answer`, without claims; None where there is nothing to judge: in a shard, and in processes that do not lead.
@@ -44,7 +55,8 @@ def execute(
     if options.share.judges:
         threading.Thread(target=_import_ahead, name="import").start()
     folder.owner = temporary  # it lasts as long as anything that reads the folder: an answer, its table, its curves
-    entries = run_cells(folder, cells, options, command=command)
+    enough = None if decided is None else lambda number: decided(folder.table(number + 1))
+    entries = run_cells(folder, cells, options, command=command, enough=enough)
     return Answer(folder, studies=tuple(cells)) if entries else None
 
 
@@ -97,16 +109,32 @@ def run(
       ArgumentError: if an argument is not allowed.
       RunError: if the folder cannot be used.
     """
-    studies = _studies(study)
     options = RunOptions(
         root_seed=root_seed, keep_curves=keep_curves, matmul_precision=matmul_precision, progress=progress
     )
+    return _run(study, options, out, {"seeds": seeds, "steps": steps, "records": records, **settings})
+
+
+_OPTIONS = ("root_seed", "keep_curves", "matmul_precision", "progress")
+
+
+def _run(
+    study: Study | Sequence[Study],
+    options: RunOptions,
+    out: str | os.PathLike | None,
+    sweep: dict[str, Any],
+    decided: Callable[[Trials], bool] | None = None,
+    cap: int | None = None,
+) -> Answer:
+    studies = _studies(study)
     use_cpu_devices()
     require_jax()
     use_compilation_cache(CACHE, unless_set=True)
-    cells = [cell for each in studies for cell in each.cells(seeds=seeds, steps=steps, records=records, **settings)]
+    cells = [cell for each in studies for cell in each.cells(**sweep)]
+    cells = in_rounds(cells, cap) if decided else cells
     path = None if out is None else str(user_path("out", out))
-    found = execute(cells, options, config={"experiment": IN_PYTHON}, out=path, command="jaxmyopia.run")
+    config: dict[str, object] = {"experiment": IN_PYTHON}
+    found = execute(cells, options, config=config, out=path, command="jaxmyopia.run", decided=decided)
     assert found is not None  # one process, one shard
     return found
 
@@ -119,12 +147,21 @@ def _studies(study: Study | Sequence[Study]) -> list[Study]:
     return studies
 
 
-def settle(study: Study | Sequence[Study], claims: Sequence[Claim], **arguments: Any) -> Answer:
+def settle(
+    study: Study | Sequence[Study],
+    claims: Sequence[Claim],
+    *,
+    until_decided: bool = False,
+    cap: int | None = None,
+    **arguments: Any,
+) -> Answer:
     """Runs a study and judges claims on it.
 
     Args:
       study: what to run.
       claims: made with `@jm.claim`.
+      until_decided: whether seeds are added, from `seeds` on, until every piece of every claim is decided.
+      cap: so many seeds are the most then; by default 1,024, or four times `seeds` where that is more.
       **arguments: as for `run`.
 
     Returns:
@@ -139,8 +176,11 @@ def settle(study: Study | Sequence[Study], claims: Sequence[Claim], **arguments:
         require(isinstance(each, Claim), "claims", each, "must be claims, made with @jm.claim")
     missing = [name for name in ("seeds", "steps") if name not in arguments]
     require(not missing, ", ".join(missing), None, "must be given, as for run")
-    found = run(study, **arguments).judged(claims)
-    if arguments.get("out") is not None:
+    require(until_decided or cap is None, "cap", cap, "it would do nothing: it acts only with until_decided")
+    options = RunOptions(**{name: arguments.pop(name) for name in _OPTIONS if name in arguments})
+    out, decided = arguments.pop("out", None), functools.partial(all_decided, claims) if until_decided else None
+    found = _run(study, options, out, arguments, decided, cap).judged(claims)
+    if out is not None:
         found.write()
     return found
 

@@ -6,11 +6,7 @@ Flags live in one `FlagValues` a call, so that any number of binaries can be imp
 
 import dataclasses
 import functools
-import inspect
-import pathlib
 import shlex
-import sys
-import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,23 +17,24 @@ from jaxmyopia import flags
 from jaxmyopia.answer import Answer
 from jaxmyopia.api import execute
 from jaxmyopia.artist import Artist
-from jaxmyopia.claims import Claim
+from jaxmyopia.checks import require
 from jaxmyopia.claims.text import claims_json, claims_text
 from jaxmyopia.engine.experiment import plan
 from jaxmyopia.engine.precision import HIGHEST, NAMES
 from jaxmyopia.engine.probe import estimate
 from jaxmyopia.engine.processes import Share
+from jaxmyopia.engine.rounds import in_rounds, told
 from jaxmyopia.engine.session import RunOptions, say, show
 from jaxmyopia.experiment import Experiment
 from jaxmyopia.flags import FlagValues, When, flag
 from jaxmyopia.launch import Machine, command, finish, in_kernel, launch, parse, read, use_machine
 from jaxmyopia.replay import receipt, show_seed, with_receipts
-from jaxmyopia.study import Study
 from jaxmyopia.verify import Declared, opened, tell, verify_folder
 
 SHARED = "what every experiment has"  # heading of the shared flags
 
 
+_DECIDING = When("with --until_decided", lambda engine: engine.until_decided)
 _VERIFYING = When("with --verify", lambda engine: engine.verify)
 _REPLAYING = When("with --replay_seed", lambda engine: engine.replay_seed is not None)
 _SHARED = When("with --distributed", lambda engine: engine.distributed)
@@ -52,6 +49,8 @@ class Engine(Machine):
     matmul_precision: str = flag(HIGHEST, f"Of products of matrices: {', '.join(NAMES)}; see docs/numerics.md.")
     png: bool = flag(False, "Save figures as PNG too, beside SVG.")
     dry_run: bool = flag(False, "Print what would be run, time a few steps of it, and stop.")
+    until_decided: bool = flag(False, "Add seeds until every piece of every claim is decided; see docs/cluster.md.")
+    cap: int | None = flag(None, "So many seeds at most; by default 1,024, or four times the seeds.", when=_DECIDING)
     checkpoint_secs: float = flag(60.0, "Seconds between checkpoints of what is in flight.")
     repair: bool = flag(False, "Compute chunks again whose files are damaged or missing.")
     num_shards: int = flag(1, "Machines that share the run without knowing of each other; see merge.")
@@ -170,7 +169,11 @@ class Binary:
             self._look_back(values, engine)
             return None
         sweep = self.sweep(values)
-        cells = experiment.cells(sweep)
+        cells, decided = experiment.cells(sweep), None
+        if engine.until_decided:
+            allowed = f"must be of an experiment with claims; {experiment.name} has none to decide"
+            require(experiment.claims is not None, "until_decided", True, allowed)
+            cells, decided = in_rounds(cells, engine.cap), functools.partial(experiment.decided, sweep=sweep)
         options = run_options(engine)
         if engine.dry_run:
             show(plan(cells))
@@ -178,7 +181,7 @@ class Binary:
             return None
         config = {"experiment": experiment.name, **dataclasses.asdict(sweep)}
         with Artist(help=options.share.judges and experiment.report is not None) as artist:
-            answer = execute(cells, options, config=config, out=values.out, command=typed)
+            answer = execute(cells, options, config=config, out=values.out, command=typed, decided=decided)
             if options.share.shards > 1 and options.share.leads:
                 say(
                     f"Shard {options.share.shard} of {options.share.shards} is finished; join them all: "
@@ -213,6 +216,8 @@ def _judge(experiment: Experiment, answer: Answer, sweep: Any, artist: Artist, *
         write_page(answer.folder, report, answer.claims, functools.partial(receipt, answer.folder), artist, png=png)
     for where, each in pairs:
         show(_heading(where) + claims_text(each))
+    if answer.folder.rounds:
+        show(f"\n{told(answer.folder.manifest)}")
     say(f"\nReport: {answer.folder.path / 'report.html'}")
     return answer
 
@@ -224,80 +229,3 @@ def _heading(where: Mapping[str, object]) -> str:
 def binary(experiment: Experiment) -> Binary:
     """An experiment as a program; see `Binary`."""
     return Binary(experiment)
-
-
-def main(
-    study: Study,
-    *,
-    claims: Sequence[Claim],
-    seeds: int,
-    steps: int,
-    records: int = 200,
-    name: str | None = None,
-    argv: Sequence[str] | None = None,
-    **settings: Any,
-) -> None:
-    """Makes a file that declares a study and its claims a program: flags, progress, resume, page.
-
-    Every plain field of the study, and every setting, is a flag; what is given here are their defaults.
-
-    Args:
-      study: what to run.
-      claims: made with `@jm.claim`.
-      seeds: how many seeds.
-      steps: how many steps.
-      records: how many records are taken of a run, the start and the end among them.
-      name: of the program and its folder `runs/NAME`; by default the file's.
-      argv: flags as they are typed, by default `sys.argv`.
-      **settings: a value or several, as for `run`.
-    """
-    defaults = {"seeds": seeds, "steps": steps, "records": records, **settings}
-    for field in dataclasses.fields(study):
-        value = getattr(study, field.name)
-        if isinstance(value, bool | int | float | str):
-            defaults.setdefault(field.name, value)
-    sweep = _sweep_of({key: value for key, value in defaults.items() if _is_flag(value)})
-    fixed = {key: value for key, value in defaults.items() if not _is_flag(value)}
-    program = Experiment(
-        name=name or _program(),
-        summary=_summary(type(study)),
-        presets={"default": sweep},
-        cells=lambda sweep: study.cells(**fixed, **{key: getattr(sweep, key) for key in dataclasses.asdict(sweep)}),
-        claims=lambda sweep: claims,
-    )
-    Binary(program).launch(argv)
-
-
-def _summary(cls: type) -> str:
-    """The first line of a study's docstring; a dataclass without one has its signature there, which says nothing."""
-    text = inspect.cleandoc(cls.__doc__ or "").partition("\n")[0]
-    return cls.__name__ if text.startswith(f"{cls.__name__}(") else text
-
-
-_PLAIN = bool | int | float | str
-
-
-def _is_flag(value: object) -> bool:
-    several = value if isinstance(value, tuple | list) and value else [value]
-    return all(isinstance(each, _PLAIN) for each in several) and len({type(each) for each in several}) == 1
-
-
-def _sweep_of(defaults: Mapping[str, Any]) -> Any:
-    """An instance of a new dataclass whose fields are flags; what varies takes several values."""
-    fields = []
-    for key, value in defaults.items():
-        several = isinstance(value, tuple | list)
-        kind = type(value[0]) if several else type(value)
-        default = tuple(value) if several else value
-        many = several or key not in ("seeds", "steps", "records")
-        if many and not several:
-            default = (value,)
-        annotation = types.GenericAlias(tuple, (kind, ...)) if many else kind
-        fields.append((key, annotation, flag(default, f"Of the run; {value!r} by default.")))
-    return dataclasses.make_dataclass("Sweep", fields, frozen=True)()
-
-
-def _program() -> str:
-    module = sys.modules["__main__"]
-    spec = getattr(module, "__spec__", None)
-    return spec.name.rpartition(".")[2] if spec else pathlib.Path(getattr(module, "__file__", "run")).stem

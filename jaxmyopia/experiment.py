@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jaxmyopia import flags
 from jaxmyopia.checks import require_one_of
 from jaxmyopia.claims import Claim, Judgement, judge_all
+from jaxmyopia.claims.sequential import decided
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.study import Cell
 
@@ -51,6 +52,11 @@ class Experiment:
         """Judges the claims on a run's table: for each of `apart`, what tells it apart and the claims judged on it."""
         claims = self.claims(sweep) if self.claims else []
         return [(where, judge_all(claims, trials.where(**where))) for where in self.apart(sweep)]
+
+    def decided(self, trials: Trials, sweep: Any) -> bool:
+        """Whether the claims are decided on a run's table, for each of `apart`."""
+        claims = self.claims(sweep) if self.claims else []
+        return all(decided(claims, trials.where(**where)) for where in self.apart(sweep))
 
     @property
     def sweep_type(self) -> type:

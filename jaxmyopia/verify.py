@@ -25,13 +25,14 @@ from jaxmyopia.claims.text import claims_json
 from jaxmyopia.engine.files import checksum_of, differences, json_value, told_first
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.identity import plan_of
-from jaxmyopia.engine.manifest import read_json
+from jaxmyopia.engine.manifest import read_json, stem_of
+from jaxmyopia.engine.rounds import as_planned
 from jaxmyopia.engine.session import show
 from jaxmyopia.experiment import Experiment
 from jaxmyopia.replay import BOUND, IN_PYTHON, differences_of_platform, replay
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.registry import EXPERIMENTS
-from jaxmyopia.study import Cell
+from jaxmyopia.study import Cell, Grid
 
 _SHOWN = 10  # faults of a check; the others are counted
 _OWN = {"manifest.json", "claims.json", "report.html"}
@@ -82,7 +83,7 @@ class Declared:
         """By an experiment, at the settings that a folder tells, those `given` in their place."""
         try:
             sweep: Any = flags.replace(flags.rebuilt(experiment.sweep_type, config), given)
-            cells = experiment.cells(sweep)
+            cells = as_planned(experiment.cells(sweep), config)
         except (ArgumentError, TypeError, ValueError) as error:
             raise RunError(f"manifest.json: its settings are none of {experiment.name}'s ({error})") from None
 
@@ -150,7 +151,8 @@ def verify(
     """
     found = opened(folder)
     by_claims = lambda trials: claims_json(judge_all(claims, trials))
-    declared = registered(found) if cells is None else Declared(cells, by_claims if claims else None)
+    planned = None if cells is None else as_planned(cells, found.config)
+    declared = registered(found) if planned is None else Declared(planned, by_claims if claims else None)
     return verify_folder(found, declared, replay=replay, rng=rng)
 
 
@@ -197,8 +199,7 @@ def _files(folder: RunFolder, damaged: Sequence[str], claims: bool) -> Check:
     faults += [f"{name}: is missing" for name in ("claims.json",) if claims and name not in names]
     foreign = {name for name in names - told.keys() - _OWN if not _LOCK.fullmatch(name)}
     faults += [f"{name}: does not belong to the run" for name in sorted(foreign) if not _FIGURE.fullmatch(name)]
-    counts = [cell["chunks"] for cell in folder.config["cells"]]
-    wanted = {f"chunk-{cell:03d}-{chunk:05d}" for cell, count in enumerate(counts) for chunk in range(count)}
+    wanted = {stem_of(cell, chunk) for cell, count in enumerate(folder.plan() or ()) for chunk in range(count)}
     faults += [f"manifest.json: lacks {stem}" for stem in sorted(wanted - folder.completed().keys())]
     return Check("files", len(told) - len(damaged), len(told), "chunk files have their checksums", tuple(faults))
 
@@ -213,7 +214,7 @@ def _damage(folder: RunFolder, name: str, checksum: str) -> str:
 def _plan(folder: RunFolder, cells: Sequence[Cell]) -> Check:
     """Whether code or settings have changed since; how many chunks a cell makes is the machine's."""
     plans = json.loads(json.dumps([plan_of(cell) for cell in cells]))
-    kept, made = ([{k: v for k, v in cell.items() if k != "chunks"} for cell in each]
+    kept, made = ([{k: v for k, v in cell.items() if not k.startswith("chunks")} for cell in each]
                   for each in (folder.config["cells"], plans))  # fmt: skip
     faults = [f"manifest.json: tells {len(kept)} cells, this code makes {len(made)}"] if len(kept) != len(made) else []
     right = 0
@@ -284,7 +285,7 @@ def _compared(value: Any, exact: bool) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) and not exact else value
 
 
-def _drawn(cells: Sequence[Cell], count: int, rng: np.random.Generator) -> Iterator[tuple[int, np.ndarray]]:
+def _drawn(cells: Sequence[Grid], count: int, rng: np.random.Generator) -> Iterator[tuple[int, np.ndarray]]:
     """Random trials of all, by cell, in a random order."""
     ends = np.cumsum([cell.trials for cell in cells])
     drawn = rng.choice(ends[-1], min(count, int(ends[-1])), replace=False)
@@ -294,8 +295,8 @@ def _drawn(cells: Sequence[Cell], count: int, rng: np.random.Generator) -> Itera
 
 
 def _replay(folder: RunFolder, cells: Sequence[Cell], count: int, rng: np.random.Generator) -> Check:
-    other = differences_of_platform(folder)
-    again = [replay(folder, cell, cells[cell], drawn, exact=not other) for cell, drawn in _drawn(cells, count, rng)]
+    other, drawn = differences_of_platform(folder), _drawn(folder.cells(), count, rng)
+    again = [replay(folder, cell, cells[cell], trials, exact=not other) for cell, trials in drawn]
     faults = tuple(fault for each in again for fault in each.faults)
     of, kept = sum(len(each.trials) for each in again), sum(each.kept for each in again)
     wrong = {fault.partition(", ")[2].partition(")")[0] for fault in faults}
