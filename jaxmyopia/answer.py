@@ -127,8 +127,7 @@ class Answer:
         Returns:
           The `Verification`: `print` it.
         """
-        by_claims = lambda trials: claims_json(judge_all(self.asked, trials))
-        declared = Declared(self.studies, by_claims if self.asked else None) if self.studies else None
+        declared = Declared.of(self.studies, self.asked) if self.studies else None
         return verify_folder(
             opened(self.folder.path), declared or registered(self.folder), replay=replay, rng=rng, judged=self.claims
         )
@@ -162,7 +161,8 @@ class Answer:
 
         with house_style():
             shown = any(each.evidence for each in self.claims)
-            return claims_html(self.claims, svg(claim_figures.forest(self.claims)) if shown else "")
+            after = f"<p>{told(self.folder.manifest)}</p>" if self.folder.rounds else ""
+            return claims_html(self.claims, svg(claim_figures.forest(self.claims)) if shown else "") + after
 
     def report(self, title: str = "jaxmyopia") -> "Report":
         """What a page shows of any run: the evidence, and the curves that every study keeps."""

@@ -5,10 +5,12 @@ files    every chunk's file has the checksum that the manifest tells, and no oth
 plan     the cells that this code makes of the folder's settings are those that the folder tells
 rows     every trial of the plan has its row, with its seed and its settings
 claims   judged again from the rows, verdicts, estimates and intervals are those of claims.json
+looks    of a run until it was decided, every look decides as the manifest says
 replay   random trials, recomputed from their seeds in other company, are those of the table, kept curves too
 """
 
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -21,11 +23,12 @@ import numpy as np
 from jaxmyopia import flags
 from jaxmyopia.checks import ArgumentError, RunError, require
 from jaxmyopia.claims import Claim, Judgement, judge_all
+from jaxmyopia.claims.sequential import decided as all_decided
 from jaxmyopia.claims.text import claims_json
 from jaxmyopia.engine.files import checksum_of, differences, json_value, told_first
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.identity import plan_of
-from jaxmyopia.engine.manifest import read_json, stem_of
+from jaxmyopia.engine.manifest import Rounds, read_json, stem_of
 from jaxmyopia.engine.rounds import as_planned
 from jaxmyopia.engine.session import show
 from jaxmyopia.experiment import Experiment
@@ -73,10 +76,12 @@ class Verification:
 
 @dataclasses.dataclass(frozen=True)
 class Declared:
-    """What the code says of a run: its `cells`, and `entries(trials)` of claims.json; None where nothing is claimed."""
+    """What the code says of a run: its `cells`, and `entries(trials)` of claims.json; None where nothing is claimed.
+    `decided(trials)`: whether a run in rounds needs no more seeds."""
 
     cells: Sequence[Cell]
     entries: Callable[[Trials], list[dict[str, object]]] | None = None
+    decided: Callable[[Trials], bool] | None = None
 
     @classmethod
     def by(cls, experiment: Experiment, config: Mapping[str, Any], given: Mapping[str, Any]) -> "Declared":
@@ -91,7 +96,14 @@ class Declared:
             judged = experiment.judge(trials, sweep)
             return [entry for where, each in judged for entry in claims_json(each, **where)]
 
-        return cls(cells, entries if experiment.claims else None)
+        decided = functools.partial(experiment.decided, sweep=sweep)
+        return cls(cells, entries, decided) if experiment.claims else cls(cells)
+
+    @classmethod
+    def of(cls, cells: Sequence[Cell], claims: Sequence[Claim]) -> "Declared":
+        """By cells and claims."""
+        entries = lambda trials: claims_json(judge_all(claims, trials))
+        return cls(cells, entries, functools.partial(all_decided, claims)) if claims else cls(cells)
 
 
 def opened(path: str | os.PathLike) -> RunFolder:
@@ -150,9 +162,7 @@ def verify(
       RunError: if the run is not completed.
     """
     found = opened(folder)
-    by_claims = lambda trials: claims_json(judge_all(claims, trials))
-    planned = None if cells is None else as_planned(cells, found.config)
-    declared = registered(found) if planned is None else Declared(planned, by_claims if claims else None)
+    declared = registered(found) if cells is None else Declared.of(as_planned(cells, found.config), claims)
     return verify_folder(found, declared, replay=replay, rng=rng)
 
 
@@ -173,6 +183,8 @@ def verify_folder(
     checks = [files, plan, rows := _rows(folder)]
     if declared.entries and (judged or (folder.path / "claims.json").exists()):
         checks.append(_claims(folder, declared.entries, judged))
+    if declared.decided and folder.rounds:
+        checks.append(_looks(folder, folder.rounds, declared.decided))
     if replay and not plan.faults and not rows.faults:
         checks.append(_replay(folder, declared.cells, replay, rng or np.random.default_rng()))
     elif replay:
@@ -269,6 +281,23 @@ def _claims(
         faults += [f"claims.json, {key}: {each} from the rows{more}" for each in differing[:1]]
     how = "" if exact else ", to six digits"
     return Check("claims", right, len(again), f"claims are judged as claims.json tells{how}", tuple(faults))
+
+
+def _looks(folder: RunFolder, rounds: Rounds, decided: Callable[[Trials], bool]) -> Check:
+    """Whether the first look that decides is the one at which the run ended."""
+    run = rounds["run"]
+    told = [False] * (run - 1) + [rounds["decided"]]
+    found = [decided(folder.table(number)) for number in range(1, run + 1)]
+    words = {True: "decided", False: "not decided"}
+    faults = [
+        f"manifest.json: look {number + 1}, at {rounds['seeds'][number]} seeds, is {words[found[number]]} by the rows"
+        for number in range(run)
+        if found[number] != told[number]
+    ]
+    if not rounds["decided"] and run < rounds["of"]:
+        faults.append(f"manifest.json: the run ended at look {run} of {rounds['of']}, not decided")
+    right = sum(a == b for a, b in zip(told, found, strict=True))
+    return Check("looks", right, run, "looks decide as the manifest says", tuple(faults))
 
 
 def _key(entry: Mapping[str, Any]) -> str:

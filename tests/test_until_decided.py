@@ -65,6 +65,15 @@ def first_decided(folder, judge) -> int:
     return next((k for k in range(1, run + 1) if judge(folder.table(k))), run + 1)
 
 
+@pytest.fixture(scope="module")
+def decided_run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("decided") / "run"
+    assert call(f"--out={path}", "--until_decided", "--cap=200") == 0
+    rounds = opened(path).rounds
+    assert rounds["decided"] and rounds["run"] > 1 and rounds["of"] == 8
+    return path
+
+
 def test_the_binary_stops_at_the_first_look_that_decides_and_says_so(tmp_path, capsys):
     out = tmp_path / "run"
     assert call(f"--out={out}", "--until_decided", "--cap=200") == 0
@@ -76,13 +85,37 @@ def test_the_binary_stops_at_the_first_look_that_decides_and_says_so(tmp_path, c
     assert printed.out.endswith(f"\ndecided after {seeds} seeds\n") and "look 2 of 8: " in printed.err
     claims = json.loads((out / "claims.json").read_text())
     assert {piece["interval"]["n"] for each in claims for piece in each["evidence"]} == {seeds}
+    assert f"status: complete · decided after {seeds} seeds" in (out / "report.html").read_text()
     assert call(f"--out={out}", "--until_decided", "--cap=200") == 0  # nothing is left to run, the same is decided
     assert opened(out).rounds == rounds
     declared = Declared.by(OWN, folder.config, {})
     assert not verify_folder(folder, declared, replay=30).faults
+    found = str(verify_folder(folder, declared)).splitlines()[-1]
+    assert found == f"looks   {rounds['run']} of {rounds['run']} looks decide as the manifest says"
     assert call(f"--out={out}", "--verify", "--replay=4") == 0
     assert call(f"--out={out}", f"--replay_seed={seeds - 1}") == 0
     assert call(f"--out={out}", f"--replay_seed={seeds}") == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    (
+        ({"decided": False}, "manifest.json: look {run}, at {last} seeds, is decided by the rows"),
+        ({"run": 1, "seeds": [8]}, "manifest.json: look 1, at 8 seeds, is not decided by the rows"),
+        ({"run": 1, "seeds": [8], "decided": False}, "manifest.json: the run ended at look 1 of 8, not decided"),
+    ),
+)
+def test_a_look_that_did_not_decide_as_told_is_found(decided_run, change, fault):
+    folder, written = opened(decided_run), (decided_run / "manifest.json").read_text()
+    rounds = folder.rounds
+    manifest = json.loads(written)
+    manifest["rounds"] |= change
+    (decided_run / "manifest.json").write_text(json.dumps(manifest))
+    try:
+        faults = verify_folder(opened(decided_run), Declared.by(OWN, folder.config, {})).faults
+    finally:
+        (decided_run / "manifest.json").write_text(written)
+    assert fault.format(run=rounds["run"], last=rounds["seeds"][-1]) in faults
 
 
 def test_claims_that_no_seed_decides_go_to_the_cap(tmp_path, capsys):

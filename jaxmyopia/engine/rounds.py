@@ -2,8 +2,7 @@
 """A run in rounds, which goes on until its claims are decided: how many seeds there are at each look.
 
 The looks are fixed before the run, by the seeds to begin with and the cap alone: each has about half as many seeds
-again as the one before, so that a run has at most about half more seeds than it needs, and seven looks take it from 64
-seeds to 1,024.
+again as the one before, so that few seeds are run in vain, and seven looks take a run from 64 seeds to 1,024.
 """
 
 import dataclasses

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from jaxmyopia.artist import Artist
 from jaxmyopia.claims.judged import Judgement
 from jaxmyopia.engine.folder import RunFolder
+from jaxmyopia.engine.rounds import told
 from jaxmyopia.report.figures import Caption, save_png
 
 Drawable: TypeAlias = Figure | Callable[[], Figure]
@@ -73,6 +74,6 @@ def write_page(
     rows = report.rows or [{"cell": each.name, "seeds": each.seeds, "steps": each.steps} for each in folder.cells()]
     html = _template("page.html").render(
         title=report.title, claims=judgements, captions=list(report.figures), pictures=pictures, rows=rows,
-        notes=report.notes, manifest=folder.manifest, receipt=receipt,
+        notes=report.notes, manifest=folder.manifest, told=told(folder.manifest), receipt=receipt,
     )  # fmt: skip
     folder.write_text("report.html", html)
