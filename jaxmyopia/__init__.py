@@ -5,9 +5,10 @@ from jaxmyopia import measures
 from jaxmyopia.answer import Answer
 from jaxmyopia.api import load, register, run, settle
 from jaxmyopia.checks import ArgumentError, RunError
-from jaxmyopia.claims import Claim, Evidence, Judgement, claim, mean, paired, same, share
-from jaxmyopia.cli import main
+from jaxmyopia.claims import Claim, Evidence, Judgement, claim, mean, not_applicable, paired, same, share
+from jaxmyopia.claims.sequential import how_many
 from jaxmyopia.measures import Derived, Measure
+from jaxmyopia.one_file import main
 from jaxmyopia.stats.sketch import Sketch
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank.measures import Thresholds
@@ -35,10 +36,12 @@ __all__ = [
     "Training",
     "Trials",
     "claim",
+    "how_many",
     "load",
     "main",
     "mean",
     "measures",
+    "not_applicable",
     "paired",
     "register",
     "run",

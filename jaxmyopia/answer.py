@@ -19,6 +19,7 @@ from jaxmyopia.declared import Declared, opened, registered
 from jaxmyopia.engine.files import atomic, make_folder
 from jaxmyopia.engine.folder import PlannedCell, RunFolder
 from jaxmyopia.engine.manifest import read_json
+from jaxmyopia.engine.rounds import told
 from jaxmyopia.engine.schema import built
 from jaxmyopia.replay import Replayed, receipt, replay_seed, with_receipts
 from jaxmyopia.stats.sketch import Sketch
@@ -151,6 +152,8 @@ class Answer:
 
     def __str__(self) -> str:
         head = f"{len(self.trials)} trials in {len(self.cells)} cells"
+        if self.folder.rounds:
+            head = f"{told(self.folder.manifest)}: {head}"
         registration = line(with_registration(self.folder, claims_json(self.claims), self.asked))
         return f"{claims_text(self.claims)}\n{head}, {registration}" if self.claims else head
 
@@ -161,7 +164,8 @@ class Answer:
 
         with house_style():
             shown = any(each.evidence for each in self.claims)
-            return claims_html(self.claims, svg(claim_figures.forest(self.claims)) if shown else "")
+            after = f"<p>{told(self.folder.manifest)}</p>" if self.folder.rounds else ""
+            return claims_html(self.claims, svg(claim_figures.forest(self.claims)) if shown else "") + after
 
     def report(self, title: str = "jaxmyopia") -> "Report":
         """What a page shows of any run: the evidence, and the curves that every study keeps."""

@@ -2,32 +2,43 @@
 """From Python and notebooks: `run` a study, `register` and `settle` claims, `load` what was run."""
 
 import contextlib
+import functools
 import importlib
 import os
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jaxmyopia.answer import Answer
 from jaxmyopia.checks import require, user_path
 from jaxmyopia.claims import Claim
 from jaxmyopia.claims.registered import keep
-from jaxmyopia.claims.registration import Document, document, registered
+from jaxmyopia.claims.registration import Document, Registration, document, registered
 from jaxmyopia.claims.registration import register as write_registration
+from jaxmyopia.claims.sequential import decided as all_decided
 from jaxmyopia.engine.experiment import open_folder, run_cells
 from jaxmyopia.engine.identity import numerics
 from jaxmyopia.engine.mesh import CACHE, require_jax, use_compilation_cache, use_cpu_devices
 from jaxmyopia.engine.precision import HIGHEST
+from jaxmyopia.engine.rounds import in_rounds
 from jaxmyopia.engine.session import RunOptions
 from jaxmyopia.replay import IN_PYTHON
+from jaxmyopia.stats.table import Trials
 from jaxmyopia.study import Cell, Study
 
-_OF_NO_ROW = ("keep_curves", "out", "progress")  # arguments of `run` that are not registered
+_OPTIONS = ("root_seed", "keep_curves", "matmul_precision", "progress")  # arguments of `run` that make no cell
+_OF_NO_ROW = ("keep_curves", "out", "progress")  # those that are not registered
 
 
 def execute(
-    cells: Sequence[Cell], options: RunOptions, *, config: dict[str, object], out: str | None, command: str
+    cells: Sequence[Cell],
+    options: RunOptions,
+    *,
+    config: dict[str, object],
+    out: str | None,
+    command: str,
+    decided: Callable[[Trials], bool] | None = None,
 ) -> Answer | None:
     """Runs cells into a folder, on what JAX has: the one way of binaries, notebooks and libraries.
 
@@ -37,6 +48,7 @@ def execute(
       config: the resolved settings, JSON values.
       out: the folder; None for a temporary one.
       command: what the user typed, for the manifest.
+      decided: whether the table so far needs no more seeds, of a run in rounds; see `engine.rounds`.
 
     Returns:
       The `Answer`, without claims; None where there is nothing to judge: in a shard, and in processes that do not lead.
@@ -50,7 +62,8 @@ def execute(
     if options.share.judges:
         threading.Thread(target=_import_ahead, name="import").start()
     folder.owner = temporary  # it lasts as long as anything that reads the folder: an answer, its table, its curves
-    entries = run_cells(folder, cells, options, command=command)
+    enough = None if decided is None else lambda number: decided(folder.table(number + 1))
+    entries = run_cells(folder, cells, options, command=command, enough=enough)
     return Answer(folder, studies=tuple(cells)) if entries else None
 
 
@@ -103,14 +116,22 @@ def run(
       ArgumentError: if an argument is not allowed.
       RunError: if the folder cannot be used.
     """
-    studies = _studies(study)
     options = RunOptions(
         root_seed=root_seed, keep_curves=keep_curves, matmul_precision=matmul_precision, progress=progress
     )
-    _use_jax()
-    cells = _cells(studies, seeds=seeds, steps=steps, records=records, **settings)
+    cells = _cells(study, seeds=seeds, steps=steps, records=records, **settings)
+    return _run(cells, options, out)
+
+
+def _run(
+    cells: Sequence[Cell],
+    options: RunOptions,
+    out: str | os.PathLike | None,
+    decided: Callable[[Trials], bool] | None = None,
+) -> Answer:
     path = None if out is None else str(user_path("out", out))
-    found = execute(cells, options, config={"experiment": IN_PYTHON}, out=path, command="jaxmyopia.run")
+    config: dict[str, object] = {"experiment": IN_PYTHON}
+    found = execute(cells, options, config=config, out=path, command="jaxmyopia.run", decided=decided)
     assert found is not None  # one process, one shard
     return found
 
@@ -123,14 +144,16 @@ def _studies(study: Study | Sequence[Study]) -> list[Study]:
     return studies
 
 
-def _use_jax() -> None:
+def _cells(
+    study: Study | Sequence[Study], *, cap: int | None = None, until_decided: bool = False, **sweep: Any
+) -> list[Cell]:
+    """The cells of a call, JAX being made ready for them."""
+    studies = _studies(study)
     use_cpu_devices()
     require_jax()
     use_compilation_cache(CACHE, unless_set=True)
-
-
-def _cells(studies: Sequence[Study], **arguments: Any) -> list[Cell]:
-    return [cell for each in studies for cell in each.cells(**arguments)]
+    cells = [cell for each in studies for cell in each.cells(**sweep)]
+    return in_rounds(cells, cap) if until_decided else cells
 
 
 def _check(claims: Sequence[Claim], arguments: Mapping[str, Any]) -> None:
@@ -139,14 +162,15 @@ def _check(claims: Sequence[Claim], arguments: Mapping[str, Any]) -> None:
         require(isinstance(each, Claim), "claims", each, "must be claims, made with @jm.claim")
     missing = [name for name in ("seeds", "steps") if name not in arguments]
     require(not missing, ", ".join(missing), None, "must be given, as for run")
+    alone = arguments.get("until_decided") or arguments.get("cap") is None
+    require(bool(alone), "cap", arguments.get("cap"), "it would do nothing: it acts only with until_decided")
 
 
 def _document(study: Study | Sequence[Study], claims: Sequence[Claim], arguments: Mapping[str, Any]) -> Document:
     """What is registered of a call: all that it runs and judges, not how or where."""
     given = {name: value for name, value in arguments.items() if name not in _OF_NO_ROW}
     precision = RunOptions(matmul_precision=given.pop("matmul_precision", HIGHEST)).matmul_precision
-    _use_jax()
-    return document(IN_PYTHON, _cells(_studies(study), **given), claims, numerics(precision), settings={})
+    return document(IN_PYTHON, _cells(study, **given), claims, numerics(precision), settings={})
 
 
 def register(study: Study | Sequence[Study], claims: Sequence[Claim], path: str | os.PathLike, **arguments: Any) -> str:
@@ -156,7 +180,7 @@ def register(study: Study | Sequence[Study], claims: Sequence[Claim], path: str 
       study: what will be run.
       claims: made with `@jm.claim`.
       path: a new file.
-      **arguments: as for `run`, without `root_seed`.
+      **arguments: as for `settle`, without `root_seed`.
 
     Returns:
       The hash to publish, 64 digits.
@@ -170,12 +194,27 @@ def register(study: Study | Sequence[Study], claims: Sequence[Claim], path: str 
     return write_registration(path, _document(study, claims, arguments))
 
 
+def _drawn(
+    study: Study | Sequence[Study], claims: Sequence[Claim], path: str | os.PathLike | None, beacon: str | None,
+    arguments: Mapping[str, Any],
+) -> Registration | None:  # fmt: skip
+    """The registration that a call names, once it is found to be of that call."""
+    require(beacon is None or path is not None, "beacon", beacon, "must not be given without registration")
+    if path is None:
+        return None
+    alone = "root_seed" not in arguments
+    require(alone, "root_seed", arguments.get("root_seed"), "must not be given beside registration")
+    return registered(path, beacon, _document(study, claims, arguments))
+
+
 def settle(
     study: Study | Sequence[Study],
     claims: Sequence[Claim],
     *,
     registration: str | os.PathLike | None = None,
     beacon: str | None = None,
+    until_decided: bool = False,
+    cap: int | None = None,
     **arguments: Any,
 ) -> Answer:
     """Runs a study and judges claims on it.
@@ -185,6 +224,8 @@ def settle(
       claims: made with `@jm.claim`.
       registration: a file that `register` wrote of this very call; then seeds are drawn from it and the beacon.
       beacon: public randomness of a moment after the registration, such as "drand 6000000 4f3c...".
+      until_decided: whether seeds are added, from `seeds` on, until every piece of every claim is decided.
+      cap: so many seeds are the most then; by default 1,024, or four times `seeds` where that is more.
       **arguments: as for `run`.
 
     Returns:
@@ -194,19 +235,17 @@ def settle(
       ArgumentError: if an argument is not allowed, or is not what was registered.
       RunError: if the folder cannot be used.
     """
+    arguments = {**arguments, "until_decided": until_decided, "cap": cap}
     _check(claims, arguments)
-    kept = None
-    require(beacon is None or registration is not None, "beacon", beacon, "must not be given without registration")
-    if registration is not None:
-        alone = "root_seed" not in arguments
-        require(alone, "root_seed", arguments.get("root_seed"), "must not be given beside registration")
-        kept = registered(registration, beacon, _document(study, claims, arguments))
-        arguments = {**arguments, "root_seed": kept.root_seed}
-    found = run(study, **arguments)
+    kept = _drawn(study, claims, registration, beacon, arguments)
+    drawn = {"root_seed": kept.root_seed} if kept else {}
+    options = RunOptions(**{name: arguments.pop(name) for name in _OPTIONS if name in arguments}, **drawn)
+    out, decided = arguments.pop("out", None), functools.partial(all_decided, claims) if until_decided else None
+    found = _run(_cells(study, **arguments), options, out, decided)
     if kept is not None:
         keep(found.folder, kept)
     found = found.judged(claims)
-    if arguments.get("out") is not None:
+    if out is not None:
         found.write()
     return found
 

@@ -18,7 +18,6 @@ from jaxmyopia.answer import Answer
 from jaxmyopia.api import execute
 from jaxmyopia.artist import Artist
 from jaxmyopia.checks import require
-from jaxmyopia.claims import Claim
 from jaxmyopia.claims.registered import keep, line, with_registration
 from jaxmyopia.claims.registration import Registration, register, registered
 from jaxmyopia.claims.text import claims_json, claims_text
@@ -28,17 +27,19 @@ from jaxmyopia.engine.identity import numerics
 from jaxmyopia.engine.precision import HIGHEST, NAMES
 from jaxmyopia.engine.probe import estimate
 from jaxmyopia.engine.processes import Share
+from jaxmyopia.engine.rounds import in_rounds, told
 from jaxmyopia.engine.session import RunOptions, say, show
 from jaxmyopia.experiment import Experiment
 from jaxmyopia.flags import FlagValues, When, flag
 from jaxmyopia.launch import Machine, command, finish, in_kernel, launch, parse, read, use_machine
-from jaxmyopia.own_flags import is_flag, program_name, summary_of, sweep_of
 from jaxmyopia.replay import receipt, show_seed, with_receipts
-from jaxmyopia.study import Cell, Study
+from jaxmyopia.study import Cell
 from jaxmyopia.verify import tell, verify_folder
 
 SHARED = "what every experiment has"  # heading of the shared flags
 
+
+_DECIDING = When("with --until_decided", lambda engine: engine.until_decided)
 _VERIFYING = When("with --verify", lambda engine: engine.verify)
 _REPLAYING = When("with --replay_seed", lambda engine: engine.replay_seed is not None)
 _REGISTERED = When("with --registration", lambda engine: engine.registration is not None)
@@ -54,6 +55,8 @@ class Engine(Machine):
     matmul_precision: str = flag(HIGHEST, f"Of products of matrices: {', '.join(NAMES)}; see docs/numerics.md.")
     png: bool = flag(False, "Save figures as PNG too, beside SVG.")
     dry_run: bool = flag(False, "Print what would be run, time a few steps of it, and stop.")
+    until_decided: bool = flag(False, "Add seeds until every piece of every claim is decided; see docs/cluster.md.")
+    cap: int | None = flag(None, "So many seeds at most; by default 1,024, or four times the seeds.", when=_DECIDING)
     checkpoint_secs: float = flag(60.0, "Seconds between checkpoints of what is in flight.")
     repair: bool = flag(False, "Compute chunks again whose files are damaged or missing.")
     num_shards: int = flag(1, "Machines that share the run without knowing of each other; see merge.")
@@ -175,7 +178,11 @@ class Binary:
             self._look_back(values, engine)
             return None
         sweep = self.sweep(values)
-        cells = experiment.cells(sweep)
+        cells, decided = experiment.cells(sweep), None
+        if engine.until_decided:
+            allowed = f"must be of an experiment with claims; {experiment.name} has none to decide"
+            require(experiment.claims is not None, "until_decided", True, allowed)
+            cells, decided = in_rounds(cells, engine.cap), functools.partial(experiment.decided, sweep=sweep)
         registration = self._registered(values, engine, sweep, cells)
         if engine.register is not None:
             return None
@@ -186,7 +193,7 @@ class Binary:
             return None
         config = {"experiment": experiment.name, **dataclasses.asdict(sweep)}
         with Artist(help=options.share.judges and experiment.report is not None) as artist:
-            answer = execute(cells, options, config=config, out=values.out, command=typed)
+            answer = execute(cells, options, config=config, out=values.out, command=typed, decided=decided)
             if answer is not None and registration is not None:
                 keep(answer.folder, registration)
             if options.share.shards > 1 and options.share.leads:
@@ -244,7 +251,8 @@ def _judge(experiment: Experiment, answer: Answer, sweep: Any, artist: Artist, *
         write_page(answer.folder, report, answer.claims, of_cells, artist, png=png, registration=line(entries))
     for where, each in pairs:
         show(_heading(where) + claims_text(each))
-    show(f"\n{line(entries)}")
+    rounds = told(answer.folder.manifest) if answer.folder.rounds else ""
+    show("\n" + "; ".join(each for each in (rounds, line(entries)) if each))
     say(f"\nReport: {answer.folder.path / 'report.html'}")
     return answer
 
@@ -256,45 +264,3 @@ def _heading(where: Mapping[str, object]) -> str:
 def binary(experiment: Experiment) -> Binary:
     """An experiment as a program; see `Binary`."""
     return Binary(experiment)
-
-
-def main(
-    study: Study,
-    *,
-    claims: Sequence[Claim],
-    seeds: int,
-    steps: int,
-    records: int = 200,
-    name: str | None = None,
-    argv: Sequence[str] | None = None,
-    **settings: Any,
-) -> None:
-    """Makes a file that declares a study and its claims a program: flags, progress, resume, page.
-
-    Every plain field of the study, and every setting, is a flag; what is given here are their defaults.
-
-    Args:
-      study: what to run.
-      claims: made with `@jm.claim`.
-      seeds: how many seeds.
-      steps: how many steps.
-      records: how many records are taken of a run, the start and the end among them.
-      name: of the program and its folder `runs/NAME`; by default the file's.
-      argv: flags as they are typed, by default `sys.argv`.
-      **settings: a value or several, as for `run`.
-    """
-    defaults = {"seeds": seeds, "steps": steps, "records": records, **settings}
-    for field in dataclasses.fields(study):
-        value = getattr(study, field.name)
-        if isinstance(value, bool | int | float | str):
-            defaults.setdefault(field.name, value)
-    sweep = sweep_of({key: value for key, value in defaults.items() if is_flag(value)})
-    fixed = {key: value for key, value in defaults.items() if not is_flag(value)}
-    program = Experiment(
-        name=name or program_name(),
-        summary=summary_of(type(study)),
-        presets={"default": sweep},
-        cells=lambda sweep: study.cells(**fixed, **{key: getattr(sweep, key) for key in dataclasses.asdict(sweep)}),
-        claims=lambda sweep: claims,
-    )
-    Binary(program).launch(argv)

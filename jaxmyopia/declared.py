@@ -2,6 +2,7 @@
 """What the code says of a run that lies in a folder: the package's own experiment, a program's, or cells in hand."""
 
 import dataclasses
+import functools
 import os
 import pathlib
 import re
@@ -12,8 +13,10 @@ from jaxmyopia import flags
 from jaxmyopia.checks import ArgumentError, RunError, require
 from jaxmyopia.claims import Claim, judge_all
 from jaxmyopia.claims.registration import Document, document
+from jaxmyopia.claims.sequential import decided as all_decided
 from jaxmyopia.claims.text import claims_json
 from jaxmyopia.engine.folder import RunFolder
+from jaxmyopia.engine.rounds import as_planned
 from jaxmyopia.experiment import Experiment
 from jaxmyopia.replay import IN_PYTHON
 from jaxmyopia.stats.table import Trials
@@ -23,12 +26,13 @@ from jaxmyopia.study import Cell
 
 @dataclasses.dataclass(frozen=True)
 class Declared:
-    """What the code says of a run: its `cells`; `entries(trials)` of claims.json, None where nothing is claimed; and
-    the `document` that it would register."""
+    """What the code says of a run: its `cells`; the `document` that it would register; `entries(trials)` of claims.json,
+    and `decided(trials)`, whether a run in rounds needs no more seeds; both None where nothing is claimed."""
 
     cells: Sequence[Cell]
-    entries: Callable[[Trials], list[dict[str, object]]] | None
     document: Callable[[], Document]
+    entries: Callable[[Trials], list[dict[str, object]]] | None = None
+    decided: Callable[[Trials], bool] | None = None
 
     @classmethod
     def of(cls, folder: RunFolder, cells: Sequence[Cell], claims: Sequence[Claim]) -> "Declared":
@@ -37,14 +41,14 @@ class Declared:
         settings: dict[str, object] | None = {} if name == IN_PYTHON else None
         entries = lambda trials: claims_json(judge_all(claims, trials))
         about = lambda: document(name, cells, claims or None, numerics, settings=settings)
-        return cls(cells, entries if claims else None, about)
+        return cls(cells, about, entries, functools.partial(all_decided, claims)) if claims else cls(cells, about)
 
     @classmethod
     def by(cls, experiment: Experiment, config: Mapping[str, Any], given: Mapping[str, Any]) -> "Declared":
         """By an experiment, at the settings that a folder tells, those `given` in their place."""
         try:
             sweep: Any = flags.replace(flags.rebuilt(experiment.sweep_type, config), given)
-            cells = experiment.cells(sweep)
+            cells = as_planned(experiment.cells(sweep), config)
         except (ArgumentError, TypeError, ValueError) as error:
             raise RunError(f"manifest.json: its settings are none of {experiment.name}'s ({error})") from None
 
@@ -53,7 +57,8 @@ class Declared:
             return [entry for where, each in judged for entry in claims_json(each, **where)]
 
         about = lambda: experiment.document(sweep, cells, config["numerics"])
-        return cls(cells, entries if experiment.claims else None, about)
+        decided = functools.partial(experiment.decided, sweep=sweep)
+        return cls(cells, about, entries, decided) if experiment.claims else cls(cells, about)
 
 
 def opened(path: str | os.PathLike) -> RunFolder:

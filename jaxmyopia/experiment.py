@@ -9,6 +9,7 @@ from jaxmyopia import flags
 from jaxmyopia.checks import require_one_of
 from jaxmyopia.claims import Claim, Judgement, judge_all
 from jaxmyopia.claims.registration import Document, document
+from jaxmyopia.claims.sequential import decided
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.study import Cell
 
@@ -57,6 +58,11 @@ class Experiment:
         """What is registered of a sweep and its cells; `numerics` as of `engine.identity.numerics`."""
         claims, settings = self.claims(sweep) if self.claims else [], dataclasses.asdict(sweep)
         return document(self.name, cells, claims, numerics, settings=settings, apart=self.apart(sweep))
+
+    def decided(self, trials: Trials, sweep: Any) -> bool:
+        """Whether the claims are decided on a run's table, for each of `apart`."""
+        claims = self.claims(sweep) if self.claims else []
+        return all(decided(claims, trials.narrowed(**where)) for where in self.apart(sweep))
 
     @property
     def sweep_type(self) -> type:

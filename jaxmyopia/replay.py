@@ -211,8 +211,8 @@ def replay_seed(folder: RunFolder, cells: Sequence[Cell], number: int, seed: int
       RunError: if a file is damaged.
     """
     require(0 <= number < len(cells), "cell", number, f"must be below {len(cells)}, the cells of the run")
-    cell = cells[number]
-    require(0 <= seed < cell.seeds, "seed", seed, f"must be below {cell.seeds}, the seeds of cell {number}")
+    cell, seeds = cells[number], folder.cells()[number].seeds
+    require(0 <= seed < seeds, "seed", seed, f"must be below {seeds}, the seeds of cell {number}")
     combinations = len(cell.combinations)
     trials = np.arange(seed * combinations, (seed + 1) * combinations)
     return replay(folder, number, cell, trials, keep=seed + 1, exact=not differences_of_platform(folder))

@@ -236,7 +236,8 @@ class Grid:
 
     `sweep`: the settings and their values; every combination is run. `seeds`: how many seeds each combination gets,
     with identities 0, 1, ... `steps`: the budget T. `records`: how many record points. `control`: whether its trials
-    are for the controls of claims alone.
+    are for the controls of claims alone. `looks`: how many seeds there are at each look, of a run that goes on until
+    its claims are decided; the last is `seeds`.
     """
 
     sweep: tuple[tuple[str, tuple[float, ...]], ...]
@@ -244,6 +245,7 @@ class Grid:
     steps: int
     records: int = 200
     control: bool = False
+    looks: tuple[int, ...] = ()
 
     def __post_init__(self):
         for name, least, most in (("seeds", 1, 2**32), ("steps", 1, 2**31 - 1), ("records", 4, 2**31 - 1)):
@@ -255,6 +257,9 @@ class Grid:
             object.__setattr__(self, name, int(value))
         for name, values in self.sweep:
             require(0 < len(set(values)) == len(values), name, values, "must be values without repeats, at least one")
+        rising = all(before <= after for before, after in itertools.pairwise((1, *self.looks)))
+        fine = not self.looks or (rising and self.looks[-1] == self.seeds)
+        require(fine, "looks", self.looks, f"must be numbers of seeds that do not fall, the last {self.seeds}")
 
     @functools.cached_property
     def _values(self) -> np.ndarray:
@@ -269,6 +274,12 @@ class Grid:
     def trials(self) -> int:
         """Seeds times combinations."""
         return self.seeds * len(self.combinations)
+
+    @property
+    def rounds(self) -> list[range]:
+        """The trials that are run before each look, in turn; all of them where there are no looks."""
+        ends = [seeds * len(self.combinations) for seeds in self.looks or (self.seeds,)]
+        return [range(start, end) for start, end in itertools.pairwise([0, *ends])]
 
     def seed_of(self, trials: np.ndarray) -> np.ndarray:
         """The seed of each trial `(S,)`: the combinations of a seed lie side by side."""
@@ -318,5 +329,5 @@ class Cell(Grid):
 
     @property
     def blocks(self) -> int:
-        """The number of blocks that the trials fill; the last may be padded."""
-        return -(-self.trials // self.study.block)
+        """The number of blocks that the trials fill; the last of a round may be padded."""
+        return sum(-(-len(trials) // self.study.block) for trials in self.rounds)

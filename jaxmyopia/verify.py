@@ -6,6 +6,7 @@ plan     the cells that this code makes of the folder's settings are those that 
 rows     every trial of the plan has its row, with its seed and its settings
 registered  it was registered as this code makes it, and its root seed is drawn from that and the beacon; or it was not
 claims   judged again from the rows, verdicts, estimates and intervals are those of claims.json
+looks    of a run until it was decided, every look decides as the manifest says
 replay   random trials, recomputed from their seeds in other company, are those of the table, kept curves too
 """
 
@@ -26,11 +27,12 @@ from jaxmyopia.declared import Declared, opened, registered
 from jaxmyopia.engine.files import checksum_of, differences, json_value, told_first
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.identity import plan_of
-from jaxmyopia.engine.manifest import read_json
+from jaxmyopia.engine.manifest import Rounds, read_json, stem_of
+from jaxmyopia.engine.rounds import as_planned
 from jaxmyopia.engine.session import show
 from jaxmyopia.replay import BOUND, differences_of_platform, replay
 from jaxmyopia.stats.table import Trials
-from jaxmyopia.study import Cell
+from jaxmyopia.study import Cell, Grid
 
 _SHOWN = 10  # faults of a check; the others are counted
 _OWN = {"manifest.json", "claims.json", "report.html"}
@@ -95,7 +97,7 @@ def verify(
       RunError: if the run is not completed.
     """
     found = opened(folder)
-    declared = registered(found) if cells is None else Declared.of(found, cells, claims)
+    declared = registered(found) if cells is None else Declared.of(found, as_planned(cells, found.config), claims)
     return verify_folder(found, declared, replay=replay, rng=rng)
 
 
@@ -119,6 +121,8 @@ def verify_folder(
     checks = [files, plan, before, rows := _rows(folder)]
     if declared.entries and (judged or (folder.path / "claims.json").exists()):
         checks.append(_claims(folder, declared.entries, judged))
+    if declared.decided and folder.rounds:
+        checks.append(_looks(folder, folder.rounds, declared.decided))
     if replay and not plan.faults and not rows.faults:
         checks.append(_replay(folder, declared.cells, replay, rng or np.random.default_rng()))
     elif replay:
@@ -145,8 +149,7 @@ def _files(folder: RunFolder, damaged: Sequence[str], claims: bool) -> Check:
     faults += [f"{name}: is missing" for name in ("claims.json",) if claims and name not in names]
     foreign = {name for name in names - told.keys() - _OWN if not _LOCK.fullmatch(name)}
     faults += [f"{name}: does not belong to the run" for name in sorted(foreign) if not _FIGURE.fullmatch(name)]
-    counts = [cell["chunks"] for cell in folder.config["cells"]]
-    wanted = {f"chunk-{cell:03d}-{chunk:05d}" for cell, count in enumerate(counts) for chunk in range(count)}
+    wanted = {stem_of(cell, chunk) for cell, count in enumerate(folder.plan() or ()) for chunk in range(count)}
     faults += [f"manifest.json: lacks {stem}" for stem in sorted(wanted - folder.completed().keys())]
     return Check("files", len(told) - len(damaged), len(told), "chunk files have their checksums", tuple(faults))
 
@@ -161,7 +164,7 @@ def _damage(folder: RunFolder, name: str, checksum: str) -> str:
 def _plan(folder: RunFolder, cells: Sequence[Cell]) -> Check:
     """Whether code or settings have changed since; how many chunks a cell makes is the machine's."""
     plans = json.loads(json.dumps([plan_of(cell) for cell in cells]))
-    kept, made = ([{k: v for k, v in cell.items() if k != "chunks"} for cell in each]
+    kept, made = ([{k: v for k, v in cell.items() if not k.startswith("chunks")} for cell in each]
                   for each in (folder.config["cells"], plans))  # fmt: skip
     faults = [f"manifest.json: tells {len(kept)} cells, this code makes {len(made)}"] if len(kept) != len(made) else []
     right = 0
@@ -224,6 +227,23 @@ def _claims(
     return Check("claims", right, len(again), f"claims are judged as claims.json tells{how}", tuple(faults))
 
 
+def _looks(folder: RunFolder, rounds: Rounds, decided: Callable[[Trials], bool]) -> Check:
+    """Whether the first look that decides is the one at which the run ended."""
+    run = rounds["run"]
+    told = [False] * (run - 1) + [rounds["decided"]]
+    found = [decided(folder.table(number)) for number in range(1, run + 1)]
+    words = {True: "decided", False: "not decided"}
+    faults = [
+        f"manifest.json: look {number + 1}, at {rounds['seeds'][number]} seeds, is {words[found[number]]} by the rows"
+        for number in range(run)
+        if found[number] != told[number]
+    ]
+    if not rounds["decided"] and run < rounds["of"]:
+        faults.append(f"manifest.json: the run ended at look {run} of {rounds['of']}, not decided")
+    right = sum(a == b for a, b in zip(told, found, strict=True))
+    return Check("looks", right, run, "looks decide as the manifest says", tuple(faults))
+
+
 def _key(entry: Mapping[str, Any]) -> str:
     fields = {field.name for field in dataclasses.fields(Judgement)} | set(_ABOUT)
     return ", ".join(str(value) for name, value in entry.items() if name == "id" or name not in fields)
@@ -238,7 +258,7 @@ def _compared(value: Any, exact: bool) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) and not exact else value
 
 
-def _drawn(cells: Sequence[Cell], count: int, rng: np.random.Generator) -> Iterator[tuple[int, np.ndarray]]:
+def _drawn(cells: Sequence[Grid], count: int, rng: np.random.Generator) -> Iterator[tuple[int, np.ndarray]]:
     """Random trials of all, by cell, in a random order."""
     ends = np.cumsum([cell.trials for cell in cells])
     drawn = rng.choice(ends[-1], min(count, int(ends[-1])), replace=False)
@@ -248,8 +268,8 @@ def _drawn(cells: Sequence[Cell], count: int, rng: np.random.Generator) -> Itera
 
 
 def _replay(folder: RunFolder, cells: Sequence[Cell], count: int, rng: np.random.Generator) -> Check:
-    other = differences_of_platform(folder)
-    again = [replay(folder, cell, cells[cell], drawn, exact=not other) for cell, drawn in _drawn(cells, count, rng)]
+    other, drawn = differences_of_platform(folder), _drawn(folder.cells(), count, rng)
+    again = [replay(folder, cell, cells[cell], trials, exact=not other) for cell, trials in drawn]
     faults = tuple(fault for each in again for fault in each.faults)
     of, kept = sum(len(each.trials) for each in again), sum(each.kept for each in again)
     wrong = {fault.partition(", ")[2].partition(")")[0] for fault in faults}

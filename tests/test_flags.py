@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Flags that cannot act are refused, and values of no use are, before anything is run."""
 
+import numpy as np
 import pytest
 
 from experiments import adam_bumps, myopia, plateaus
 from jaxmyopia import cli, flags, launch
 from jaxmyopia.checks import ArgumentError
+from jaxmyopia.stats.table import Trials
 
 BINARIES = {"plateaus": plateaus.main, "adam_bumps": adam_bumps.main, "myopia": myopia.main}
 IDLE = {  # by experiment: other flags, a flag that does nothing beside them, what it would need
@@ -122,6 +124,6 @@ def test_what_is_claimed_of_more_steps_than_there_are_is_not_judged():
     for steps, judged in ((10, 0), (5000, 4), (50_000, 6)):
         sweep, _ = read("myopia", f"dilemma_steps={steps}")
         own = [each for each in sweep.claims() if "dilemma" in each.pieces.__module__]
-        reasons = [each.judge(None).reason for each in own if each.pieces.__name__ == "lacks"]
+        reasons = [each.judge(Trials({"seed": np.zeros(0)})).reason for each in own if each.pieces.__name__ == "lacks"]
         assert len(reasons) == 6 - judged
         assert all(reason.startswith("the run lacks dilemma_steps=5") for reason in reasons)

@@ -44,6 +44,8 @@ _SHARED: Pools = {
     "keep_curves": (("0", "1", "9"), ("-1", "x", "1.5")),
     "checkpoint_secs": (("0.001", "60", "inf"), ("0", "-1", "nan", "")),
     "repair": (("true", "false"), ("maybe",)),
+    "until_decided": (("false",), ("maybe",)),
+    "cap": ((), ("", "0", "-1", "x", "99")),
     "num_shards": (("1", "2"), ("0", "-1", "x")),
     "shard_index": (("0", "1"), ("-1", "2", "x")),
     "num_processes": ((), ("2",)),

@@ -35,8 +35,8 @@ RULES = tuple(
     f"jaxmyopia.{package}.{name}"
     for package, names in {
         "claims": (
-            "choosing", "claim", "conditions", "controls", "evidence", "judged", "quantity", "regions", "specifications",
-            "verdicts",
+            "choosing", "claim", "conditions", "controls", "evidence", "judged", "quantity", "regions", "sequential",
+            "specifications", "verdicts",
         ),
         "stats": (
             "betting", "comparisons", "decisions", "estimates", "intervals", "sequences", "sketch", "table",

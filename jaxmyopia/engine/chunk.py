@@ -9,11 +9,13 @@ devices.
 for several.)
 """
 
+import bisect
 import dataclasses
 import functools
+import itertools
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -75,13 +77,26 @@ def trials_of_chunk(cell: Cell, index: int) -> np.ndarray:
     Returns:
       `(trials,)`, without padding.
     """
-    size = blocks_a_chunk(cell) * cell.study.block
-    return np.arange(index * size, min((index + 1) * size, cell.trials))
+    size, rounds = blocks_a_chunk(cell) * cell.study.block, cell.rounds
+    ends = _ends(rounds, size)
+    number = bisect.bisect_right(ends, index)
+    start = rounds[number].start + (index - [0, *ends][number]) * size
+    return np.arange(start, min(start + size, rounds[number].stop))
+
+
+def _ends(rounds: Sequence[range], size: int) -> list[int]:
+    """How many chunks of so many trials there are at the end of each round: no chunk goes beyond it."""
+    return list(itertools.accumulate(-(-len(trials) // size) for trials in rounds))
+
+
+def chunks_of_rounds(cell: Cell) -> list[int]:
+    """How many chunks the cell's blocks `(S,)` make up to each look, and in all."""
+    return _ends(cell.rounds, blocks_a_chunk(cell) * cell.study.block)
 
 
 def chunks(cell: Cell) -> int:
     """How many chunks the cell's blocks `(S,)` make."""
-    return -(-cell.blocks // blocks_a_chunk(cell))
+    return chunks_of_rounds(cell)[-1]
 
 
 def _check_memory(cell: Cell) -> None:

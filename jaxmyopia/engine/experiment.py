@@ -2,7 +2,7 @@
 """Runs all cells of an experiment into a folder: skips what is done, keeps what is finished when interrupted."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from jaxmyopia.checks import RunError
 from jaxmyopia.engine.folder import RunFolder
@@ -53,8 +53,9 @@ def plan(cells: Sequence[Cell]) -> str:
     """
     lines = []
     for cell in cells:
+        seeds = f"{cell.looks[0]} to {cell.seeds}" if cell.looks else f"{cell.seeds}"
         lines.append(
-            f"{cell.study}: {len(cell.combinations)} settings x {cell.seeds} seeds x {cell.steps} steps, "
+            f"{cell.study}: {len(cell.combinations)} settings x {seeds} seeds x {cell.steps} steps, "
             f"{cell.blocks} blocks"
         )
     total = sum(cell.trials * cell.steps for cell in cells)
@@ -64,15 +65,25 @@ def plan(cells: Sequence[Cell]) -> str:
 
 
 def run_cells(
-    folder: RunFolder, cells: Sequence[Cell], options: RunOptions, *, command: str
+    folder: RunFolder,
+    cells: Sequence[Cell],
+    options: RunOptions,
+    *,
+    command: str,
+    enough: Callable[[int], bool] | None = None,
 ) -> dict[str, object] | None:
     """Runs what the folder does not hold yet; finished chunks stay whatever happens next.
+
+    Cells with looks may be run in rounds, all cells' seeds up to a look in each. Which seeds stand, and which rounds
+    count, depends on neither devices nor processes nor what was interrupted: `enough` is asked after every round again.
 
     Args:
       folder: open for these cells.
       cells: what to run, `(cells,)`.
       options: as the folder was opened with.
       command: what the user typed, for the manifest.
+      enough: is asked after each round, by its number from 0 on, whether no more seeds are needed: by the process that
+        leads, once all chunks of the round stand. Without it, and in a shard, which cannot judge, all rounds are run.
 
     Returns:
       The manifest's entries besides the configuration; None where nothing is left to do with them: in a shard, and in
@@ -84,7 +95,7 @@ def run_cells(
     """
     share = options.share
     with Lock(folder.path, process=share.process, processes=share.processes) as lock:
-        session = Session(folder, cells, options, command, lock)
+        session = Session(folder, cells, options, command, lock, enough if share.shards == 1 else None)
         try:
             session.begin()
         finally:

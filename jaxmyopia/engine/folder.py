@@ -48,8 +48,8 @@ from jaxmyopia.engine.files import (
     told_first,
 )
 from jaxmyopia.engine.identity import hash_of
-from jaxmyopia.engine.manifest import FORMAT, Files, place_of, read_manifest, records, stem_of
-from jaxmyopia.engine.planned import PlannedCell
+from jaxmyopia.engine.manifest import FORMAT, Files, Rounds, place_of, plan_of, read_manifest, records, stem_of
+from jaxmyopia.engine.planned import PlannedCell, planned_cells
 from jaxmyopia.stats.sketch import Sketch
 from jaxmyopia.stats.table import Columns, Trials
 
@@ -133,16 +133,22 @@ class RunFolder:
         return folder
 
     def cells(self) -> list[PlannedCell]:
-        """The cells of the run."""
-        plain = ("name", "settings", "seeds", "steps", "records")
-        return [
-            PlannedCell(
-                sweep=tuple((name, tuple(values)) for name, values in cell["sweep"].items()),
-                **{name: cell[name] for name in plain},
-                control=cell.get("control", False),
-            )
-            for cell in self.config.get("cells", ())
-        ]
+        """The cells of the run, with the seeds that it has: of a run in rounds, those of the rounds that were run."""
+        return planned_cells(self.config, self._run)
+
+    @property
+    def rounds(self) -> Rounds | None:
+        """How far a run in rounds went; None of a run that is not, or that nobody has judged."""
+        return self.manifest.get("rounds")
+
+    @property
+    def _run(self) -> int | None:
+        """How many rounds count: those that were run; None where all chunks do."""
+        return self.rounds["run"] if self.rounds else None
+
+    def plan(self) -> list[int] | None:
+        """How many chunks of each cell the table holds once the run is complete; None where that is not known."""
+        return plan_of(self.config, self._run)
 
     @functools.cached_property
     def identity(self) -> str:
@@ -256,11 +262,16 @@ class RunFolder:
         write(f"seeds/{stem}.parquet", functools.partial(write_rows, columns=columns, identity=self.identity))
         self.write_json(f"seeds/{stem}.json", files)
 
-    def _chunks(self, ending: str, cell: int | None = None) -> list[pathlib.Path]:
-        """The finished chunks' files with an ending, in order of cell and chunk; each is whole."""
+    def _chunks(self, ending: str, cell: int | None = None, rounds: int | None = None) -> list[pathlib.Path]:
+        """The finished chunks' files with an ending, in order of cell and chunk; each is whole.
+
+        Of the first `rounds` of a run in rounds; by default of those that were run.
+        """
         paths = []
+        ends = plan_of(self.config, rounds or self._run)
         for stem, files in self.completed().items():
-            if cell is None or stem.startswith(f"chunk-{cell:03d}-"):
+            number, chunk = place_of(stem)
+            if cell in (None, number) and (ends is None or chunk < ends[number]):
                 paths += [(self.path / name, files[name]) for name in files if name.endswith(f"{stem}{ending}")]
         for path, checksum in paths:
             if (path, checksum) not in self._whole:
@@ -276,19 +287,25 @@ class RunFolder:
         """The files whose checksums have been found right."""
         return set()
 
-    def table(self) -> Trials:
+    def table(self, rounds: int | None = None) -> Trials:
         """All rows, in order of cell, chunk and trial: columns `(rows,)`, read when asked for; NaN where a cell lacks a
         number.
+
+        Args:
+          rounds: of a run in rounds, how many of them count; by default those that were run.
 
         Raises:
           RunError: if a file is damaged.
         """
-        chunks = [RowsFile.at(path) for path in self._chunks(".parquet") if path.parent.name == "seeds"]
+        files = self._chunks(".parquet", rounds=rounds)
+        chunks = [RowsFile.at(path) for path in files if path.parent.name == "seeds"]
         if not chunks:
             raise RunError(f"{self.path} holds no finished chunk yet; give its command again")
         names = dict.fromkeys(name for chunk in chunks for name in chunk.schema.names)
-        controls = tuple(number for number, cell in enumerate(self.cells()) if cell.control)
-        return Trials(Columns(names, functools.partial(self._column, chunks)), self.given, controls=controls)
+        cells = self.cells()
+        controls = tuple(number for number, cell in enumerate(cells) if cell.control)
+        anytime, columns = any(cell.looks for cell in cells), Columns(names, functools.partial(self._column, chunks))
+        return Trials(columns, self.given, anytime=anytime, controls=controls)
 
     def files_of_rows(self, cell: int) -> list[tuple[pathlib.Path, int]]:
         """The files of a cell's rows in their order, and how many rows each has."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from jaxmyopia import contract
 from jaxmyopia.checks import RunError
-from jaxmyopia.engine.chunk import chunks
+from jaxmyopia.engine.chunk import chunks, chunks_of_rounds
 from jaxmyopia.engine.files import differences, told_first
 from jaxmyopia.engine.precision import HIGHEST, of_products
 from jaxmyopia.engine.processes import gather
@@ -65,6 +65,7 @@ def plan_of(cell: Cell) -> dict[str, object]:
         **{name: getattr(cell, name) for name in ("seeds", "steps", "records")},
         "chunks": chunks(cell),
         **({"control": True} if cell.control else {}),
+        **({"looks": list(cell.looks), "chunks_of_rounds": chunks_of_rounds(cell)} if cell.looks else {}),
     }
 
 

@@ -10,7 +10,7 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
 
 from jaxmyopia.checks import RunError
@@ -33,6 +33,21 @@ class _Cell(TypedDict):
     records: int
     chunks: NotRequired[int]
     control: NotRequired[bool]
+    looks: NotRequired[list[int]]
+    chunks_of_rounds: NotRequired[list[int]]  # how many there are up to each look
+
+
+class Rounds(TypedDict):
+    """How far a run went that goes on until its claims are decided.
+
+    `of`: how many rounds there may be. `run`: how many were asked for so far; the table holds the seeds of these.
+    `seeds`: the most that any cell has, at the end of each of them. `decided`: whether all claims are.
+    """
+
+    of: int
+    run: int
+    seeds: list[int]
+    decided: bool
 
 
 class _Config(TypedDict):
@@ -75,6 +90,7 @@ class _Manifest(TypedDict):
     processor: NotRequired[str]
     devices: NotRequired[list[str]]
     registration: NotRequired[_Registration]
+    rounds: NotRequired[Rounds]
 
 
 class _AnyFormat(TypedDict):
@@ -181,15 +197,40 @@ def _first_wrong(manifest: Mapping[str, Any]) -> str | None:
                 return f"config.cells.{number}.{name} is {str(cell[name])[:20]}"
         if not all(0 < len(set(values)) == len(values) for values in cell["sweep"].values()):
             return f"config.cells.{number}.sweep holds no value or one twice"
+    wrong = _wrong_rounds(manifest["config"].get("cells", ()), manifest.get("rounds"))
+    if wrong:
+        return wrong
     plan = plan_of(manifest["config"])
     faults = (wrong_chunk(stem, files, plan) for stem, files in manifest.get("chunks", {}).items())
     return next((each for each in faults if each), None)
 
 
-def plan_of(config: Mapping[str, Any]) -> list[int] | None:
-    """How many chunks each cell has; None where the configuration does not say."""
+def _wrong_rounds(cells: Sequence[Mapping[str, Any]], rounds: Rounds | None) -> str | None:
+    """What is wrong with the rounds in which cells are run; None if nothing is, or there are none."""
+    count = max((len(cell.get("looks", ())) for cell in cells), default=0)
+    for number, cell in enumerate(cells):
+        for name, end in (("looks", "seeds"), ("chunks_of_rounds", "chunks")):
+            told = cell.get(name, [])
+            rises = not told or (told == sorted(told) and told[0] >= 1 and told[-1] == cell.get(end))
+            if len(told) != count or not rises:
+                return f"config.cells.{number}.{name} is {str(told)[:60]}"
+    if rounds is None:
+        return None
+    fine = rounds["of"] == max(count, 1) and 1 <= rounds["run"] <= rounds["of"]
+    return None if fine and len(rounds["seeds"]) == rounds["run"] else f"rounds is {str(rounds)[:80]}"
+
+
+def plan_of(config: Mapping[str, Any], rounds: int | None = None) -> list[int] | None:
+    """How many chunks each cell has; None where the configuration does not say.
+
+    Args:
+      config: of the run.
+      rounds: in so many, of a run in rounds; by default in all.
+    """
     cells = config.get("cells", ())
-    return [cell["chunks"] for cell in cells] if cells and all("chunks" in cell for cell in cells) else None
+    if not cells or not all("chunks" in cell for cell in cells):
+        return None
+    return [cell["chunks_of_rounds"][rounds - 1] if rounds and "looks" in cell else cell["chunks"] for cell in cells]
 
 
 def wrong_chunk(stem: str, files: Files, plan: list[int] | None) -> str | None:

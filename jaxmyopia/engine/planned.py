@@ -2,7 +2,8 @@
 """A cell as a run's folder tells it: enough to name it and to place its trials, without the study."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from jaxmyopia.study import Grid
 
@@ -24,3 +25,28 @@ class PlannedCell(Grid):
         """A few words that tell it from the other cells: the settings in which they differ; else its name."""
         differing = [name for name in self.settings if len({str(each.settings.get(name)) for each in others}) > 1]
         return ", ".join(str(self.settings[name]) for name in differing) or self.name
+
+
+def planned_cells(config: Mapping[str, Any], rounds: int | None = None) -> list[PlannedCell]:
+    """The cells that a configuration tells.
+
+    Args:
+      config: of a run's folder.
+      rounds: of a run in rounds, how many were run: the cells have the seeds of these. By default those of all.
+
+    Returns:
+      The cells.
+    """
+    plain, found = ("name", "settings", "steps", "records"), []
+    for cell in config.get("cells", ()):
+        looks = tuple(cell.get("looks", ()))[:rounds]
+        found.append(
+            PlannedCell(
+                sweep=tuple((name, tuple(values)) for name, values in cell["sweep"].items()),
+                **{name: cell[name] for name in plain},
+                seeds=looks[-1] if looks else cell["seeds"],
+                control=cell.get("control", False),
+                looks=looks,
+            )
+        )
+    return found

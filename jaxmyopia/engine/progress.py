@@ -74,6 +74,7 @@ class Progress:
     Args:
       cells: by number: a name, trials, steps, records and chunks.
       show: whether there is anything to see.
+      name: what it is a part of, in a few words.
       clock: seconds.
       file: where it is shown, by default standard error.
     """
@@ -83,12 +84,14 @@ class Progress:
         cells: Mapping[int, tuple[str, int, int, int, int]],
         *,
         show: bool = True,
+        name: str = "",
         clock: Callable[[], float] = time.monotonic,
         file: IO[str] | None = None,
     ):
         self._cells, self._clock = {number: _Cell(*each) for number, each in cells.items()}, clock
         self._uncompiled, self._compile_seconds = list(self._cells), [0.0, 0.0]  # of how many, how long
         self._at: _Cell | None = None
+        self._name = f"{name}: " if name else ""
         self._overhead, self._chunks, self._starts = 0.0, 0, True  # seconds beside the steps, of how many chunks
         self._since, self._shown, self._finished = clock(), -math.inf, 0
         self._seeds = sum(each.trials for each in self._cells.values())
@@ -111,10 +114,15 @@ class Progress:
         """The cells whose cost has not been told."""
         return [number for number, each in self._cells.items() if each.work is None]
 
+    def compiled(self, cell: int) -> None:
+        """Tells that a cell's programs are there: nothing waits for them."""
+        self._uncompiled.remove(cell)
+
     def compiling(self, cell: int) -> None:
         """Waits for a cell's programs from now on."""
         self._at = None
-        self._show(f"compiling {self._cells[cell].name}", now=True)
+        if cell in self._uncompiled:
+            self._show(f"compiling {self._cells[cell].name}", now=True)
 
     def running(self, cell: int, compile_seconds: float) -> None:
         """Runs a cell from now on, whose programs took so long to compile."""
@@ -184,7 +192,7 @@ class Progress:
         self._shown, usual = self._clock(), self._usual
         every = sum(each.operations(usual) for each in self._cells.values())
         self._bar.n = sum(each.done(usual) for each in self._cells.values()) / max(every, 1.0)
-        self._bar.set_description_str(f" {text}"[:_TEXT], refresh=True)
+        self._bar.set_description_str(f" {self._name}{text}"[:_TEXT], refresh=True)
 
 
 def _duration(seconds: float) -> str:

@@ -1,21 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """One process's work on a run, from its start or resume to its end."""
 
-import collections
 import contextlib
 import dataclasses
-import itertools
 import sys
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jaxmyopia.checks import RunError, require
 from jaxmyopia.engine import precision
+from jaxmyopia.engine.ahead import Programs
 from jaxmyopia.engine.checkpoints import Checkpoints, InFlight
-from jaxmyopia.engine.chunk import ChunkRun, chunks, compile_cell, trials_of_chunk
-from jaxmyopia.engine.cost import work_of
+from jaxmyopia.engine.chunk import ChunkRun, trials_of_chunk
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.lock import Lock
 from jaxmyopia.engine.manifest import stem_of
@@ -23,13 +20,12 @@ from jaxmyopia.engine.processes import Share
 from jaxmyopia.engine.program import Compiled
 from jaxmyopia.engine.progress import Progress
 from jaxmyopia.engine.provenance import environment
+from jaxmyopia.engine.rounds import Pair, pairs_of_rounds, rounds_of
 from jaxmyopia.engine.signals import StopRequest, stop_requests
 from jaxmyopia.study import Cell
 from jaxmyopia.values import conform
 
 _WAIT = 0.5  # seconds between two looks at what the other processes have finished
-_WEIGHING = 2.0  # seconds that may go into it where there is no program to wait for
-_AHEAD = 3  # cells that are compiled or compiling: the one at work and two more
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +57,15 @@ class RunOptions:
 class Session:
     """One process's work on a run, from its start or resume to its end."""
 
-    def __init__(self, folder: RunFolder, cells: Sequence[Cell], options: RunOptions, command: str, lock: Lock):
+    def __init__(
+        self,
+        folder: RunFolder,
+        cells: Sequence[Cell],
+        options: RunOptions,
+        command: str,
+        lock: Lock,
+        enough: Callable[[int], bool] | None = None,
+    ):
         self._folder, self._cells, self._options, self._lock = folder, cells, options, lock
         self._entries, self._began = _first_entries(folder, command), time.monotonic()
         self._seconds_before = self._entries["seconds"]
@@ -69,8 +73,11 @@ class Session:
             folder.path, identity=folder.identity, seconds=options.checkpoint_secs,
             process=options.share.process, warn=say,
         )  # fmt: skip
-        pairs = [(cell, chunk) for cell, each in enumerate(cells) for chunk in range(chunks(each))]
-        self._numbers = {pair: number for number, pair in enumerate(pairs)}
+        rounds = pairs_of_rounds(cells)
+        every = [pair for pairs in rounds for pair in pairs]
+        self._numbers = {pair: number for number, pair in enumerate(every)}  # so that every round is dealt evenly
+        self._enough, self._rounds, self._last = enough, rounds if enough else [every], len(rounds)
+        self._programs = Programs(cells, options.matmul_precision, keep=len(self._rounds) > 1)
 
     def begin(self) -> None:
         """Says that the run lives, after damaged chunks were dealt with."""
@@ -87,6 +94,12 @@ class Session:
         if damaged:
             say(f"computed again, for they are damaged: {', '.join(damaged)}")
             self._folder.forget(list(damaged))
+        self._ask_for(1)
+
+    def _ask_for(self, rounds: int, *, decided: bool = False) -> None:
+        """Tells the other processes, and readers, how many rounds were asked for so far."""
+        if self._enough:
+            self._entries["rounds"] = rounds_of(self._cells, rounds, decided=decided)
         self._write()
 
     def _write(self) -> None:
@@ -111,16 +124,26 @@ class Session:
         return self._entries if status == "complete" else None
 
     def run(self) -> None:
-        """Runs the chunks of this process that do not stand."""
+        """Runs the chunks of this process that do not stand; in rounds, until there are enough."""
+        with stop_requests() as stop:
+            for number, pairs in enumerate(self._rounds):
+                self._run_round(number, pairs, stop)
+                if self._enough and not self._goes_on(number, stop):
+                    self._rounds = self._rounds[: number + 1]
+                    return
+
+    def _run_round(self, number: int, pairs: Sequence[Pair], stop: StopRequest) -> None:
         finished, share = self._folder.finished(), self._options.share
         todo: dict[int, list[int]] = {}
-        for (cell, chunk), number in self._numbers.items():
-            if share.mine(number) and (cell, chunk) not in finished:
+        for cell, chunk in pairs:
+            if share.mine(self._numbers[cell, chunk]) and (cell, chunk) not in finished:
                 todo.setdefault(cell, []).append(chunk)
+        if number and not todo:
+            return
+        name = f"look {number + 1} of {len(self._rounds)}" if len(self._rounds) > 1 else ""
         with (
-            stop_requests() as stop,
-            Progress(self._outline(todo), show=self._options.progress and share.leads) as progress,
-            contextlib.closing(self._compiled_ahead({cell: self._cells[cell] for cell in todo}, progress)) as ready,
+            Progress(self._outline(todo), show=self._options.progress and share.leads, name=name) as progress,
+            contextlib.closing(self._programs.of(todo, progress)) as ready,
         ):
             for cell, compiled in ready:
                 self._entries["compile_seconds"][str(cell)] = round(compiled.seconds, 2)
@@ -128,31 +151,27 @@ class Session:
                 for chunk in todo[cell]:
                     self._run_chunk(cell, chunk, compiled, stop, progress)
 
-    def _compiled_ahead(self, cells: dict[int, Cell], progress: Progress) -> Generator[tuple[int, Compiled]]:
-        """Each cell's index and programs, in turn; the next two cells compile in a thread meanwhile.
+    def _goes_on(self, number: int, stop: StopRequest) -> bool:
+        """Whether another round follows: the process that leads asks and tells, the others wait for its word."""
+        if not self._options.share.leads:
+            return number + 1 < self._last and self._is_told_to_go_on(number, stop)
+        self._wait_for(self._rounds[number], stop.check)
+        assert self._enough is not None  # or there is nothing to ask
+        decided = self._enough(number)
+        stop.check()
+        more = not decided and number + 1 < self._last
+        self._ask_for(number + 1 + more, decided=decided)
+        return more
 
-        What the others cost is counted while there is nothing else to do than to wait for a program.
-        """
-        waiting = iter(cells.items())
-        coming: collections.deque[tuple[int, Future[Compiled]]] = collections.deque()
-        until = time.monotonic() + _WEIGHING
-        ahead = ThreadPoolExecutor(1, thread_name_prefix="compile")
-        try:
-            while True:
-                for index, cell in itertools.islice(waiting, _AHEAD - len(coming)):
-                    coming.append((index, ahead.submit(compile_cell, cell, self._options.matmul_precision)))
-                if not coming:
-                    return
-                index, compiled = coming.popleft()
-                progress.compiling(index)
-                for other in progress.unweighed:
-                    if compiled.done() and time.monotonic() > until:
-                        break
-                    with contextlib.suppress(Exception):  # it cannot be traced: compiling it will say so
-                        progress.weigh(other, work_of(cells[other]))
-                yield index, compiled.result()
-        finally:
-            ahead.shutdown(wait=True, cancel_futures=True)
+    def _is_told_to_go_on(self, number: int, stop: StopRequest) -> bool:
+        while True:
+            told = self._folder.rounds
+            if told and (told["decided"] or told["run"] > number + 1):
+                return told["run"] > number + 1
+            stop.check()
+            self._lock.check_folder()
+            self._lock.check_peers()
+            time.sleep(_WAIT)
 
     def _outline(self, todo: Mapping[int, Sequence[int]]) -> dict[int, tuple[str, int, int, int, int]]:
         """What the progress bar is told of each cell: name, trials, steps, records, chunks."""
@@ -197,11 +216,22 @@ class Session:
         while share.leads and not self._lock.peers_finished():
             self._lock.check_peers()
             time.sleep(_WAIT)
-        wanted = {pair for pair, number in self._numbers.items() if share.in_shard(number)}
-        lacking = sorted(wanted - self._folder.finished()) if share.leads else []
-        if lacking:
-            cell, chunk = lacking[0]
-            raise RunError(f"{stem_of(cell, chunk)} was not made by its process; give every process its command again")
+        if share.leads:
+            self._wait_for([pair for pairs in self._rounds for pair in pairs if share.in_shard(self._numbers[pair])])
+
+    def _wait_for(self, pairs: Sequence[Pair], check: Callable[[], None] = lambda: None) -> None:
+        """Waits until some chunks stand; raises RunError if nobody makes them any more."""
+        while True:
+            over = self._lock.peers_finished()
+            lacking = sorted(set(pairs) - self._folder.finished())
+            if not lacking:
+                return
+            if over:
+                made = f"{stem_of(*lacking[0])} was not made by its process"
+                raise RunError(f"{made}; give every process its command again")
+            check()
+            self._lock.check_peers()
+            time.sleep(_WAIT)
 
 
 def _first_entries(folder: RunFolder, command: str) -> dict[str, Any]:

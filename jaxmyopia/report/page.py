@@ -7,13 +7,15 @@ import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
+
 import jinja2
 
 from jaxmyopia.artist import Artist
 from jaxmyopia.claims.judged import Judgement
 from jaxmyopia.engine.folder import RunFolder
-from jaxmyopia.report.pictures import claim_pictures, joint_pictures, specification_pictures
+from jaxmyopia.engine.rounds import told
 from jaxmyopia.report.figures import Caption, Drawable, save_png
+from jaxmyopia.report.pictures import claim_pictures, joint_pictures, specification_pictures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +84,6 @@ def write_page(
     html = _template("page.html").render(
         title=report.title, claims=judgements, captions=list(shown), pictures=pictures, rows=rows,
         pictured=of_claims, specified=specified, percent=_percent, notes=report.notes, manifest=folder.manifest,
-        receipt=receipt, registration=registration,
+        receipt=receipt, registration=registration, told=told(folder.manifest),
     )  # fmt: skip
     folder.write_text("report.html", html)

@@ -82,6 +82,20 @@ def test_what_stands_in_a_checkpoint_teaches_nothing_and_waiting_for_a_program_i
     assert progress.left() == pytest.approx(20.0)
 
 
+def test_programs_that_are_there_are_not_waited_for():
+    clock, shown = Clock(), io.StringIO()
+    with Progress({0: ("a", 10, 10, 1, 1), 1: ("b", 10, 10, 1, 1)}, clock=clock, file=shown, name="look 2") as progress:
+        progress.compiled(0)
+        progress.compiled(1)
+        progress.compiling(0)
+        progress.running(0, 60.0)  # what they took in an earlier round
+        clock.now = 1.0
+        progress.tick(100, 10, True)
+        progress.finish(10)
+        assert progress.left() == pytest.approx(2.0, rel=0.5)
+    assert "compiling" not in shown.getvalue() and "look 2: 10/20 seeds" in shown.getvalue()
+
+
 def test_at_eighty_columns_it_is_a_bar_and_says_what_is_being_compiled(monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     clock, shown = Clock(), io.StringIO()

@@ -90,12 +90,16 @@ def test_a_small_run_leaves_a_whole_folder_and_goes_on_where_it_was(tmp_path, ca
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["status"] == "complete"
     assert {"python", "jax", "optax"} <= manifest["versions"].keys()
-    assert sorted(path.suffix for path in (out / "figures").iterdir()) == [".svg"] * 8
+    figures = sorted(path.name for path in (out / "figures").iterdir())
+    own = [name for name in figures if not name.startswith(("evidence_", "map_", "specifications_"))]
+    assert len(own) == 7 and {path.suffix for path in (out / "figures").iterdir()} == {".svg"}
+    judged = [claim for claim in claims if claim["evidence"]]
+    assert [f"evidence_{claim['id']}.svg" in figures for claim in judged] == [True] * len(judged)
     page = (out / "report.html").read_text()
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "https://" not in page
     assert page.index("<h2>Claims") < page.index("<h2>Figures") < page.index("<h2>What was run")
-    assert page.count('<img src="data:image/svg+xml;base64,') == 8
+    assert page.count('<img src="data:image/svg+xml;base64,') == len(figures)
     assert [each.verdict for each in jm.load(out).claims] == [claim["verdict"] for claim in claims]
     chunks = {path: path.stat().st_mtime_ns for path in out.rglob("chunk-*")}
     assert again(*SMALL, f"--out={out}") == 0
@@ -124,8 +128,8 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(tmp_path, capsys, monkeypa
     monkeypatch.setattr(probe, "SECONDS", 0)  # no program is timed
     assert call("--dry_run", "--preset=full") == 0
     plan = capsys.readouterr().out.splitlines()
-    assert plan[20].startswith("20 cells")
-    assert "20 of 20 cells" in plan[21] and plan[22].startswith("Memory")
+    assert plan[23].startswith("23 cells")  # three are controls
+    assert "23 of 23 cells" in plan[24] and plan[25].startswith("Memory")
     assert not list(tmp_path.iterdir())
 
 
@@ -141,7 +145,7 @@ def test_flags_override_the_preset_and_flagfiles_work(tmp_path):
 
 
 def test_the_full_preset_holds_what_is_promised_of_it():
-    for cell in PRESETS["full"].cells():
+    for cell in (each for each in PRESETS["full"].cells() if not each.control):
         assert len(cell.combinations) == 5
         assert cell.seeds >= 1024
 

@@ -16,9 +16,9 @@ ROOT = pathlib.Path(__file__).parents[2]
 WHOLE = ["claims.json", "curves", "manifest.json", "report.html", "seeds"]
 
 
-def start(out: pathlib.Path, *more: str) -> subprocess.Popen:
+def start(out: pathlib.Path, *more: str, binary: str = "two_cells") -> subprocess.Popen:
     settings = "--checkpoint_secs=0.2", "--cpu_devices=2", f"--compilation_cache={jax.config.jax_compilation_cache_dir}"
-    command = [sys.executable, "-m", "tests.experiments.two_cells", f"--out={out}", *settings, *more]
+    command = [sys.executable, "-m", f"tests.experiments.{binary}", f"--out={out}", *settings, *more]
     return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
@@ -100,14 +100,14 @@ def test_a_second_run_is_kept_out_of_a_folder_in_use(tmp_path):
     end(process)
 
 
-def start_two(out: pathlib.Path, *more: tuple[str, ...]) -> list[subprocess.Popen]:
+def start_two(out: pathlib.Path, *more: tuple[str, ...], **binary: str) -> list[subprocess.Popen]:
     """Two processes of one run; `more`: flags of each."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     flags = ["--distributed", f"--coordinator=127.0.0.1:{port}", "--num_processes=2"]
     own = more or ((), ())
-    return [start(out, *flags, f"--process_id={number}", *own[number]) for number in range(2)]
+    return [start(out, *flags, f"--process_id={number}", *own[number], **binary) for number in range(2)]
 
 
 @pytest.mark.slow
@@ -140,3 +140,46 @@ def test_two_processes_with_different_flags_write_nothing(tmp_path):
     wanted = "error: process 1 was given another run than process 0 (root_seed: 5, now 0): nothing is written"
     assert all(each.startswith(wanted) for each in said), said
     assert not out.exists()
+
+
+IN_ROUNDS = ("--until_decided", "--cap=48")
+
+
+def decision(out: pathlib.Path) -> dict[str, object]:
+    return json.loads((out / "manifest.json").read_text())["rounds"]
+
+
+@pytest.fixture(scope="module")
+def decided(tmp_path_factory):
+    """A run that is decided at its second look of four."""
+    out = tmp_path_factory.mktemp("decided") / "run"
+    end(start(out, *IN_ROUNDS, binary="undecided"))
+    assert decision(out) == {"of": 4, "run": 2, "seeds": [12, 24], "decided": True}
+    return chunks(out)
+
+
+@pytest.mark.parametrize("place", ("seeds/chunk-000-00000.json", "seeds/chunk-001-00000.json", "seeds/*-00001.parquet"))
+def test_a_run_in_rounds_that_was_killed_decides_at_the_same_seed(tmp_path, decided, place):
+    out = tmp_path / "run"
+    process = start(out, *IN_ROUNDS, binary="undecided")
+    wait_for(process, out, place)
+    process.kill()
+    end(process)
+    end(start(out, *IN_ROUNDS, binary="undecided"))
+    assert chunks(out) == decided and decision(out)["seeds"] == [12, 24]
+
+
+@pytest.mark.slow
+def test_two_processes_decide_at_the_same_seed_also_after_one_was_killed(tmp_path, decided):
+    out = tmp_path / "run"
+    both = start_two(out, IN_ROUNDS, IN_ROUNDS, binary="undecided")
+    wait_for(both[0], out, "seeds/chunk-*-00000.json")
+    both[0].kill()  # the one that judges: the other waits for its word
+    said = end(both[1])
+    assert both[1].returncode == 1 and "error: process 0 of 2 has given no heartbeat" in said.splitlines()[-1]
+    end(both[0])
+    both = start_two(out, IN_ROUNDS, IN_ROUNDS, binary="undecided")
+    for process in both:
+        end(process)
+    assert [process.returncode for process in both] == [0, 0]
+    assert chunks(out) == decided and decision(out)["seeds"] == [12, 24]

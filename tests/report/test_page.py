@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from jaxmyopia.claims.text import claims_json, claims_text
 from jaxmyopia.claims.judged import ControlResult, Evidence, GridPoint, Judgement
+from jaxmyopia.claims.text import claims_json, claims_text
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.schema import built
 from jaxmyopia.report.claim_figures import forest

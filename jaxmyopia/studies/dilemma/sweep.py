@@ -37,17 +37,17 @@ class Sweep:
     def cells(self) -> list[Cell]:
         """One cell a learner, and one a Q-learner whose agents are many."""
         q_learners = [learner for learner in LEARNERS if learner.startswith("q_")]
-        plain, run = (("learning_rate", (RATE,)), ("cost", (1.0,)), ("gain", (3.0,))), {"seeds": self.seeds}
+        plain = ("learning_rate", (RATE,)), ("cost", (1.0,)), ("gain", (3.0,))
         sweep: tuple[tuple[str, tuple[float, ...]], ...]
         cells = []
         for name in LEARNERS:
             epsilons = self.epsilons if name in q_learners else (EPSILON,)
             sweep = (*plain, ("epsilon", epsilons), ("seen", (0.0, 1.0)), ("swap", (0.0,)))
-            cells.append(Cell(study=SelfDilemma(learner=name), sweep=sweep, steps=self.dilemma_steps, **run))
+            cells.append(Cell(study=SelfDilemma(learner=name), sweep=sweep, steps=self.dilemma_steps, seeds=self.seeds))
         for name in q_learners:
             study = SelfDilemma(learner=name, population=POPULATION)
             sweep = (*plain, ("epsilon", (EPSILON,)), ("seen", (0.0,)), ("swap", (0.0, 1.0)))
-            cells.append(Cell(study=study, sweep=sweep, steps=min(self.dilemma_steps, study.judged), **run))
+            cells.append(Cell(study=study, sweep=sweep, steps=min(self.dilemma_steps, study.judged), seeds=self.seeds))
         return cells
 
 

@@ -75,8 +75,8 @@ class Sweep:
     init_scale: float = flag(1.0, "Standard deviation of the learned factors' start.")
     steps: int = flag(1000, "Optimisation steps.", when=_narrow_or("steps"))
     records: int = flag(200, "How many records are taken of a run.")
-    seeds: int = flag(64, "Seeds in every cell: 0, 1, ...", when=_narrow_or("seeds"))
-    wide_seeds: int = flag(32, "Seeds in cells of rank above 16, which cost more.", when=WIDE)
+    seeds: int = flag(80, "Seeds in every cell: 0, 1, ...; the first 16 choose rates.", when=_narrow_or("seeds"))
+    wide_seeds: int = flag(40, "Seeds in cells of rank above 16, which cost more.", when=WIDE)
     wide_steps: int = flag(1000, "Optimisation steps in cells of rank above 16.", when=WIDE)
     thresholds: Thresholds = dataclasses.field(default_factory=Thresholds)
 
