@@ -26,8 +26,8 @@ from jaxmyopia.study import Cell
 
 @dataclasses.dataclass(frozen=True)
 class Declared:
-    """What the code says of a run: its `cells`; the `document` that it would register; `entries(trials)` of claims.json,
-    and `decided(trials)`, whether a run in rounds needs no more seeds; both None where nothing is claimed."""
+    """What the code says of a run: its `cells`; the `document` that it would register; `entries(trials)` of
+    claims.json, and `decided(trials)`, whether a run in rounds needs no more seeds; None where nothing is claimed."""
 
     cells: Sequence[Cell]
     document: Callable[[], Document]

@@ -39,7 +39,7 @@ RULES = tuple(
             "specifications", "verdicts",
         ),
         "stats": (
-            "betting", "comparisons", "decisions", "estimates", "intervals", "sequences", "sketch", "table",
+            "betting", "decisions", "estimates", "intervals", "sequences", "sketch", "table",
         ),
     }.items()
     for name in names

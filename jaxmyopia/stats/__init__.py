@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turning points of curves, intervals, comparisons and the rules that make verdicts of them."""
+"""Estimates over seeds with their intervals, sequences of them, and what they hang on; the table they come from."""

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 import jaxmyopia as jm
 from jaxmyopia.checks import ArgumentError, RunError
+from jaxmyopia.claims.judged import Evidence, GridPoint, Judgement
 from jaxmyopia.claims.text import claims_json
-from jaxmyopia.claims.verdicts import Evidence, GridPoint, Judgement
 from jaxmyopia.engine import lock
 from jaxmyopia.engine.chunk import Chunk
 from jaxmyopia.engine.folder import RunFolder

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.report.figures import COLOURS, draw_intervals, panels
-from jaxmyopia.stats.intervals import bca_mean
+from jaxmyopia.stats.estimates import of_mean
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.epochs import planner
 from jaxmyopia.studies.epochs.measures import by_epoch, cutoff_of, lure_rate
@@ -255,7 +255,7 @@ def selection(run: FinishedMyopia) -> Figure:
         for swap, colour, marker in ((0.0, COLOURS[1], "o"), (1.0, COLOURS[0], "s")):
             trials = [mine.matching(interval=interval, swap=swap) for interval in intervals]
             rates = [lure_rate(trial, 0, max(cutoff_of(mine) - 1, 1)) for trial in trials]
-            interval = lambda rate: bca_mean(rate, rng=np.random.default_rng(0), resamples=999, range=(0, 1))
+            interval = lambda rate: of_mean(rate, range=(0, 1)).interval()
             found = [interval(rate[np.isfinite(rate)]) for rate in rates]
             places = np.arange(len(intervals)) + (0.08 if swap else -0.08)
             draw_intervals(axes, places, found, colour, marker=marker, label="context swap" if swap else "no swap")

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from jaxmyopia.measures import Measure
 from jaxmyopia.measures.turning_points import turning_points
 from jaxmyopia.report.figures import COLOURS, LOSS_NAMES, draw_intervals, log_steps, panels
-from jaxmyopia.stats.intervals import Interval, bca_mean
+from jaxmyopia.stats.estimates import of_mean
+from jaxmyopia.stats.intervals import Interval
 from jaxmyopia.stats.table import Trials, pair
 from jaxmyopia.studies.lowrank.figures import by_rate
 from jaxmyopia.studies.lowrank.finished import FinishedRun
@@ -96,7 +97,7 @@ def bump_figure(run: FinishedRun) -> Figure:
 def _difference(a: Trials, b: Trials, measure: Measure, choice: dict[str, float]) -> Interval:
     pairs = pair(a, b, apart=("learning_rate",))
     differences = a.values(measure, choice)[pairs.a] - b.values(measure, choice)[pairs.b]
-    return bca_mean(differences[np.isfinite(differences)], rng=np.random.default_rng(0), resamples=999)
+    return of_mean(differences[np.isfinite(differences)]).interval()
 
 
 def bumps_by_rate(run: FinishedRun) -> Figure:
@@ -112,7 +113,7 @@ def bumps_by_rate(run: FinishedRun) -> Figure:
 
     def mean(rows: Trials) -> Interval:
         bumps = rows.values(run.thresholds.bumps)
-        return bca_mean(bumps[np.isfinite(bumps)], rng=np.random.default_rng(0), resamples=999)
+        return of_mean(bumps[np.isfinite(bumps)]).interval()
 
     figure = by_rate(run, ranks, mean, "bumps a pair")
     for axes in figure.axes:
