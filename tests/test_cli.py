@@ -151,7 +151,7 @@ def test_help_is_printed_and_is_no_failure(flag, capsys):
     printed = capsys.readouterr().out
     assert "Judges six claims" in printed
     assert "--bump_delta: A bump" in printed and "--checkpoint_secs" in printed
-    assert "[quick: 80; full: 1024]" in printed
+    assert "[quick: 80; full: 1024]" in " ".join(printed.split())
     assert ("--verbosity" in printed) == (flag == "--helpfull")
 
 

@@ -72,7 +72,7 @@ def made(tmp_path_factory):
     whole.sweep()
     point = GridPoint({"delta": 0.1}, 0.5, 0.1, 0.9)
     piece = Evidence("a", "s", Interval(0.5, 0.1, 0.9, 64, "BCa"), 0.0, 1, (point,), 1.0, "supported", "so")
-    whole.write_json("claims.json", claims_json([Judgement("id", "Text.", "supported", "so", (piece,))]))
+    whole.write_json("claims.json", claims_json([Judgement("id", "Text.", "supported", "so", evidence=(piece,))]))
     write(root / "begun", CONFIG, lambda number: number < 3, "running")
     for shard in range(2):
         write(root / f"shard{shard}", SHARDS[shard], lambda n, shard=shard: n % 2 == shard, "complete shard").sweep()

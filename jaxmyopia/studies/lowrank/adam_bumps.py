@@ -7,17 +7,23 @@ that what counts is the ratio of rate to scale, and nothing else about either.
 """
 
 import dataclasses
+import functools
+import itertools
+from collections.abc import Callable
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from jaxmyopia.checks import require
 from jaxmyopia.claims import Claim, Evidence, Quantity, claim, paired
+from jaxmyopia.claims.conditions import named
+from jaxmyopia.claims.controls import planted
 from jaxmyopia.experiment import Experiment
 from jaxmyopia.flags import flag
 from jaxmyopia.report.figures import COLOURS, Caption, draw_intervals, panels
 from jaxmyopia.report.page import Report
 from jaxmyopia.stats.table import Trials
+from jaxmyopia.studies.lowrank.claims import MOST_BUMPS
 from jaxmyopia.studies.lowrank.measures import ALIGNMENT_RANK, Thresholds
 from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.study import Cell
@@ -72,22 +78,50 @@ def excess(trials: Trials, delta: float, low: float, high: float) -> Quantity:
     return difference.named("bumps a pair, Adam minus SGD, mean over the combinations")
 
 
+def _pieces(
+    trials: Trials, delta: float, low: float, high: float, ask: Callable[[Quantity], Evidence]
+) -> list[Evidence]:
+    """One piece at each rank, rate of Adam and scale of the start that stand in a ratio from low to high."""
+    bumps, found = Thresholds(delta).bumps, []
+    capped = functools.partial(np.minimum, MOST_BUMPS)
+    for rank, scale in itertools.product(trials.unique("rank"), trials.unique("init_scale")):
+        mine = trials.where(rank=rank, init_scale=scale)
+        adam, sgd = mine.where(optimizer="adam"), mine.where(optimizer="sgd")
+        for rate in (each for each in adam.unique("learning_rate") if low * 0.999 <= each / scale <= high * 1.001):
+            difference = paired(adam.where(learning_rate=rate), sgd, bumps, capped, range=(0, MOST_BUMPS))
+            piece = ask(difference.named("bumps a pair, Adam minus SGD, same seed"))
+            at = {"rank": rank, "adam_rate": rate, "init_scale": scale}
+            found.append(piece.at(named("", at), **at))
+    return found
+
+
 def make_claims(sweep: Sweep) -> list[Claim]:
-    """Both predictions, a piece a rank."""
+    """Both predictions, judged at each rank, rate and scale that they speak of; controls are planted."""
+    delta, columns = sweep.bump_delta, Thresholds(sweep.bump_delta).bumps.columns
+    plant = lambda bumps: lambda trials: planted(trials.main, diverged=False, **dict.fromkeys(columns, bumps))
+    excess, none = plant(lambda rows: 1.0 * (rows["optimizer"] == "adam")), plant(0.0)
 
-    @claim(f"With Adam's rate at most {LOW:g} of the start's scale, Adam has no more bumps than SGD.")
-    def no_excess_below(trials: Trials) -> dict[str, Evidence]:
-        within = lambda rank: excess(trials.where(rank=rank), sweep.bump_delta, 0, LOW).within(MARGIN)
-        return {f"rank {rank}": within(rank) for rank in trials.unique("rank")}
+    def below(trials: Trials) -> list[Evidence]:
+        return _pieces(trials, delta, 0, LOW, lambda difference: difference.within(MARGIN))
 
-    @claim("With Adam's rate at or above the start's scale, Adam has more bumps than SGD.")
-    def excess_above(trials: Trials) -> dict[str, Evidence]:
-        above = {
-            rank: excess(trials.where(rank=rank), sweep.bump_delta, HIGH, np.inf) for rank in trials.unique("rank")
-        }
-        return {f"rank {rank}": each.above(0) for rank, each in above.items()}
+    def above(trials: Trials) -> list[Evidence]:
+        return _pieces(trials, delta, HIGH, np.inf, lambda difference: difference.above(0, least=MARGIN))
 
-    return [no_excess_below, excess_above]
+    make = functools.partial(claim, over=("budget",))
+    return [
+        make(
+            f"With Adam's rate at most {LOW:g} of the start's scale, Adam has no more bumps than SGD.",
+            id="no-excess-below",
+            passes={"no bumps at all": lambda trials: below(none(trials))},
+            fails={"a planted bump a pair under Adam": lambda trials: below(excess(trials))},
+        )(below),
+        make(
+            "With Adam's rate at or above the start's scale, Adam has more bumps than SGD.",
+            id="excess-above",
+            passes={"a planted bump a pair under Adam": lambda trials: above(excess(trials))},
+            fails={"no bumps at all": lambda trials: above(none(trials))},
+        )(above),
+    ]
 
 
 def draw_excess(trials: Trials, delta: float) -> Figure:
