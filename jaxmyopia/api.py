@@ -238,8 +238,8 @@ def settle(
     arguments = {**arguments, "until_decided": until_decided, "cap": cap}
     _check(claims, arguments)
     kept = _drawn(study, claims, registration, beacon, arguments)
-    drawn = {"root_seed": kept.root_seed} if kept else {}
-    options = RunOptions(**{name: arguments.pop(name) for name in _OPTIONS if name in arguments}, **drawn)
+    given: dict[str, Any] = {name: arguments.pop(name) for name in _OPTIONS if name in arguments}
+    options = RunOptions(**given | ({"root_seed": kept.root_seed} if kept else {}))
     out, decided = arguments.pop("out", None), functools.partial(all_decided, claims) if until_decided else None
     found = _run(_cells(study, **arguments), options, out, decided)
     if kept is not None:

@@ -79,9 +79,10 @@ def calibrate(out: str, *, trials: int, sizes: tuple[int, ...], root_seed: int, 
     require(trials >= CONDITIONS, "trials", trials, f"must be at least {CONDITIONS}")
     began, started = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     folder = RunFolder(out, {"experiment": "calibrate", "trials": trials, "sizes": list(sizes), "root_seed": root_seed})
-    settings = {"seeds": POOL, "steps": 400, "records": 128, "learning_rate": 0.01, "init_scale": 1.0}
     rng = np.random.default_rng(root_seed)
-    table, found = pool(run(study(), root_seed=root_seed, keep_curves=0, **settings).trials, rng=rng), []
+    settings: dict[str, Any] = {"learning_rate": 0.01, "init_scale": 1.0}
+    ran = run(study(), seeds=POOL, steps=400, records=128, root_seed=root_seed, keep_curves=0, **settings)
+    table, found = pool(ran.trials, rng=rng), []
     for rate in rates(table, trials=trials, sizes=sizes, rng=rng):
         found.append(rate)
         yield rate

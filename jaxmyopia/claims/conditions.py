@@ -10,7 +10,7 @@ to be wrong. The verdicts are those of these intervals.
 import dataclasses
 from collections.abc import Sequence
 
-from jaxmyopia.claims.judged import Condition, Conditions, Evidence, Judgement
+from jaxmyopia.claims.judged import Condition, Conditions, Evidence, Judgement, Value
 from jaxmyopia.claims.regions import headline, separate
 from jaxmyopia.claims.verdicts import DECIDED, GRID_SHARE, Verdict
 
@@ -86,7 +86,7 @@ def summarise(pieces: Sequence[Evidence], level: float) -> tuple[str, Conditions
     verdicts, conditions = [piece.verdict for piece in pieces], [_told(piece) for piece in pieces]
     decided = [(at, verdict) for at, verdict in zip(conditions, verdicts, strict=True) if verdict in DECIDED]
     rule = separate([at for at, _ in decided], [verdict == "supported" for _, verdict in decided])
-    counts = {verdict: verdicts.count(verdict) for verdict in dict.fromkeys(verdicts)}
+    counts: dict[str, int] = {verdict: verdicts.count(verdict) for verdict in verdicts}
     settings = tuple(dict.fromkeys(name for at in conditions for name in at))
     told = Conditions(settings, counts, level, rule.text if rule else "", rule.misplaced if rule else 0)
     return headline(verdicts, conditions), told
@@ -116,7 +116,7 @@ def joint(judgements: Sequence[Judgement]) -> Joint | None:
     shared = [name for name in pieces[0][1].condition if all(name in each for each in names)] if pieces else []
     if len(several) < 2 or not shared:
         return None
-    holds: dict[tuple[object, ...], dict[str, bool]] = {}
+    holds: dict[tuple[Value, ...], dict[str, bool]] = {}
     for claim, piece in pieces:
         there = holds.setdefault(tuple(piece.condition[name] for name in shared), {})
         there[claim] = there.get(claim, True) and piece.verdict == "supported"

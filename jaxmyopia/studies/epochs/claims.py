@@ -87,7 +87,8 @@ def avoids_cross_epoch(thresholds: Thresholds) -> Claim:
             difference = paired(sides[0], sides[1], LURES_BEFORE, apart=("schedule",))
             difference = difference.named("lure rate before epoch K-1, recipe minus flat, same seed")
             # Before K no step pays less than nothing under this lure.
-            useful = same(*sides, "usefulness", thresholds.lowered, apart=("schedule",), range=(0, 1))
+            recipes, flat = sides
+            useful = same(recipes, flat, "usefulness", thresholds.lowered, apart=("schedule",), range=(0, 1))
             found.append(
                 difference.below(0, least=thresholds.lowered).at(f"{learner}, invest", learner=learner, of="lures")
             )

@@ -98,8 +98,9 @@ def _pieces(
 def make_claims(sweep: Sweep) -> list[Claim]:
     """Both predictions, judged at each rank, rate and scale that they speak of; controls are planted."""
     delta, columns = sweep.bump_delta, Thresholds(sweep.bump_delta).bumps.columns
-    plant = lambda bumps: lambda trials: planted(trials.main, diverged=False, **dict.fromkeys(columns, bumps))
-    excess, none = plant(lambda rows: 1.0 * (rows["optimizer"] == "adam")), plant(0.0)
+    by_optimizer: Callable[[Trials], np.ndarray] = lambda rows: 1.0 * (rows["optimizer"] == "adam")
+    excess = lambda trials: planted(trials.main, diverged=False, **dict.fromkeys(columns, by_optimizer))
+    none = lambda trials: planted(trials.main, diverged=False, **dict.fromkeys(columns, 0.0))
 
     def below(trials: Trials) -> list[Evidence]:
         return _pieces(trials, delta, 0, LOW, lambda difference: difference.within(MARGIN))

@@ -15,7 +15,7 @@ RATE, HALF, SLOW = 0.02, 0.01, 0.0001
 LEAP = 0.1  # Adam's rate, a hundred times the small start's scale
 SMALL, LARGE = 1e-3, 1.0
 SPECTRUM = (8.0, 2.0)
-SEEDS, STEPS = 64, 1500
+SEEDS, STEPS = 64, 3000
 
 __all__ = ["cells", "copies", "from_large_start", "leaping", "staircase"]
 

@@ -84,10 +84,10 @@ def match_rates(a: Trials, b: Trials) -> dict[str, tuple[float, float] | NoRate]
     Returns:
       By a name of `MATCHINGS`, a rate of a and one of b, or why there is none.
     """
-    best = best_rate(a), best_rate(b)
-    for rate in best:
-        if isinstance(rate, NoRate):
-            return dict.fromkeys(MATCHINGS, rate)
+    one, other = best_rate(a), best_rate(b)
+    if isinstance(one, NoRate) or isinstance(other, NoRate):
+        return dict.fromkeys(MATCHINGS, one if isinstance(one, NoRate) else NoRate(other))
+    best = one, other
     times = [
         {rate: half_time(_at(first, rate)) for rate in passing(first, "learning_rate", steady)}
         for first in (choosing(a), choosing(b))
@@ -97,7 +97,7 @@ def match_rates(a: Trials, b: Trials) -> dict[str, tuple[float, float] | NoRate]
         return {MATCHINGS[0]: best, MATCHINGS[1]: NoRate("at no steady rate do most seeds reach half the first loss")}
     # One step more on both sides: a half-time of 0 steps has a logarithm too.
     apart = lambda pair: abs(np.log((times[0][pair[0]] + 1) / (times[1][pair[1]] + 1)))
-    return {MATCHINGS[0]: best, MATCHINGS[1]: min(pairs, key=apart)}  # type: ignore[dict-item]
+    return {MATCHINGS[0]: best, MATCHINGS[1]: min(pairs, key=apart)}
 
 
 def at_matched_rates(cells: Trials) -> dict[str, Sides | NoRate]:
