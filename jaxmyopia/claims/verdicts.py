@@ -4,10 +4,10 @@
 A question holds a number against a null. With e the distance from the null in the claimed direction and m the least
 effect that the claim is about, the interval decides where all of it lies in one of
 
-  supported        e > m                 contradicted     e < 0
-  real but small   0 < e < m             no difference    -m < e < m, on both sides of the null
+  supported        e > m                 real but small   0 < e < m
+  no difference    -m < e < m            contradicted     e < 0
 
-and a claim of sameness is supported within its margin, contradicted outside. What is decided at the main thresholds
+the first that fits, and a claim of sameness is supported within its margin, contradicted outside. What is decided at the main thresholds
 and definitions must be decided alike in 80 % of their grid, else it depends on the threshold.
 """
 
@@ -54,8 +54,8 @@ class Question:
         found: list[tuple[Verdict, float, float]] = [
             ("supported", null + least, math.inf),
             ("real but small", null, null + least),
-            ("contradicted", -math.inf, null),
             ("no difference", null - least, null + least),
+            ("contradicted", -math.inf, null),
         ]
         if self.direction < 0:
             found = [(verdict, 2 * null - high, 2 * null - low) for verdict, low, high in found]

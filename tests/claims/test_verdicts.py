@@ -39,7 +39,8 @@ TABLE = [
     (-0.2, 0.1, "inconclusive", "inconclusive"),
     (-0.1, 0.3, "inconclusive", "inconclusive"),
     (-0.5, 0.5, "inconclusive", "inconclusive"),
-    (-0.1, -0.05, "contradicted", "supported"),
+    (-0.1, -0.05, "no difference", "supported"),  # on the other side, but too little to count
+    (-0.2, -0.05, "contradicted", "inconclusive"),
     (-0.5, -0.05, "contradicted", "inconclusive"),
     (-0.5, -0.3, "contradicted", "contradicted"),
     (NAN, NAN, "inconclusive", "inconclusive"),

@@ -89,11 +89,19 @@ def _cooperating(ask: Ask, early: Planted, late: Planted | None = None) -> Ask:
     return lambda trials: ask(planted(trials.main.where(study="dilemma"), **columns))
 
 
-def _claim(text: str, id: str, ask: Ask, passes: Planted, fails: Planted, late: tuple = (None, None)) -> Claim:
+def _claim(
+    text: str,
+    id: str,
+    ask: Ask,
+    passes: Planted,
+    fails: Planted,
+    late: tuple[float | None, float | None] = (None, None),
+) -> Claim:
     """A claim whose controls are planted shares."""
     shown = lambda share: f"a planted share of {share:g}" if isinstance(share, float) else "planted shares"
-    must_pass = {shown(passes): _cooperating(ask, passes, late[0])}
-    must_fail = {shown(fails): _cooperating(ask, fails, late[1])}
+    after = lambda share: "" if share is None else f" that ends at {share:g}"
+    must_pass = {shown(passes) + after(late[0]): _cooperating(ask, passes, late[0])}
+    must_fail = {shown(fails) + after(late[1]): _cooperating(ask, fails, late[1])}
     return claim(text, id=id, passes=must_pass, fails=must_fail)(ask)
 
 

@@ -92,7 +92,9 @@ def match_rates(a: Trials, b: Trials) -> dict[str, tuple[float, float] | NoRate]
         {rate: half_time(_at(first, rate)) for rate in passing(first, "learning_rate", steady)}
         for first in (choosing(a), choosing(b))
     ]
-    pairs = [pair for pair in itertools.product(times[0], times[1]) if np.isfinite(times[0][pair[0]] + times[1][pair[1]])]
+    pairs = [
+        pair for pair in itertools.product(times[0], times[1]) if np.isfinite(times[0][pair[0]] + times[1][pair[1]])
+    ]
     if not pairs:
         return {MATCHINGS[0]: best, MATCHINGS[1]: NoRate("at no steady rate do most seeds reach half the first loss")}
     # One step more on both sides: a half-time of 0 steps has a logarithm too.
