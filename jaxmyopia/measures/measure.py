@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmyopia.checks import ArgumentError, require, require_range
+from jaxmyopia.curves import Curves
 
 Choice = Mapping[str, Any]  # the value of every threshold or definition, by name
 
@@ -175,7 +176,7 @@ class AtBudget:
         """From curves `(T, S, ...)`."""
         steps = curves.step.astype(curves.loss.dtype)
         last = (steps <= jnp.asarray(budget, steps.dtype) * steps[-1]).sum() - 1
-        return self.fn(curves.held_from(last), **thresholds)
+        return self.fn(Curves.of(curves).held_from(last), **thresholds)
 
 
 @functools.lru_cache(maxsize=4096)  # every cell asks, and thousands share their measures

@@ -123,7 +123,8 @@ def test_a_least_effect_is_not_the_null():
     piece = jm.mean(trials, "score").above(0, least=0.2)
     assert (piece.null, piece.least, piece.verdict) == (0, 0.2, "supported")
     assert jm.mean(trials, "score").above(0, least=0.5).verdict == "real but small"
-    assert jm.mean(trials, "score").below(0, least=0.5).verdict == "contradicted"
+    assert jm.mean(trials, "score").below(0, least=0.5).verdict == "no difference"
+    assert jm.mean(trials, "score").below(0, least=0.2).verdict == "contradicted"
     fallen = jm.mean(trials, "score", lambda score: -score).below(0, least=0.2)
     assert (fallen.null, fallen.verdict) == (0, "supported")
 
