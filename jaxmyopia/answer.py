@@ -151,7 +151,7 @@ class Answer:
         return replay_seed(self.folder, cells, cell, seed)
 
     def __str__(self) -> str:
-        head = f"{len(self.trials)} trials in {len(self.cells)} cells"
+        head = f"{len(self.trials)} trials in {sum(not cell.control for cell in self.cells)} cells"
         if self.folder.rounds:
             head = f"{told(self.folder.manifest)}: {head}"
         registration = line(with_registration(self.folder, claims_json(self.claims), self.asked))

@@ -182,7 +182,7 @@ def _judged(code: int, out: pathlib.Path, said: str) -> str:
     if shard:
         return "complete" if status == "complete shard" else f"wrong: {status}"
     whole = status == "complete" and (out / "report.html").is_file() and bool(answer.claims)
-    rows = sum(cell.trials for cell in answer.cells)
+    rows = sum(cell.trials for cell in answer.cells if not cell.control)
     return "complete" if whole and len(answer.trials) == rows else f"wrong: {status}, {len(answer.trials)} of {rows}"
 
 

@@ -117,7 +117,8 @@ def claim(
       id: of the claim; by default the function's name, with hyphens.
       passes: controls by name: functions like the claim's own, of a case in which it must be supported.
       fails: likewise, of a case in which it must not be. A claim whose controls come out wrong has no verdict.
-      over: settings that are averaged; the claim is judged at each combination of the others in which trials differ.
+      over: settings that are averaged; the claim is judged at each combination of the others in which trials differ. Of
+        a measure's conditions, those named here stay at their main one.
       details: a function of the trials that gives JSON values to be kept beside the evidence.
 
     Returns:

@@ -90,7 +90,8 @@ def share(
       trials: of one side, or two sides that are paired by seed and settings.
       what: a measure, or a column's name.
       show: takes the numbers of each side, `(rows,)`, NaN for a diverged trial, and says which show it.
-      given: likewise, for which the premise holds; seeds of which it does not are left out, and counted.
+      given: likewise, for which the premise holds; seeds of which it does not, or of which that cannot be told since a
+        trial diverged, are left out, and counted.
       combine: of a seed that has several trials: `numpy.min` (all of them), `numpy.max` (one at least); they are then
         no conditions.
       apart: as of `paired`.

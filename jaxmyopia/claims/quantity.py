@@ -125,7 +125,7 @@ class Asked:
             return "not applicable", f"the premise holds for {n} of {n + sample.excused} seeds"
         if not self.quantity.of_all and sample.lost > MOST_LOST * sample.trials:
             share = sample.lost / sample.trials
-            return "not judged", f"{share:.0%} of trials diverged or lost their partner; at most {MOST_LOST:.0%} may"
+            return "not judged", f"{share:.0%} of trials diverged, or their partners did; at most {MOST_LOST:.0%} may"
         return None
 
     @property
@@ -144,8 +144,12 @@ class Asked:
             name=self.name, condition=self.condition, statistic=quantity.statistic, interval=main, null=question.null,
             direction=question.direction, least=question.least, grid=tuple(points), holds=holds, verdict=verdict,
             reason=reason, p_value=self.p_value, prevalence=self._prevalence(), diverged=quantity.main.lost,
-            details=quantity.details, cells=quantity.cells, asked=self,
+            details=quantity.details | self._premise(), cells=quantity.cells, asked=self,
         )  # fmt: skip
+
+    def _premise(self) -> dict[str, object]:
+        excused = self.quantity.main.excused
+        return {"seeds for which the premise fails": excused} if excused else {}
 
     def _grid(self, level: float) -> list[Interval]:
         """The intervals of every choice of thresholds; none where there is one alone."""

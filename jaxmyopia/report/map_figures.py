@@ -109,13 +109,14 @@ def joint_map(judgements: Sequence[Judgement]) -> Figure:
     shared = "must be claims that share a setting with several values"
     if found is None:
         raise ArgumentError("judgements", [each.id for each in judgements], shared)
-    ids = list(dict.fromkeys(claim for _, held in found.conditions for claim in held))
+    asked = {claim for _, held in found.conditions for claim in held}
+    ids = [each.id for each in judgements if each.id in asked]
     letters = dict(zip(ids, string.ascii_uppercase + string.ascii_lowercase, strict=False))
     where = places([condition for condition, _ in found.conditions])
     figure, axes, width = frames(where, _heading(found.headline, told(where.fixed)))
     for condition, held in found.conditions:
         panel, at = where.of(condition)
-        yes = [letters[claim] for claim in held if held[claim]]
+        yes = [letter for claim, letter in letters.items() if held.get(claim)]
         depth = len(yes) / len(held)
         colour = _BLUES[round(depth * (len(_BLUES) - 1))]
         edge = {"ec": "black", "lw": 1.6, "zorder": 2} if depth == 1 else {}

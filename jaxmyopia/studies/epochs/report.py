@@ -53,7 +53,7 @@ _CAPTIONS = {
             "selection",
             "Selection across epochs",
             "Lure rate of populations that learn under epoch credit, by how often the best are copied over the worst, "
-            "with 95 % BCa intervals over populations; with context swap what an agent leaves behind is another's.",
+            "with 95 % intervals over populations; with context swap what an agent leaves behind is another's.",
         ),
         Caption(
             "replay",

@@ -65,14 +65,14 @@ _CAPTIONS = {
         Caption(
             "bumps",
             "Bumps: Adam minus SGD",
-            "Difference in bumps a pair between Adam and SGD on the same seeds, with 95 % BCa intervals, by rank and "
+            "Difference in bumps a pair between Adam and SGD on the same seeds, with 95 % intervals, by rank and "
             "threshold, at each optimiser's best rate and at rates with equal median half-times. Above zero: more "
             "bumps with Adam.",
         ),
         Caption(
             "bumps_by_rate",
             "Bumps by learning rate",
-            "Mean number of bumps a pair with 95 % BCa intervals, over the seeds that do not diverge, by rate and "
+            "Mean number of bumps a pair with 95 % intervals, over the seeds that do not diverge, by rate and "
             "rank. Points are shifted sideways to keep them apart; the axis is linear up to 1.",
         ),
     )

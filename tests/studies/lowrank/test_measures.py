@@ -94,7 +94,7 @@ def test_bumps_are_those_drawn_by_hand_averaged_over_pairs_and_factors():
     row = summarise(record(np.linspace(1, 0.1, points), align_a, align_b), thresholds)
     # By threshold: bumps of the eight (learned, target) curves.
     bumps = {0.05: 1 + 3, 0.075: 1 + 2, 0.1: 1 + 2, 0.15: 0 + 2, 0.2: 0 + 1}
-    assert sorted(bumps) == sorted(choice["delta"] for choice in thresholds.bumps.choices)
+    assert sorted(bumps) == sorted(choice["delta"] for choice in thresholds.bumps.choices_at())
     for delta, count in bumps.items():
         np.testing.assert_allclose(row[thresholds.bumps.column({"delta": delta})], [count / 8], rtol=1e-6)
     # The best learned column of each target at the end: 0.7 and 0.9; 0.3 and 0.3.
@@ -106,7 +106,7 @@ def test_an_s_curve_has_a_descent_and_a_plateau_and_a_decay_no_plateau():
     s_curve = (1 - theory.two_factor_mode(time, 1.0, 1e-3)) ** 2 / 2
     for loss, plateaus in ((s_curve, 1), (np.exp(-time), 0)):
         row = summarise(record(loss), thresholds)
-        for choice in thresholds.plateaus.choices:
+        for choice in thresholds.plateaus.choices_at():
             assert row[thresholds.descents.column(choice)] == 1
             assert row[thresholds.plateaus.column(choice)] == plateaus
         assert row["upticks"] == 0 and not row["diverged"]
@@ -142,8 +142,8 @@ def test_a_diverged_seed_is_flagged_and_counts_only_where_its_loss_is_finite(los
     row = summarise(record(np.array(loss), align, align), Thresholds())
     assert row["diverged"] == diverged
     counts = [name for name in row if name.startswith(("bumps", "descents", "plateaus", "upticks"))]
-    assert len(counts) == 5 + 2 * 9 + 1
-    for name in counts:
+    assert len(counts) == 3 * (5 + 2 * 9) + 1  # at three budgets
+    for name in (each for each in counts if not each.endswith(("_b0.5", "_b0.25"))):  # before it is not finite
         assert np.isfinite(row[name][0]) == counted, name
     if counted:
         assert row[Thresholds().bumps.column()] == 1
@@ -167,9 +167,10 @@ def test_grids_hold_the_main_thresholds_and_only_such_as_are_allowed(bump, ratio
     thresholds = Thresholds(bump_delta=bump, plateau_ratio=ratio, descent_fall=fall, zero_loss=fall)
     mains = {thresholds.bumps: (bump,), thresholds.plateaus: (ratio, fall), thresholds.at_zero: (fall,)}
     for measure, main in mains.items():
-        assert tuple(x for x in measure.main.values() if isinstance(x, float)) == main
+        thresholds_of = lambda choice: tuple(x for k, x in choice.items() if isinstance(x, float) and k != "budget")
+        assert thresholds_of(measure.main) == main and measure.main["budget"] == 1
         assert len(set(measure.columns)) == len(measure.choices)
-        assert all(0 < x < 1 for choice in measure.choices for x in choice.values() if isinstance(x, float))
+        assert all(0 < x < 1 for choice in measure.choices for x in thresholds_of(choice))
 
 
 @LAYOUTS

@@ -94,7 +94,7 @@ def test_a_rate_far_too_high_diverges_and_its_neighbour_does_not():
     counts = [name for name in table.columns if name.startswith(("bumps", "descents", "plateaus", "upticks"))]
     for name in counts:
         assert np.isnan(wild[name]).all() and np.isfinite(tame[name]).all()
-    assert (tame["loss_ratio"] < 0.1).all() and (tame["descents_r0.5_f0.02"] >= 1).all()
+    assert (tame["loss_ratio"] < 0.1).all() and (tame[study.thresholds.descents] >= 1).all()
 
 
 def test_a_target_of_lower_rank_than_the_learned_matrix_is_learned():
