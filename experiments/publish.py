@@ -29,7 +29,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "experiments" / "results"
 README, PAGES = ROOT / "README.md", ROOT / "docs" / "results"
 MARK = re.compile(r"<!-- answer (\w+) -->")
-ANSWERS = ("claims.json", "benchmark.json", "platforms.json", "soak.json")  # a run has one of them
+ANSWERS = ("claims.json", "benchmark.json", "platforms.json", "soak.json", "calibration.json")  # a run has one of them
 WIDTH = 119  # the longest line of prose
 BULLETS = 12  # pieces of evidence that a page shows of a claim
 
@@ -197,6 +197,34 @@ def faults_table(found: dict[str, Any], manifest: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
+def calibration_tables(found: dict[str, Any], manifest: dict[str, Any]) -> str:
+    """How often each kind of claim is wrong, a table a number that is claimed about; Markdown.
+
+    Args:
+      found: contents of calibration.json.
+      manifest: of the run.
+
+    Returns:
+      Markdown text.
+    """
+    rates, sizes = found["rates"], manifest["config"]["sizes"]
+    parts = [_wrap(f"{_made(manifest)}, {manifest['seconds'] / 60:.0f} minutes, {rates[0]['wrong']['n']} draws:")]
+    parts.append(_command(manifest))
+    for number in dict.fromkeys(rate["number"] for rate in rates):
+        mine = [rate for rate in rates if rate["number"] == number]
+        lines = [f"| {number}: % wrong | {' | '.join(map(str, sizes))} |", "|---" * (1 + len(sizes)) + "|"]
+        for kind in dict.fromkeys(rate["kind"] for rate in mine):
+            by_size = {rate["seeds"]: _wrong(rate["wrong"]) for rate in mine if rate["kind"] == kind}
+            lines.append(f"| {kind} | {' | '.join(by_size.get(size, '') for size in sizes)} |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def _wrong(interval: dict[str, Any]) -> str:
+    low, estimate, high = (f"{100 * interval[name]:.2g}" for name in ("low", "estimate", "high"))
+    return f"{estimate} [{low}, {high}]"
+
+
 def _sentence(doc: str | None) -> str:
     return " ".join((doc or "").split()).rstrip(".")
 
@@ -206,7 +234,7 @@ def answer_text(folder: pathlib.Path) -> str:
     (name,) = (name for name in ANSWERS if (folder / name).is_file())
     answer, manifest = (json.loads((folder / file).read_text()) for file in (name, "manifest.json"))
     write = {"claims.json": evidence_list, "benchmark.json": benchmark_table, "platforms.json": precision_tables}
-    return (write | {"soak.json": faults_table})[name](answer, manifest)
+    return (write | {"soak.json": faults_table, "calibration.json": calibration_tables})[name](answer, manifest)
 
 
 def places(name: str) -> list[pathlib.Path]:

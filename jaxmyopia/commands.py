@@ -106,7 +106,7 @@ class Calibrate(launch.Machine):
     """Flags of calibrate."""
 
     out: str = flag("runs/calibration", "Folder of what is found.")
-    trials: int = flag(1000, "Draws of each kind of claim, number and size.")
+    trials: int = flag(400, "Draws of each kind of claim, number and size; fewer of kinds that take longer.")
     sizes: tuple[int, ...] = flag((24, 64, 256, 1024), "How many seeds are drawn.")
     root_seed: int = flag(0, "Root of the seeds and of the draws.")
 
@@ -162,7 +162,7 @@ REPLAY = Command(
 CALIBRATE = Command(
     name="calibrate",
     summary="Measures how often each kind of claim is wrong where there is nothing to find: two copies of one study.",
-    usage="python -m jaxmyopia calibrate [--trials=1000] [--sizes=24,64,256,1024] [--out=FOLDER]",
+    usage="python -m jaxmyopia calibrate [--trials=400] [--sizes=24,64,256,1024] [--out=FOLDER]",
     settings=Calibrate,
     main=_calibrate,
 )
