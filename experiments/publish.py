@@ -68,7 +68,7 @@ def evidence_list(claims: list[dict[str, Any]], manifest: dict[str, Any]) -> str
       Markdown text, no line of it longer than `WIDTH`.
     """
     cells = manifest["config"]["cells"]
-    seeds = sorted({cell["seeds"] for cell in cells}, reverse=True)
+    seeds = sorted({cell["seeds"] for cell in cells if not cell.get("control")}, reverse=True)
     made = f"{_made(manifest)}, {manifest['seconds']:.0f} s, {' or '.join(map(str, seeds))} seeds a cell:"
     return "\n\n".join([_wrap(made), _command(manifest), *map(_section, claims)])
 
@@ -78,7 +78,7 @@ def _section(claim: dict[str, Any]) -> str:
     groups: dict[str, list[dict[str, Any]]] = {}
     for piece in claim["evidence"]:
         held = reference(piece["null"], piece["direction"], piece["least"])
-        what = f"{piece['statistic']} ({held}):"
+        what = f"{piece['statistic']} ({held}):" if piece["statistic"] else "Where it could not be asked:"
         groups.setdefault(what[0].upper() + what[1:], []).append(piece)
     found = claim.get("headline") or claim["reason"]
     parts = [f"## {claim['text']}", _wrap(f"**{claim['verdict']}**: {found}.")]
@@ -104,7 +104,9 @@ def _wrap(text: str, indent: str = "") -> str:
 
 
 def _made(manifest: dict[str, Any]) -> str:
-    return f"{manifest['started'][:10]}, {manifest['machine']}, jax {manifest['versions']['jax']}"
+    device = manifest["config"].get("numerics", {}).get("device_kind", "cpu")
+    on = manifest["machine"] if device == "cpu" else f"{manifest['machine']}, {device}"
+    return f"{manifest['started'][:10]}, {on}, jax {manifest['versions']['jax']}"
 
 
 def _command(manifest: dict[str, Any]) -> str:
