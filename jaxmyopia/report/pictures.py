@@ -4,6 +4,8 @@
 import functools
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from jaxmyopia.claims.conditions import joint
 from jaxmyopia.claims.judged import Judgement
 from jaxmyopia.claims.specifications import all_together
@@ -29,7 +31,9 @@ def claim_pictures(judgement: Judgement) -> Pictures:
     """A claim's evidence line by line, and its map where it has several settings."""
     found: dict[Caption, Drawable] = {}
     pieces = judgement.evidence
-    if 0 < len(pieces) <= _LINES:
+    if not any(np.isfinite(piece.interval.estimate) for piece in pieces):
+        return found
+    if len(pieces) <= _LINES:
         text = "The estimate with its interval under each condition; dashed: what it is held against; grey: too small."
         caption = Caption(f"evidence_{judgement.id}", f"Evidence: {judgement.id}", text)
         found[caption] = functools.partial(forest, [judgement])
