@@ -94,6 +94,8 @@ def test_a_small_run_leaves_a_whole_folder_and_goes_on_where_it_was(tmp_path, ca
     own = [name for name in figures if not name.startswith(("evidence_", "map_", "specifications_"))]
     assert len(own) == 7 and {path.suffix for path in (out / "figures").iterdir()} == {".svg"}
     judged = [claim for claim in claims if claim["evidence"]]
+    controls = [control for claim in judged for control in claim["controls"]]
+    assert len(controls) == 2 * len(judged) and {control["came_out"] for control in controls} == {"held"}
     assert [f"evidence_{claim['id']}.svg" in figures for claim in judged] == [True] * len(judged)
     page = (out / "report.html").read_text()
     assert "http://" not in page.replace("http://www.w3.org", "")
