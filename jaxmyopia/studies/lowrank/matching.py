@@ -62,6 +62,8 @@ def best_rate(table: Trials) -> float | NoRate:
       The rate, or why there is none.
     """
     first = choosing(table)
+    if len(first) == len(table):
+        return NoRate(f"all seeds choose rates; those after the first {CHOOSING} are judged")
     rates = passing(first, "learning_rate", steady)
     if not rates:
         return NoRate(f"at no rate are {GUARD:.0%} of the first {CHOOSING} seeds free of upticks and divergence")

@@ -189,6 +189,8 @@ def test_a_rate_must_be_steady_and_is_chosen_by_seeds_that_are_not_judged():
     assert best_rate(cell(losses, times, wild=[(16, 2)])) == pytest.approx(
         0.3
     )  # that seed is judged, and does not choose
+    few = best_rate(cell(losses, times, seeds=16))
+    assert isinstance(few, NoRate) and "those after the first 16 are judged" in few
     none = best_rate(cell(losses, times, wild=[(0, 0), (1, 1), (2, 2)]))
     assert isinstance(none, NoRate) and "95% of the first 16 seeds" in none
 
