@@ -29,7 +29,7 @@ from jaxmyopia.study import Study
 
 POOL = 8192  # seeds that are drawn from
 CONDITIONS = 20
-_FEWER = 4  # draws of what takes many looks, for one of the others
+_FEWER = 4  # times fewer draws of what takes longer: many looks, or conditions
 MARGIN, LEAST = 0.5, 0.1
 SIZES = (24, 64, 256, 1024)
 _RARE, _TAIL = 0.045, 0.5  # share of seeds that differ, and the shape of how much: as rare bumps do
@@ -155,7 +155,7 @@ def rates(table: Trials, *, trials: int, sizes: tuple[int, ...], rng: np.random.
     for number, (what, shown) in shows.items():
         for kind in kinds(what, shown):
             for size in sizes[-1:] if kind.looks else sizes:  # its looks pass by the smaller ones
-                draws = max(trials // (_FEWER if kind.looks else kind.conditions), 1)
+                draws = max(trials // (_FEWER if kind.looks or kind.conditions > 1 else 1), 1)
                 found = [_verdicts(kind, table, size, rng) for _ in range(draws)]
                 wrong, decided = (
                     sum(any(each in names for each in verdicts) for verdicts in found)

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from jaxmyopia.calibrate import CONDITIONS, calibrate, kinds, pool, rates
+from jaxmyopia.calibrate import calibrate, kinds, pool, rates
 from jaxmyopia.checks import ArgumentError
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank.measures import Thresholds
@@ -30,7 +30,7 @@ def test_rates_hold_the_nominal_one_and_would_show_a_rule_that_does_not():
         assert rate.wrong.estimate < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200), rate
     assert sum(rate.wrong.estimate for rate in plain) > 0  # a rule that never decides would pass too
     (over,) = (rate for rate in found if "any of" in rate.kind and rate.number == "normal")
-    assert over.wrong.n == 200 // CONDITIONS
+    assert over.wrong.n == 50
 
 
 @pytest.mark.slow

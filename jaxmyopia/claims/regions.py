@@ -215,6 +215,8 @@ def headline(verdicts: Sequence[str], conditions: Conditions) -> str:
     among = f"condition{one}" if n == 1 else f"conditions{several}"
     if all(holds):
         return f"holds in {'the one' if n == 1 else 'both' if n == 2 else f'all {n}'} {among}"
+    if not any(holds) and n == 1:
+        return f"does not hold in the one {among}: {decided[0][1]}"
     if not any(holds):
         against = _counts([verdict for _, verdict in decided], "{0} in {1}")
         return f"holds in none of {n} {among}: {against}"
