@@ -13,7 +13,6 @@ import numpy as np
 
 from jaxmyopia.checks import RunError, require, user_path
 from jaxmyopia.claims import Claim, Judgement, judge_all
-from jaxmyopia.claims.registered import line, with_registration
 from jaxmyopia.claims.text import claims_json, claims_text
 from jaxmyopia.declared import Declared, opened, registered
 from jaxmyopia.engine.files import atomic, make_folder
@@ -21,6 +20,7 @@ from jaxmyopia.engine.folder import PlannedCell, RunFolder
 from jaxmyopia.engine.manifest import read_json
 from jaxmyopia.engine.rounds import told
 from jaxmyopia.engine.schema import built
+from jaxmyopia.registered import line, with_registration
 from jaxmyopia.replay import Replayed, receipt, replay_seed, with_receipts
 from jaxmyopia.stats.sketch import Sketch
 from jaxmyopia.stats.table import Trials

@@ -13,9 +13,6 @@ from typing import Any
 from jaxmyopia.answer import Answer
 from jaxmyopia.checks import require, user_path
 from jaxmyopia.claims import Claim
-from jaxmyopia.claims.registered import keep
-from jaxmyopia.claims.registration import Document, Registration, document, registered
-from jaxmyopia.claims.registration import register as write_registration
 from jaxmyopia.claims.sequential import decided as all_decided
 from jaxmyopia.engine.experiment import open_folder, run_cells
 from jaxmyopia.engine.identity import numerics
@@ -23,6 +20,9 @@ from jaxmyopia.engine.mesh import CACHE, require_jax, use_compilation_cache, use
 from jaxmyopia.engine.precision import HIGHEST
 from jaxmyopia.engine.rounds import in_rounds
 from jaxmyopia.engine.session import RunOptions
+from jaxmyopia.registered import keep
+from jaxmyopia.registration import Document, Registration, document, registered
+from jaxmyopia.registration import register as write_registration
 from jaxmyopia.replay import IN_PYTHON
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.study import Cell, Study

@@ -18,8 +18,6 @@ from jaxmyopia.answer import Answer
 from jaxmyopia.api import execute
 from jaxmyopia.artist import Artist
 from jaxmyopia.checks import require
-from jaxmyopia.claims.registered import keep, line, with_registration
-from jaxmyopia.claims.registration import Registration, register, registered
 from jaxmyopia.claims.text import claims_json, claims_text
 from jaxmyopia.declared import Declared, opened
 from jaxmyopia.engine.experiment import plan
@@ -32,6 +30,8 @@ from jaxmyopia.engine.session import RunOptions, say, show
 from jaxmyopia.experiment import Experiment
 from jaxmyopia.flags import FlagValues, When, flag
 from jaxmyopia.launch import Machine, command, finish, in_kernel, launch, parse, read, use_machine
+from jaxmyopia.registered import keep, line, with_registration
+from jaxmyopia.registration import Registration, register, registered
 from jaxmyopia.replay import receipt, show_seed, with_receipts
 from jaxmyopia.study import Cell
 from jaxmyopia.verify import tell, verify_folder

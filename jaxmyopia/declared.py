@@ -12,12 +12,12 @@ from typing import Any
 from jaxmyopia import flags
 from jaxmyopia.checks import ArgumentError, RunError, require
 from jaxmyopia.claims import Claim, judge_all
-from jaxmyopia.claims.registration import Document, document
 from jaxmyopia.claims.sequential import decided as all_decided
 from jaxmyopia.claims.text import claims_json
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.rounds import as_planned
 from jaxmyopia.experiment import Experiment
+from jaxmyopia.registration import Document, document
 from jaxmyopia.replay import IN_PYTHON
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.registry import EXPERIMENTS

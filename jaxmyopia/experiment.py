@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from jaxmyopia import flags
 from jaxmyopia.checks import require_one_of
 from jaxmyopia.claims import Claim, Judgement, judge_all
-from jaxmyopia.claims.registration import Document, document
 from jaxmyopia.claims.sequential import decided
+from jaxmyopia.registration import Document, document
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.study import Cell
 

@@ -21,7 +21,6 @@ import numpy as np
 
 from jaxmyopia.checks import RunError, require
 from jaxmyopia.claims import Claim, Judgement
-from jaxmyopia.claims.registered import check
 from jaxmyopia.claims.text import claims_json
 from jaxmyopia.declared import Declared, opened, registered
 from jaxmyopia.engine.files import checksum_of, differences, json_value, told_first
@@ -30,6 +29,7 @@ from jaxmyopia.engine.identity import plan_of
 from jaxmyopia.engine.manifest import Rounds, read_json, stem_of
 from jaxmyopia.engine.rounds import as_planned
 from jaxmyopia.engine.session import show
+from jaxmyopia.registered import check
 from jaxmyopia.replay import BOUND, differences_of_platform, replay
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.study import Cell, Grid

@@ -104,25 +104,29 @@ def share(
     """
     several = (trials,) if isinstance(trials, Trials) else tuple(trials)
     require(len(several) in (1, 2), "trials", f"{len(several)} sides", "must be one side or two")
+    return _shares(several, {}, what, show, given, combine, tuple(apart))
 
-    def make(sides: _Sides, fixed: Choice) -> Quantity:
-        seed, places = _places(sides, apart)
 
-        def sample(choice: Choice) -> Sample:
-            numbers = [side.values(what, choice)[place] for side, place in zip(sides, places, strict=True)]
-            shown = np.asarray(show(*numbers), float)
-            fine = shown.shape == seed.shape and bool(np.isin(shown, (0, 1)).all())
-            require(fine, "show", show, "must say of each trial whether it shows it: True or False, or 1 or 0")
-            lost = int(sum(np.isnan(each).sum() for each in numbers))
-            return _over_seeds(seed, shown, numbers, given, combine, lost, (0.0, 1.0))
+def _shares(
+    sides: _Sides, fixed: Choice, what: str | Measured, show: Show, given: Show | None, combine: Show | None,
+    apart: tuple[str, ...],
+) -> Quantity:  # fmt: skip
+    seed, places = _places(sides, apart)
 
-        parts = lambda over: [] if combine else _parts(make, sides, what, [*over, *apart])
-        return Quantity(
-            f"share of seeds by {_name(what)}", sample, _fixed(what, fixed), parts, cells=_cells(*sides), of_all=True,
-            anytime=any(side.anytime for side in sides),
-        )  # fmt: skip
+    def sample(choice: Choice) -> Sample:
+        numbers = [side.values(what, choice)[place] for side, place in zip(sides, places, strict=True)]
+        shown = np.asarray(show(*numbers), float)
+        fine = shown.shape == seed.shape and bool(np.isin(shown, (0, 1)).all())
+        require(fine, "show", show, "must say of each trial whether it shows it: True or False, or 1 or 0")
+        lost = int(sum(np.isnan(each).sum() for each in numbers))
+        return _over_seeds(seed, shown, numbers, given, combine, lost, (0.0, 1.0))
 
-    return make(several, {})
+    make = lambda parts, at: _shares(parts, at, what, show, given, combine, apart)
+    parts = lambda over: [] if combine else _parts(make, sides, what, [*over, *apart])
+    return Quantity(
+        f"share of seeds by {_name(what)}", sample, _fixed(what, fixed), parts, cells=_cells(*sides), of_all=True,
+        anytime=any(side.anytime for side in sides),
+    )  # fmt: skip
 
 
 def _places(sides: _Sides, apart: Sequence[str]) -> tuple[np.ndarray, list[Any]]:

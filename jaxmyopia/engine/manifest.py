@@ -62,7 +62,7 @@ class _Config(TypedDict):
 
 
 class RegisteredDocument(TypedDict):
-    """What a reader needs of a registration; see `jaxmyopia.claims.registration`."""
+    """What a reader needs of a registration; see `jaxmyopia.registration`."""
 
     format: int
     date: str

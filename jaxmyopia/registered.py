@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxmyopia.claims.claim import Claim
-from jaxmyopia.claims.registration import Document, Registration, changes, drawn, hash_of, of_claim
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.manifest import read_json
+from jaxmyopia.registration import Document, Registration, changes, drawn, hash_of, of_claim
 
 
 def keep(folder: RunFolder, registration: Registration) -> None:
