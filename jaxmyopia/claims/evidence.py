@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from jaxmyopia.checks import require, require_range
-from jaxmyopia.claims.judged import Condition, Evidence
+from jaxmyopia.claims.judged import Condition, Evidence, Value, checked
 from jaxmyopia.claims.quantity import Choice, Quantity, Sample
 from jaxmyopia.measures import Measure
 from jaxmyopia.stats.estimates import Estimate
@@ -140,7 +140,10 @@ def _over_seeds(
     """One number a seed, of those for which the premise holds."""
     excused = 0
     if given is not None:
-        held = np.asarray(given(*numbers), bool)
+        told = np.asarray(given(*numbers))
+        fine = told.shape == seed.shape and bool(np.isin(told, (0, 1)).all())
+        require(fine, "given", given, "must say of each trial whether the premise holds: True or False")
+        held = told.astype(bool)
         excused = len(np.unique(seed[~held]))
         values = np.where(held, values, np.nan)
     return Sample(*over_seeds(seed, values, combine or np.mean), len(seed), lost, excused, range)
@@ -273,10 +276,10 @@ def same(a: Trials, b: Trials, what: str | Measured, margin: float, **how: Any) 
     return paired(a, b, what, **how).within(margin)
 
 
-def not_applicable(why: str, statistic: str = "", **condition: float | str) -> Evidence:
+def not_applicable(why: str, statistic: str = "", /, **condition: Value) -> Evidence:
     """A condition under which a claim cannot be asked, such as one in which no learning rate passes the guard."""
     none = Estimate(float("nan"), 0, why=why).interval()
     return Evidence(
         name="", statistic=statistic, interval=none, null=0.0, direction=0, grid=(), holds=1.0,
-        verdict="not applicable", reason=why, condition=dict(condition),
+        verdict="not applicable", reason=why, condition=checked(condition),
     )  # fmt: skip

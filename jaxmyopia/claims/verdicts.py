@@ -7,8 +7,8 @@ effect that the claim is about, the interval decides where all of it lies in one
   supported        e > m                 real but small   0 < e < m
   no difference    -m < e < m            contradicted     e < 0
 
-the first that fits, and a claim of sameness is supported within its margin, contradicted outside. What is decided at the main thresholds
-and definitions must be decided alike in 80 % of their grid, else it depends on the threshold.
+the first that fits, and a claim of sameness is supported within its margin, contradicted outside. What is decided at
+the main thresholds and definitions must be decided alike in 80 % of their grid, else it depends on the threshold.
 """
 
 import dataclasses
