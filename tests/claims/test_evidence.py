@@ -210,7 +210,7 @@ def test_truth_values_make_conditions_that_survive_json():
     columns = {"odd": trials.columns["init_scale"] > 1, "name": trials.columns["init_scale"]}
     trials = Trials({**trials.columns, **columns}, (("odd", "name"),))
     judged = jm.claim("It is.")(lambda t: jm.share(t, "score", lambda score: score > 0).above(0.5)).judge(trials)
-    assert judged.headline == "holds in 1 of 2 conditions: where odd is True"
+    assert judged.headline == "holds in 1 of 2 conditions: where name is at least 2"
     assert [piece.name for piece in judged.evidence] == ["<lambda>, odd False, name 1", "<lambda>, odd True, name 2"]
     entries = json.loads(json.dumps(claims_json([judged])))
     assert fault(entries, list[Judgement]) is None
