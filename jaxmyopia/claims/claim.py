@@ -70,7 +70,7 @@ class Claim:
     def _asked(self, ask: Ask, trials: Trials) -> list[Evidence]:
         pieces = self._named(ask(trials))
         settings = {
-            name for piece in pieces if piece.asked for name in (*trials.settings, *piece.asked.quantity.choices[0])
+            name for piece in pieces if piece.asked for name in (*trials.settings, *piece.asked.quantity.definitions)
         }
         for name in self.over if settings else ():
             require(

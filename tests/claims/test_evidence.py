@@ -20,6 +20,9 @@ from jaxmyopia.stats.table import Trials
 SEEDS = 60
 LARGE = Derived("large", lambda trials, least: trials.values("score") >= least, least=(3.0, 1.0, 5.0))
 
+OF_SCALE = Derived("of_scale", lambda trials, init_scale: trials.values("score"), conditions=("init_scale",),
+                   init_scale=(1.0, 2.0))  # fmt: skip
+
 
 def table(score, *, optimizer="sgd", scales=(1.0,), diverged=()) -> Trials:
     """`score(seed, scale)` of seeds 0, 1, ... at every scale."""
@@ -140,6 +143,13 @@ def test_a_premise_leaves_out_the_seeds_for_which_it_fails_and_without_enough_of
     assert (piece.interval.n, piece.interval.estimate) == (40, 0.5)
     rare = jm.share((one, other), "score", shown, given=lambda a, b: (b == 2) & (a == 1)).above(0.1)
     assert (rare.verdict, rare.reason) == ("not applicable", "the premise holds for 10 of 60 seeds")
+
+
+def test_a_premise_that_cannot_be_told_is_none_that_holds():
+    trials = table(lambda seed, scale: 1 + seed % 2, diverged=range(20))
+    for premise in (lambda score: score < 9, lambda score: ~(score >= 9)):
+        piece = jm.share(trials, "score", lambda score: score > 0, given=premise).above(0.5)
+        assert (piece.interval.n, piece.interval.estimate) == (SEEDS - 20, 1)
 
 
 def test_prevalence_and_what_five_tries_show():
@@ -277,6 +287,16 @@ def _two_scales():
             lambda t: jm.claim("It is.", id="it-is")(lambda t: [larger(t).at("a"), larger(t).at("a")]).judge(t),
             "claim it-is, piece='a'",
         ),
+        (lambda t: _larger(over=["least"]).judge(t), "over='least'"),
+        (lambda t: jm.claim("It is.", over=["least"])(lambda t: jm.mean(t, LARGE).above(0)).judge(t), "over='least'"),
+        (
+            lambda t: jm.claim("It is.")(lambda t: jm.mean(t, OF_SCALE).above(0)).judge(_two_scales()),
+            "conditions of of_scale='init_scale'",
+        ),
+        (lambda t: jm.share(t, "score", lambda x: x > 0).above(0.5, least=0.7), "least=0.7"),
+        (lambda t: jm.share(t, "score", lambda x: x > 0).below(0.5, least=5), "least=5"),
+        (lambda t: LARGE.at_budgets(1, 0.5), "at_budgets='large'"),
+        (lambda t: jm.measures.upticks().at_budgets(1, 0.5).at_budgets(1, 0.5), "at_budgets='upticks'"),
         (lambda t: _shown(t, lambda score: score), "given="),
         (lambda t: _shown(t, lambda score: score[:3] > 0), "given="),
         (lambda t: jm.how_many(_larger(), t, effect=0.1, repeats=1.5), "repeats=1.5"),
