@@ -56,6 +56,7 @@ class Claim:
         evidence, level = corrected(found)
         verdict, reason = combine(evidence)
         sentence, conditions = summarise(evidence, level)
+        sentence = sentence if evidence else f"not judged: {reason}"
         controls = tuple(self._controls(trials)) if evidence else ()
         failing = [control.name for control in controls if control.came_out == "failed"]
         if failing:

@@ -194,7 +194,8 @@ def test_a_claim_names_its_pieces_and_is_not_judged_where_trials_lack():
     lacking = jm.claim("Lion is larger.")(lambda trials: jm.mean(trials.where(optimizer="lion"), "score").above(0))
     judged = lacking.judge(table(lambda seed, scale: seed))
     assert (judged.verdict, judged.reason) == ("not judged", "the run lacks optimizer='lion'")
-    assert jm.claim("Nothing.")(lambda trials: {}).judge(table(lambda seed, scale: seed)).verdict == "not judged"
+    nothing = jm.claim("Nothing.")(lambda trials: {}).judge(table(lambda seed, scale: seed))
+    assert (nothing.verdict, nothing.headline) == ("not judged", f"not judged: {nothing.reason}") and nothing.reason
 
 
 def test_pieces_without_a_name_are_told_apart():
