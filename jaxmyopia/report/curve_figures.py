@@ -11,7 +11,7 @@ from jaxmyopia.report.figures import COLOURS, Caption, log_steps, panels
 from jaxmyopia.stats.sketch import Sketch
 
 _COLUMNS, _MOST = 3, 12  # panels side by side, and in all
-_TOLD = 16  # lines that a legend tells apart; of a panel with more there is none
+_TOLD = len(COLOURS)  # lines that a legend tells apart; of a panel with more there is none
 
 
 def caption(name: str) -> Caption:
