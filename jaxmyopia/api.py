@@ -13,6 +13,7 @@ from typing import Any
 from jaxmyopia.answer import Answer
 from jaxmyopia.checks import require, user_path
 from jaxmyopia.claims import Claim
+from jaxmyopia.claims.claim import require_claims
 from jaxmyopia.claims.sequential import decided as all_decided
 from jaxmyopia.engine.experiment import open_folder, run_cells
 from jaxmyopia.engine.identity import numerics
@@ -157,9 +158,7 @@ def _cells(
 
 
 def _check(claims: Sequence[Claim], arguments: Mapping[str, Any]) -> None:
-    require(isinstance(claims, list | tuple), "claims", claims, "must be a list of claims, made with @jm.claim")
-    for each in claims:
-        require(isinstance(each, Claim), "claims", each, "must be claims, made with @jm.claim")
+    require_claims(claims)
     missing = [name for name in ("seeds", "steps") if name not in arguments]
     require(not missing, ", ".join(missing), None, "must be given, as for run")
     alone = arguments.get("until_decided") or arguments.get("cap") is None

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxmyopia.claims import Claim
+from jaxmyopia.claims.claim import require_claims
 from jaxmyopia.cli import binary
 from jaxmyopia.experiment import Experiment
 from jaxmyopia.flags import flag
@@ -40,7 +41,11 @@ def main(
       name: of the program and its folder `runs/NAME`; by default the file's.
       argv: flags as they are typed, by default `sys.argv`.
       **settings: a value or several, as for `run`.
+
+    Raises:
+      ArgumentError: if there is something that is no claim, or two claims have one id.
     """
+    require_claims(claims)
     defaults = {"seeds": seeds, "steps": steps, "records": records, **settings}
     for field in dataclasses.fields(study):
         value = getattr(study, field.name)

@@ -10,6 +10,7 @@ looks    of a run until it was decided, every look decides as the manifest says
 replay   random trials, recomputed from their seeds in other company, are those of the table, kept curves too
 """
 
+import collections
 import dataclasses
 import json
 import os
@@ -217,6 +218,8 @@ def _claims(
     kept, again = ({_key(entry): _compared(entry, exact) for entry in each} for each in (told, found))
     faults = [f"claims.json: lacks {key}" for key in again if key not in kept]
     faults += [f"claims.json: {key} is none of this run's claims" for key in kept if key not in again]
+    times = collections.Counter(map(_key, told))
+    faults += [f"claims.json: {key} stands there {number} times" for key, number in times.items() if number > 1]
     right = 0
     for key in (key for key in again if key in kept):
         differing = told_first(differences(kept[key], again[key]))

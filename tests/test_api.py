@@ -114,9 +114,10 @@ def test_bad_arguments_take_one_line(changed, message):
 
 
 @pytest.mark.parametrize("claims", [larger_is_better, [lambda trials: None], ["text"], [larger_is_better] * 2])
-def test_what_is_no_list_of_claims_is_refused(claims):
+def test_what_is_no_list_of_claims_is_refused_before_it_is_run(claims, tmp_path):
     with pytest.raises(jm.ArgumentError, match="claim"):
-        jm.settle(STUDY, claims, progress=False, **WANTED)
+        jm.settle(STUDY, claims, progress=False, **WANTED | {"out": tmp_path / "run"})
+    assert not (tmp_path / "run").exists()
 
 
 END = jm.Measure("end", lambda curves: curves["loss"][-1])

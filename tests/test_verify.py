@@ -172,6 +172,10 @@ FAULTS = {
         edit("claims.json", lambda claims: claims[0]["evidence"][0]["interval"].update(low=-1.0)),
         r"claims: claims.json, larger-is-better: evidence.0.interval.low: -1.0, now -0.\d+ from the rows",
     ),
+    "a claim twice": (
+        edit("claims.json", lambda claims: claims.append(claims[0])),
+        "claims: claims.json: larger-is-better stands there 2 times",
+    ),
     "a claim less": (edit("claims.json", lambda claims: claims.clear()), "claims: claims.json: lacks larger-is-better"),
     "the root seed alone": (
         edit("manifest.json", lambda manifest: manifest["config"].update(root_seed=7)),

@@ -2,17 +2,20 @@
 """A claim: a sentence, the function of the trials that gives the evidence for it, and its controls."""
 
 import dataclasses
+import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from jaxmyopia.checks import require
-from jaxmyopia.claims.conditions import combine, corrected, split, summarise
+from jaxmyopia.checks import ArgumentError, require
+from jaxmyopia.claims.conditions import combine, corrected, named, split, summarise
 from jaxmyopia.claims.judged import CameOut, ControlResult, Evidence, Judgement
 from jaxmyopia.claims.specifications import specifications
 from jaxmyopia.stats.table import NoTrials, Trials
 
 Pieces = Evidence | Sequence[Evidence] | Mapping[str, Evidence]
 Ask = Callable[[Trials], Pieces]
+_ID = re.compile(r"[\w<][\w.<>-]*")  # in names of files; a function without a name is <lambda>
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,19 +56,40 @@ class Claim:
         evidence, level = corrected(found)
         verdict, reason = combine(evidence)
         sentence, conditions = summarise(evidence, level)
+        sentence = sentence if evidence else f"not judged: {reason}"
         controls = tuple(self._controls(trials)) if evidence else ()
         failing = [control.name for control in controls if control.came_out == "failed"]
         if failing:
             verdict, reason = "not judged", f"controls came out wrong: {', '.join(failing)}; {reason}"
             sentence = f"not judged, for a control came out wrong: {', '.join(failing)}"
-        details = self.details(trials.main) if self.details and evidence else {}
+        details = self._details(trials.main) if evidence else {}
         return Judgement(
             self.id, self.text, verdict, reason, sentence, tuple(evidence), conditions, controls,
             specifications(evidence), details,
         )  # fmt: skip
 
     def _asked(self, ask: Ask, trials: Trials) -> list[Evidence]:
-        return split(self._named(ask(trials)), self.over)
+        pieces = self._named(ask(trials))
+        settings = {
+            name for piece in pieces if piece.asked for name in (*trials.settings, *piece.asked.quantity.definitions)
+        }
+        for name in self.over if settings else ():
+            require(
+                name in settings,
+                "over",
+                name,
+                f"must be among what claim {self.id} could average: {', '.join(sorted(settings))}",
+            )
+        return split(pieces, self.over)
+
+    def _details(self, trials: Trials) -> dict[str, Any]:
+        found = self.details(trials) if self.details else {}
+        try:
+            json.dumps(found)
+        except (TypeError, ValueError) as error:
+            raise ArgumentError("details", type(found).__name__, f"must give JSON values ({error})") from None
+        require(isinstance(found, dict), "details", type(found).__name__, "must give a dict of JSON values by name")
+        return found
 
     def _controls(self, trials: Trials) -> list[ControlResult]:
         """What came of each control; one whose cells the run lacks is left out."""
@@ -86,10 +110,26 @@ class Claim:
         if isinstance(found, Evidence):
             return [dataclasses.replace(found, name=found.name or self.id)]
         require(isinstance(found, Mapping | list | tuple), f"claim {self.id}", type(found).__name__, allowed)
-        several = found.items() if isinstance(found, Mapping) else [("", piece) for piece in found]
+        several = list(found.items()) if isinstance(found, Mapping) else [("", piece) for piece in found]
         for name, piece in several:
-            require(isinstance(piece, Evidence), f"claim {self.id}, {name}", type(piece).__name__, allowed)
-        return [dataclasses.replace(piece, name=str(name) or piece.name) for name, piece in several]
+            require(isinstance(piece, Evidence), f"claim {self.id}, {name}".strip(", "), type(piece).__name__, allowed)
+        pieces = [dataclasses.replace(piece, name=str(name) or piece.name) for name, piece in several]
+        told = [(piece.name, piece.condition) for piece in pieces if piece.name]
+        for name, condition in told:
+            own = "must be the name of one piece alone: what is told twice would count twice"
+            require(told.count((name, condition)) == 1, f"claim {self.id}, piece", name, own)
+        if len(pieces) == 1:
+            return [dataclasses.replace(pieces[0], name=pieces[0].name or self.id)]
+        return _all_named(pieces)
+
+
+def _all_named(pieces: Sequence[Evidence]) -> list[Evidence]:
+    """Those without a name are called by their condition, or what they estimate; by their place too, if alike."""
+    found = [piece.name or named("", piece.condition) or piece.statistic for piece in pieces]
+    return [
+        piece if piece.name else piece.at(name if found.count(name) == 1 else f"{name} ({place})")
+        for place, (piece, name) in enumerate(zip(pieces, found, strict=True), 1)
+    ]
 
 
 def _came_out(pieces: Sequence[Evidence], *, must_pass: bool) -> CameOut:
@@ -128,6 +168,13 @@ def claim(
       ArgumentError: if the text is empty or what is decorated is no function.
     """
     require(isinstance(text, str) and bool(text.strip()), "text", text, "must be the sentence that is claimed")
+    plain = id is None or (isinstance(id, str) and _ID.fullmatch(id) is not None)
+    require(plain, "id", id, "must be a name of letters, digits, hyphens, dots and underscores: files are called by it")
+    names = isinstance(over, list | tuple) and all(isinstance(each, str) for each in over)
+    require(names, "over", over, "must be a list of names of settings")
+    for name, controls in (("passes", passes), ("fails", fails)):
+        fine = controls is None or (isinstance(controls, Mapping) and all(map(callable, controls.values())))
+        require(fine, name, controls, "must be a dict, by name, of functions like the claim's own")
 
     def declare(pieces: Ask) -> Claim:
         require(callable(pieces), "claim", pieces, "must decorate a function of the trials")
@@ -137,15 +184,25 @@ def claim(
     return declare
 
 
+def require_claims(claims: Sequence[Claim]) -> None:
+    """Refuses what is no list of claims, each with an `id` of its own.
+
+    Raises:
+      ArgumentError: if it is none.
+    """
+    require(isinstance(claims, list | tuple), "claims", claims, "must be a list of claims, made with @jm.claim")
+    for each in claims:
+        require(isinstance(each, Claim), "claims", each, "must be claims, made with @jm.claim")
+    ids = [each.id for each in claims]
+    for name in ids:
+        require(ids.count(name) == 1, "claims", name, "must have ids of their own")
+
+
 def judge_all(claims: Sequence[Claim], trials: Trials) -> list[Judgement]:
     """Judges claims in turn; no two may have one `id`.
 
     Raises:
       ArgumentError: if something is no claim, or two have one id.
     """
-    for each in claims:
-        require(isinstance(each, Claim), "claims", each, "must be claims, made with @jm.claim")
-    ids = [each.id for each in claims]
-    for name in ids:
-        require(ids.count(name) == 1, "claims", name, "must have ids of their own")
+    require_claims(claims)
     return [each.judge(trials) for each in claims]

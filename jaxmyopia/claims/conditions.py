@@ -33,8 +33,14 @@ def split(pieces: Sequence[Evidence], over: Sequence[str] = ()) -> list[Evidence
 
 def named(name: str, condition: Condition) -> str:
     """A condition in a few words, after the name of what was split."""
-    words = [f"{key} {value:g}" if isinstance(value, int | float) else f"{value}" for key, value in condition.items()]
+    words = [_words(key, value) for key, value in condition.items()]
     return ", ".join([*([name] if name else []), *words])
+
+
+def _words(key: str, value: Value) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{key} {value}" if isinstance(value, bool) else f"{key} {value:g}"
 
 
 def corrected(pieces: Sequence[Evidence]) -> tuple[list[Evidence], float]:

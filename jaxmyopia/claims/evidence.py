@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from jaxmyopia.checks import require, require_range
-from jaxmyopia.claims.judged import Condition, Evidence
+from jaxmyopia.claims.judged import Condition, Evidence, Value, checked
 from jaxmyopia.claims.quantity import Choice, Quantity, Sample
 from jaxmyopia.measures import Measure
 from jaxmyopia.stats.estimates import Estimate
@@ -41,6 +41,10 @@ def _cells(*sides: Trials) -> tuple[int, ...]:
     return tuple(sorted({int(cell) for cells in held for cell in cells}))
 
 
+def _definitions(what: str | Measured) -> tuple[str, ...]:
+    return getattr(what, "conditions", ())
+
+
 def _seeds(trials: Trials) -> np.ndarray:
     return np.sort(trials.columns["seed"], kind="stable")
 
@@ -53,7 +57,10 @@ def _fixed(what: str | Measured, fixed: Choice) -> tuple[Choice, ...]:
 def _parts(make: _Make, sides: _Sides, what: str | Measured, over: Sequence[str]) -> list[tuple[Condition, Quantity]]:
     """A quantity under each condition by itself: the settings that all sides share, and the measure's conditions."""
     names = [name for name in shared_settings(*sides) if name not in over]
-    axes = [name for name in getattr(what, "conditions", ()) if name not in over]
+    axes = [name for name in _definitions(what) if name not in over]
+    for axis in axes:
+        own = f"must not have the name of a setting in which the trials differ, {', '.join(names)}"
+        require(axis not in names, f"conditions of {_name(what)}", axis, own)
     chosen = list({tuple(choice[name] for name in axes): None for choice in _grid(what)})
     found = []
     for settings, parts in _by_setting(sides, names):
@@ -90,8 +97,8 @@ def share(
       trials: of one side, or two sides that are paired by seed and settings.
       what: a measure, or a column's name.
       show: takes the numbers of each side, `(rows,)`, NaN for a diverged trial, and says which show it.
-      given: likewise, for which the premise holds; seeds of which it does not, or of which that cannot be told since a
-        trial diverged, are left out, and counted.
+      given: likewise, for which the premise holds; seeds of which it does not, or of which that cannot be told since
+        trials diverged, are left out, and counted. Of two sides write it such that the NaN of one does not meet it.
       combine: of a seed that has several trials: `numpy.min` (all of them), `numpy.max` (one at least); they are then
         no conditions.
       apart: as of `paired`.
@@ -124,8 +131,8 @@ def _shares(
     make = lambda parts, at: _shares(parts, at, what, show, given, combine, apart)
     parts = lambda over: [] if combine else _parts(make, sides, what, [*over, *apart])
     return Quantity(
-        f"share of seeds by {_name(what)}", sample, _fixed(what, fixed), parts, cells=_cells(*sides), of_all=True,
-        anytime=any(side.anytime for side in sides),
+        f"share of seeds by {_name(what)}", sample, _fixed(what, fixed), parts, cells=_cells(*sides),
+        definitions=_definitions(what), of_all=True, anytime=any(side.anytime for side in sides),
     )  # fmt: skip
 
 
@@ -144,7 +151,10 @@ def _over_seeds(
     """One number a seed, of those for which the premise holds."""
     excused = 0
     if given is not None:
-        held = np.asarray(given(*numbers), bool)
+        told = np.asarray(given(*numbers))
+        fine = told.shape == seed.shape and bool(np.isin(told, (0, 1)).all())
+        require(fine, "given", given, "must say of each trial whether the premise holds: True or False")
+        held = told.astype(bool) & ~np.all([np.isnan(each) for each in numbers], axis=0)
         excused = len(np.unique(seed[~held]))
         values = np.where(held, values, np.nan)
     return Sample(*over_seeds(seed, values, combine or np.mean), len(seed), lost, excused, range)
@@ -199,7 +209,15 @@ def mean(trials: Trials, what: str | Measured, show: Show | None = None, *, rang
 
         parts = lambda over: _parts(make, sides, what, over)
         choices = _fixed(what, fixed)
-        return Quantity(f"mean {_name(what)}", sample, choices, parts, cells=_cells(mine), anytime=mine.anytime)
+        return Quantity(
+            f"mean {_name(what)}",
+            sample,
+            choices,
+            parts,
+            cells=_cells(mine),
+            definitions=_definitions(what),
+            anytime=mine.anytime,
+        )
 
     return make((trials,), {})
 
@@ -265,7 +283,7 @@ def _difference(
     details: dict[str, object] = {"means": [_mean(first[whole]), _mean(second[whole])], "P(a > b)": _mean(superior)}
     parts = lambda averaged: _parts(make, both, what, [*averaged, *apart, *over])
     statistic, anytime = f"{_name(what)}, difference on the same seeds", a.anytime or b.anytime
-    return Quantity(statistic, sample, choices, parts, details, _cells(a, b), anytime=anytime)
+    return Quantity(statistic, sample, choices, parts, details, _cells(a, b), _definitions(what), anytime=anytime)
 
 
 def _mean(values: np.ndarray) -> float:
@@ -277,10 +295,10 @@ def same(a: Trials, b: Trials, what: str | Measured, margin: float, **how: Any) 
     return paired(a, b, what, **how).within(margin)
 
 
-def not_applicable(why: str, statistic: str = "", **condition: float | str) -> Evidence:
+def not_applicable(why: str, statistic: str = "", /, **condition: Value) -> Evidence:
     """A condition under which a claim cannot be asked, such as one in which no learning rate passes the guard."""
     none = Estimate(float("nan"), 0, why=why).interval()
     return Evidence(
         name="", statistic=statistic, interval=none, null=0.0, direction=0, grid=(), holds=1.0,
-        verdict="not applicable", reason=why, condition=dict(condition),
+        verdict="not applicable", reason=why, condition=checked(condition),
     )  # fmt: skip

@@ -2,16 +2,32 @@
 """What is found of a claim: judged evidence, and the judgement that it adds up to, as claims.json keeps them."""
 
 import dataclasses
+import math
+import numbers
+from collections.abc import Mapping
 from typing import Any, Literal
 
+from jaxmyopia.checks import require
 from jaxmyopia.claims.verdicts import Verdict, reference
 from jaxmyopia.stats.decisions import SpecificationTest
 from jaxmyopia.stats.intervals import Interval
 
-Value = float | str
+Value = float | str | bool
 Condition = dict[str, Value]
 CameOut = Literal["held", "failed", "undecided"]
 TRIES = 5  # "I have seen it a few times"
+
+
+def checked(condition: Mapping[str, Value]) -> Condition:
+    """A condition whose values a file of claims can hold, and a rule compare.
+
+    Raises:
+      ArgumentError: if one is something else.
+    """
+    for key, value in condition.items():
+        fine = isinstance(value, str) or (isinstance(value, numbers.Real) and math.isfinite(value))
+        require(fine, key, value, "must be a finite number, a text, or True or False")
+    return dict(condition)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,9 +80,21 @@ class Evidence:
         """The chance that at least one of `TRIES` seeds shows what is claimed; None where one alone shows nothing."""
         return None if self.prevalence is None else 1 - (1 - self.prevalence.estimate) ** TRIES
 
-    def at(self, name: str | None = None, **condition: Value) -> "Evidence":
-        """The same, said to hold under a condition: settings that were selected before it was asked."""
-        return dataclasses.replace(self, name=self.name if name is None else name, condition=self.condition | condition)
+    def at(self, name: str | None = None, /, **condition: Value) -> "Evidence":
+        """The same, said to hold under a condition: settings that were selected before it was asked.
+
+        Args:
+          name: of the piece; by default it stays.
+          **condition: finite numbers, texts, or truth values.
+
+        Returns:
+          The `Evidence`.
+
+        Raises:
+          ArgumentError: if a value is something else, which no file of claims could hold.
+        """
+        condition = self.condition | checked(condition)
+        return dataclasses.replace(self, name=self.name if name is None else name, condition=condition)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -41,8 +41,9 @@ class Quantity:
 
     `statistic`: in words. `sample(choice)`: the seeds' numbers at a choice of thresholds. `choices`: of them, main
     first. `parts(over)`: the same under each condition by itself, those named in `over` apart. `details`: beside it.
-    `cells`: the numbers of the cells whose trials are asked. `of_all`: whether a trial that is lost is counted, as one
-    that shows nothing. `anytime`: whether intervals are to hold whenever one stops.
+    `cells`: the numbers of the cells whose trials are asked. `definitions`: which a measure calls conditions.
+    `of_all`: whether a trial that is lost is counted, as one that shows nothing. `anytime`: whether intervals are to
+    hold whenever one stops.
     """
 
     statistic: str
@@ -51,6 +52,7 @@ class Quantity:
     parts: "Callable[[Sequence[str]], list[tuple[Condition, Quantity]]]" = lambda over: []
     details: dict[str, object] = dataclasses.field(default_factory=dict)
     cells: tuple[int, ...] = ()
+    definitions: tuple[str, ...] = ()
     of_all: bool = False
     anytime: bool = False
 
@@ -80,6 +82,9 @@ class Quantity:
         require(low <= null <= high, "null", null, f"must lie between {low:g} and {high:g}, as {self.statistic} does")
         fine = isinstance(least, int | float) and 0 <= least < math.inf
         require(fine, "least", least, "must be a number, at least 0")
+        end = null + direction * least
+        beyond = f"must leave the null and it, {end:g}, between {low:g} and {high:g}, where {self.statistic} lies"
+        require(low <= end <= high, "least", least, beyond)
         return Asked(self, Question(float(null), direction, float(least))).judged()
 
     @functools.cached_property

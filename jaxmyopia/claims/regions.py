@@ -226,9 +226,9 @@ def headline(verdicts: Sequence[str], conditions: Conditions) -> str:
 
 _OF_ONE = {
     "supported": "holds",
-    "inconclusive": "undecided: the interval decides nothing",
+    "inconclusive": "undecided",
     "depends on the threshold": "does not hold: it depends on the threshold",
-    "not applicable": "not applicable: the premise fails",
+    "not applicable": "not applicable",
     "not judged": "not judged",
 }
 _APART = {"inconclusive": "undecided"}

@@ -65,7 +65,8 @@ def how_many(claim: Claim, pilot: Trials, *, effect: float, repeats: int = 200, 
       ArgumentError: if the pilot has fewer than 24 seeds, or an argument is not allowed.
     """
     require(isinstance(effect, int | float) and np.isfinite(effect), "effect", effect, "must be a finite number")
-    require(repeats >= 1, "repeats", repeats, "must be at least 1")
+    for name, number, least in (("repeats", repeats, 1), ("root_seed", root_seed, 0)):
+        require(isinstance(number, int) and number >= least, name, number, f"must be a whole number, at least {least}")
     asked = [(piece.name, piece.asked) for piece in claim.judge(pilot).evidence if piece.asked]
     found = []
     for name, each in asked:

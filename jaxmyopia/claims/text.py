@@ -2,11 +2,13 @@
 """Judged claims as JSON values, and as text for a terminal: what was found first, in a sentence."""
 
 import dataclasses
+import math
 import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 from jaxmyopia.claims.judged import ControlResult, Evidence, Judgement
+from jaxmyopia.claims.verdicts import MIN_SEEDS
 
 _WIDTH = 80  # columns of the table of claims in a terminal
 _SHOWN = 6  # pieces of evidence a claim
@@ -60,6 +62,8 @@ def _piece_text(piece: Evidence) -> list[str]:
     seen = piece.by_chance
     tries = f", five tries show it with {seen:.2g}" if seen is not None else ""
     text = f"{piece.interval} {piece.reference}, n = {piece.interval.n}{grid}{lost}{tries}"
+    if piece.verdict == "inconclusive" and (math.isnan(piece.interval.low) or piece.interval.n < MIN_SEEDS):
+        text += f": {piece.reason}"
     if piece.verdict in ("not applicable", "not judged"):
         text = piece.reason
     return _wrap(f"{piece.verdict:<13} {piece.name}: {text}", _WIDTH - 4, subsequent_indent=" " * 14)

@@ -153,6 +153,7 @@ class Measure:
         Returns:
           The `Measure`; after a share its curves stay as they are there.
         """
+        require("budget" not in self.main, "at_budgets", self.name, "must be asked once, for all budgets")
         for share in shares:
             fine = isinstance(share, int | float) and 0 < share <= 1
             require(fine, "shares", share, "must be above 0 and at most 1")
@@ -188,6 +189,14 @@ def _columns(measure: Measure) -> tuple[str, ...]:
 class Derived(Measure):
     """A measure that is made of a finished run's columns: `fn(trials, **thresholds)` gives one number a trial, in the
     order of `Trials.values`. It costs no run, and its grid may be chosen afterwards."""
+
+    def at_budgets(self, *shares: float) -> "Measure":
+        """Refused: a finished run's columns are all there is.
+
+        Raises:
+          ArgumentError: always.
+        """
+        raise ArgumentError("at_budgets", self.name, "must be asked of the measures from which this one is derived")
 
     def of(self, trials: Any, choice: Choice | None = None) -> np.ndarray:
         """Its numbers `(rows,)` at a choice, by default the main one, in the order of seeds."""

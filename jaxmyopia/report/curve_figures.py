@@ -11,6 +11,7 @@ from jaxmyopia.report.figures import COLOURS, Caption, log_steps, panels
 from jaxmyopia.stats.sketch import Sketch
 
 _COLUMNS, _MOST = 3, 12  # panels side by side, and in all
+_TOLD = len(COLOURS)  # lines that a legend tells apart; of a panel with more there is none
 
 
 def caption(name: str) -> Caption:
@@ -49,7 +50,7 @@ def quantile_curves(folder: RunFolder, name: str) -> Figure:
         panel.set(title=cell.title(cells), yscale="log" if _spread(sketch) else "linear", xlabel="step")
         log_steps(panel, steps)
         tops.append(np.nanmax(_positive(values[2][0])))
-        if label:
+        if label and place < _TOLD:
             panel.legend()
     if tops and tops[0] > 0:  # what leaves the panel upwards diverges
         axes[0, 0].set_ylim(top=10 * max(tops))

@@ -2,6 +2,7 @@
 """The kit that evidence is built with, against numbers worked by hand and scipy; and what it refuses."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -9,12 +10,18 @@ from scipy import stats
 
 import jaxmyopia as jm
 from jaxmyopia.checks import ArgumentError
+from jaxmyopia.claims.judged import Judgement
+from jaxmyopia.claims.text import claims_json, claims_text
+from jaxmyopia.engine.schema import built, fault
 from jaxmyopia.measures import Derived
 from jaxmyopia.stats.estimates import of_mean
 from jaxmyopia.stats.table import Trials
 
 SEEDS = 60
 LARGE = Derived("large", lambda trials, least: trials.values("score") >= least, least=(3.0, 1.0, 5.0))
+
+OF_SCALE = Derived("of_scale", lambda trials, init_scale: trials.values("score"), conditions=("init_scale",),
+                   init_scale=(1.0, 2.0))  # fmt: skip
 
 
 def table(score, *, optimizer="sgd", scales=(1.0,), diverged=()) -> Trials:
@@ -138,6 +145,13 @@ def test_a_premise_leaves_out_the_seeds_for_which_it_fails_and_without_enough_of
     assert (rare.verdict, rare.reason) == ("not applicable", "the premise holds for 10 of 60 seeds")
 
 
+def test_a_premise_that_cannot_be_told_is_none_that_holds():
+    trials = table(lambda seed, scale: 1 + seed % 2, diverged=range(20))
+    for premise in (lambda score: score < 9, lambda score: ~(score >= 9)):
+        piece = jm.share(trials, "score", lambda score: score > 0, given=premise).above(0.5)
+        assert (piece.interval.n, piece.interval.estimate) == (SEEDS - 20, 1)
+
+
 def test_prevalence_and_what_five_tries_show():
     piece = jm.share(table(lambda seed, scale: seed % 4), "score", lambda score: score == 3).above(0.5)
     assert piece.prevalence.estimate == 0.25 and piece.by_chance == pytest.approx(1 - 0.75**5)
@@ -180,7 +194,51 @@ def test_a_claim_names_its_pieces_and_is_not_judged_where_trials_lack():
     lacking = jm.claim("Lion is larger.")(lambda trials: jm.mean(trials.where(optimizer="lion"), "score").above(0))
     judged = lacking.judge(table(lambda seed, scale: seed))
     assert (judged.verdict, judged.reason) == ("not judged", "the run lacks optimizer='lion'")
-    assert jm.claim("Nothing.")(lambda trials: {}).judge(table(lambda seed, scale: seed)).verdict == "not judged"
+    nothing = jm.claim("Nothing.")(lambda trials: {}).judge(table(lambda seed, scale: seed))
+    assert (nothing.verdict, nothing.headline) == ("not judged", f"not judged: {nothing.reason}") and nothing.reason
+
+
+def test_pieces_without_a_name_are_told_apart():
+    small = lambda t: jm.mean(t, "score").below(9)
+    asked = lambda t: [larger(t), small(t), small(t).at(rank=2), jm.not_applicable("no rate passes", rank=3)]
+    judged = jm.claim("It is.", id="it-is")(asked).judge(table(lambda seed, scale: 1 + seed % 2))
+    assert [piece.name for piece in judged.evidence] == ["mean score (1)", "mean score (2)", "rank 2", "rank 3"]
+    assert jm.claim("It is.", id="it-is")(lambda t: [larger(t)]).judge(_two_scales()).evidence[0].name == (
+        "it-is, init_scale 1"
+    )
+
+
+def test_the_text_says_why_nothing_is_decided():
+    few = table(lambda seed, scale: seed)
+    few = few.keep(few["seed"] < 23)
+    assert "n = 23" in claims_text([_larger().judge(few)]) and "fewer than 24" in claims_text([_larger().judge(few)])
+    text = " ".join(claims_text([_larger().judge(table(lambda seed, scale: 1 + 0 * seed))]).split())
+    assert "the measure has no known range that bounds what others may give" in text
+
+
+def test_truth_values_make_conditions_that_survive_json():
+    trials = table(lambda seed, scale: (scale > 1) & (seed % 5 > 0), scales=(1.0, 2.0))
+    columns = {"odd": trials.columns["init_scale"] > 1, "name": trials.columns["init_scale"]}
+    trials = Trials({**trials.columns, **columns}, (("odd", "name"),))
+    judged = jm.claim("It is.")(lambda t: jm.share(t, "score", lambda score: score > 0).above(0.5)).judge(trials)
+    assert judged.headline == "holds in 1 of 2 conditions: where name is at least 2"
+    assert [piece.name for piece in judged.evidence] == ["<lambda>, odd False, name 1", "<lambda>, odd True, name 2"]
+    entries = json.loads(json.dumps(claims_json([judged])))
+    assert fault(entries, list[Judgement]) is None
+    (read,) = built(entries, list[Judgement])
+    assert [each.condition for each in read.evidence] == [each.condition for each in judged.evidence]
+
+
+def larger(trials):
+    return jm.mean(trials, "score").above(0)
+
+
+def _larger(**declared):
+    return jm.claim("It is.", **declared)(larger)
+
+
+def _shown(trials, given):
+    return jm.share(trials, "score", lambda score: score > 0, given=given).above(0.5)
 
 
 def _two_scales():
@@ -213,6 +271,37 @@ def _two_scales():
         (lambda t: jm.claim("It is.")("no function"), "claim='no function'"),
         (lambda t: jm.claim("It is.", id="it-is")(lambda trials: 3).judge(t), "claim it-is='int'"),
         (lambda t: jm.claim("It is.", id="it-is")(lambda trials: {"a": 0.5}).judge(t), "claim it-is, a='float'"),
+        (lambda t: _larger(over=["scale"]).judge(t), "over='scale'"),
+        (lambda t: _larger(over=["score"]).judge(t), "over='score'"),
+        (lambda t: _larger(over="init_scale"), "over='init_scale'"),
+        (lambda t: _larger(passes=[larger]), "passes="),
+        (lambda t: _larger(fails={"it": 3}), "fails="),
+        (lambda t: _larger(id="../it"), "id='../it'"),
+        (lambda t: _larger(id=""), "id=''"),
+        (lambda t: _larger(details=lambda t: None).judge(t), "details='NoneType'"),
+        (lambda t: _larger(details=lambda t: {"all": np.arange(3)}).judge(t), "details='dict'"),
+        (lambda t: larger(t).at("rank", rank=[1, 2]), "rank=[1, 2]"),
+        (lambda t: larger(t).at("rank", rank=None), "rank=None"),
+        (lambda t: larger(t).at("rank", rank=float("nan")), "rank=nan"),
+        (lambda t: jm.not_applicable("no rate passes", rank=None), "rank=None"),
+        (
+            lambda t: jm.claim("It is.", id="it-is")(lambda t: [larger(t).at("a"), larger(t).at("a")]).judge(t),
+            "claim it-is, piece='a'",
+        ),
+        (lambda t: _larger(over=["least"]).judge(t), "over='least'"),
+        (lambda t: jm.claim("It is.", over=["least"])(lambda t: jm.mean(t, LARGE).above(0)).judge(t), "over='least'"),
+        (
+            lambda t: jm.claim("It is.")(lambda t: jm.mean(t, OF_SCALE).above(0)).judge(_two_scales()),
+            "conditions of of_scale='init_scale'",
+        ),
+        (lambda t: jm.share(t, "score", lambda x: x > 0).above(0.5, least=0.7), "least=0.7"),
+        (lambda t: jm.share(t, "score", lambda x: x > 0).below(0.5, least=5), "least=5"),
+        (lambda t: LARGE.at_budgets(1, 0.5), "at_budgets='large'"),
+        (lambda t: jm.measures.upticks().at_budgets(1, 0.5).at_budgets(1, 0.5), "at_budgets='upticks'"),
+        (lambda t: _shown(t, lambda score: score), "given="),
+        (lambda t: _shown(t, lambda score: score[:3] > 0), "given="),
+        (lambda t: jm.how_many(_larger(), t, effect=0.1, repeats=1.5), "repeats=1.5"),
+        (lambda t: jm.how_many(_larger(), t, effect=0.1, root_seed=-1), "root_seed=-1"),
         (lambda t: jm.Measure("two words", len), "name='two words'"),
         (lambda t: jm.Measure("m", 3), "fn=3"),
         (lambda t: jm.Measure("m", len, by=()), "by=()"),

@@ -227,8 +227,8 @@ def test_headlines_of_one_condition():
         "no difference": "does not hold: no difference",
         "real but small": "does not hold: real but small",
         "depends on the threshold": "does not hold: it depends on the threshold",
-        "inconclusive": "undecided: the interval decides nothing",
-        "not applicable": "not applicable: the premise fails",
+        "inconclusive": "undecided",
+        "not applicable": "not applicable",
         "not judged": "not judged",
     }
     assert {verdict: headline([verdict], [{}]) for verdict in expected} == expected
