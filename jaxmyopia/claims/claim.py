@@ -136,7 +136,7 @@ def _came_out(pieces: Sequence[Evidence], *, must_pass: bool) -> CameOut:
     """How a control came out: as a whole, as the claim would be judged."""
     verdict, _ = combine(pieces)
     if not must_pass:
-        return "failed" if verdict == "supported" else "held"
+        return "failed" if verdict == "supported" else ("held" if pieces else "undecided")
     few = {piece.verdict for piece in pieces} <= {"supported", "inconclusive"}
     return "held" if verdict == "supported" else ("undecided" if few else "failed")
 

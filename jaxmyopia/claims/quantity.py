@@ -4,6 +4,7 @@
 import dataclasses
 import functools
 import math
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -71,16 +72,16 @@ class Quantity:
 
     def within(self, margin: float) -> Evidence:
         """Evidence that it lies within `margin` of zero: that two things are the same."""
-        positive = isinstance(margin, int | float) and 0 < margin < math.inf
+        positive = isinstance(margin, numbers.Real) and 0 < margin < math.inf
         require(positive, "margin", margin, "must be positive")
-        return Asked(self, Question(0.0, 0, margin)).judged()
+        return Asked(self, Question(0.0, 0, float(margin))).judged()
 
     def _one_sided(self, null: float, least: float, direction: int) -> Evidence:
-        finite = isinstance(null, int | float) and math.isfinite(null)
+        finite = isinstance(null, numbers.Real) and math.isfinite(null)
         require(finite, "null", null, "must be a finite number")
         low, high = self.main.range or (-math.inf, math.inf)
         require(low <= null <= high, "null", null, f"must lie between {low:g} and {high:g}, as {self.statistic} does")
-        fine = isinstance(least, int | float) and 0 <= least < math.inf
+        fine = isinstance(least, numbers.Real) and 0 <= least < math.inf
         require(fine, "least", least, "must be a number, at least 0")
         end = null + direction * least
         beyond = f"must leave the null and it, {end:g}, between {low:g} and {high:g}, where {self.statistic} lies"

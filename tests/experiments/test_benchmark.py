@@ -54,7 +54,10 @@ def test_the_predictions_on_adams_bumps_are_judged(tmp_path):
     claims = json.loads((tmp_path / "claims.json").read_text())
     assert [claim["id"] for claim in claims] == ["no-excess-below", "excess-above"]
     for claim in claims:
-        assert [piece["name"] for piece in claim["evidence"]] == ["rank 1", "rank 2"]
+        places = {tuple(piece["condition"].values()) for piece in claim["evidence"]}
+        assert len(places) == len(claim["evidence"]) == 18  # nine of twenty pairs of rate and scale, at either rank
+        for _, rate, scale in places:
+            assert rate <= 0.101 * scale if claim["id"] == "no-excess-below" else rate >= 0.999 * scale
         assert all(piece["interval"]["n"] + piece["diverged"] == 24 for piece in claim["evidence"])
     assert (tmp_path / "figures" / "excess.svg").is_file() and (tmp_path / "report.html").is_file()
 
