@@ -104,7 +104,7 @@ def _wrap(text: str, indent: str = "") -> str:
 
 
 def _made(manifest: dict[str, Any]) -> str:
-    device = manifest["config"].get("numerics", {}).get("device_kind", "cpu")
+    device = manifest.get("config", {}).get("numerics", {}).get("device_kind", "cpu")
     on = manifest["machine"] if device == "cpu" else f"{manifest['machine']}, {device}"
     return f"{manifest['started'][:10]}, {on}, jax {manifest['versions']['jax']}"
 

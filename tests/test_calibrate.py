@@ -23,14 +23,14 @@ def trials(seeds=4096) -> Trials:
 
 def test_rates_hold_the_nominal_one_and_would_show_a_rule_that_does_not():
     rng = np.random.default_rng(0)
-    found = list(rates(trials(), trials=200, sizes=(64,), rng=rng))
+    found = list(rates(trials(), trials=60, sizes=(64,), rng=rng))
     assert len(found) == 5 * len(kinds("normal", lambda x: x > 0))
     plain = [rate for rate in found if rate.kind == "paired above" and rate.number in ("normal", "bumps a pair")]
     for rate in plain:
-        assert rate.wrong.estimate < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200), rate
+        assert rate.wrong.estimate < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 60), rate
     assert sum(rate.wrong.estimate for rate in plain) > 0  # a rule that never decides would pass too
     (over,) = (rate for rate in found if "any of" in rate.kind and rate.number == "normal")
-    assert over.wrong.n == 50
+    assert over.wrong.n == 15
 
 
 @pytest.mark.slow

@@ -153,7 +153,7 @@ def test_a_tiny_start_steps_down_through_the_saddles(x64):
 
     # Falls of 75, 19, 4.7 and 1.2 % of the first loss: 2 % leaves out the last, 5 % makes one of it and the third.
     counts = {0.01: 4, 0.02: 3, 0.05: 3}
-    for choice in study.thresholds.plateaus.choices:
+    for choice in study.thresholds.plateaus.choices_at():
         expected = counts[choice["fall"]]
         assert theory.expected_descents(spectrum, choice["fall"]) == expected
         for measure in (study.thresholds.descents, study.thresholds.plateaus):
