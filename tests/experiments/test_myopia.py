@@ -98,7 +98,7 @@ def test_a_small_run_leaves_a_whole_folder_and_goes_on_where_it_was(tmp_path, ca
     page = (out / "report.html").read_text()
     figures = [path.name for path in (out / "figures").iterdir()]
     own = [name for name in figures if not name.startswith(("evidence_", "map_", "specifications_"))]
-    assert len(own) == 11 and page.count('<img src="data:image/svg+xml;base64,') == len(figures)
+    assert len(own) == 12 and page.count('<img src="data:image/svg+xml;base64,') == len(figures)
     assert [each.verdict for each in jm.load(out).claims] == [claim["verdict"] for claim in claims]
     chunks = {path: path.stat().st_mtime_ns for path in out.rglob("chunk-*")}
     assert again(*SMALL, f"--out={out}") == 0

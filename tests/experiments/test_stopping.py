@@ -65,7 +65,8 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path, whole, signum):
         last = said.splitlines()[-1]
         assert last.startswith("Interrupted" if signum == signal.SIGINT else "Terminated")
         assert "to resume: python " in last
-    assert not list((out / "seeds").glob("*.parquet"))
+    written = list((out / "seeds").glob("*.parquet"))
+    assert len(written) < len([name for name in whole if name.endswith(".parquet")])  # it stopped on its way
     again = start(out)
     end(again)
     assert again.returncode == 0 and chunks(out) == whole
