@@ -49,11 +49,10 @@ class Claim:
           ArgumentError: if the claim gives something that is not evidence, or asks for a column that is none.
         """
         try:
-            found = self._asked(self.pieces, trials.main)
+            evidence, level = self.evidence(trials)
         except NoTrials as error:
             reason = f"the run lacks {error.name}={error.value!r}"
             return Judgement(self.id, self.text, "not judged", reason, f"not judged: {reason}")
-        evidence, level = corrected(found)
         verdict, reason = combine(evidence)
         sentence, conditions = summarise(evidence, level)
         sentence = sentence if evidence else f"not judged: {reason}"
@@ -67,6 +66,20 @@ class Claim:
             self.id, self.text, verdict, reason, sentence, tuple(evidence), conditions, controls,
             specifications(evidence), details,
         )  # fmt: skip
+
+    def evidence(self, trials: Trials) -> tuple[list[Evidence], float]:
+        """The evidence alone, one piece a condition, without controls and what else a judgement holds.
+
+        Args:
+          trials: of the whole run.
+
+        Returns:
+          The pieces, corrected for their number, and the level of their intervals.
+
+        Raises:
+          NoTrials: if the run does not hold what the claim needs.
+        """
+        return corrected(self._asked(self.pieces, trials.main))
 
     def _asked(self, ask: Ask, trials: Trials) -> list[Evidence]:
         pieces = self._named(ask(trials))

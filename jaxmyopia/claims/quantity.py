@@ -94,9 +94,14 @@ class Quantity:
         return self.sample(self.choices[0])
 
     @functools.cached_property
+    def samples(self) -> list[Sample]:
+        """The seeds' numbers at every choice, the main one first."""
+        return [self.main, *(self.sample(choice) for choice in self.choices[1:])]
+
+    @functools.cached_property
     def estimates(self) -> list[Estimate]:
         """At every choice, the main one first."""
-        return [self._estimate(self.main), *(self._estimate(self.sample(choice)) for choice in self.choices[1:])]
+        return [self._estimate(sample) for sample in self.samples]
 
     def _estimate(self, sample: Sample) -> Estimate:
         values = sample.values

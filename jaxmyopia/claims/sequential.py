@@ -8,12 +8,13 @@ from typing import TypeAlias
 import numpy as np
 
 from jaxmyopia.checks import require
-from jaxmyopia.claims.claim import Claim, judge_all
+from jaxmyopia.claims.claim import Claim, require_claims
+from jaxmyopia.claims.judged import Evidence
 from jaxmyopia.claims.quantity import Asked
 from jaxmyopia.claims.verdicts import DECIDED, MIN_SEEDS, Question
 from jaxmyopia.stats.intervals import Range
 from jaxmyopia.stats.sequences import mean_sequence, share_sequence
-from jaxmyopia.stats.table import Trials
+from jaxmyopia.stats.table import NoTrials, Trials
 
 _ASIDE = ("not applicable", "not judged")
 _LEVEL = 0.05
@@ -31,9 +32,18 @@ def decided(claims: Sequence[Claim], trials: Trials) -> bool:
     Returns:
       False if more seeds may decide a piece.
     """
+    require_claims(claims)
     anytime = dataclasses.replace(trials, anytime=True)
-    pieces = [piece for each in judge_all(claims, anytime) for piece in each.evidence]
+    pieces = [piece for each in claims for piece in _evidence(each, anytime)]
     return all(piece.verdict in DECIDED or piece.verdict in _ASIDE for piece in pieces)
+
+
+def _evidence(claim: Claim, trials: Trials) -> list[Evidence]:
+    """A claim's evidence, none where the run lacks what it needs."""
+    try:
+        return claim.evidence(trials)[0]
+    except NoTrials:
+        return []
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +77,7 @@ def how_many(claim: Claim, pilot: Trials, *, effect: float, repeats: int = 200, 
     require(isinstance(effect, int | float) and np.isfinite(effect), "effect", effect, "must be a finite number")
     for name, number, least in (("repeats", repeats, 1), ("root_seed", root_seed, 0)):
         require(isinstance(number, int) and number >= least, name, number, f"must be a whole number, at least {least}")
-    asked = [(piece.name, piece.asked) for piece in claim.judge(pilot).evidence if piece.asked]
+    asked = [(piece.name, piece.asked) for piece in _evidence(claim, pilot) if piece.asked]
     found = []
     for name, each in asked:
         n = each.quantity.main.values.size

@@ -40,8 +40,7 @@ def specifications(pieces: Sequence[Evidence]) -> Specifications | None:
     factors, samples = [], []
     for piece in _alike(asked):
         quantity = piece.asked.quantity
-        for choice in quantity.choices:
-            sample = quantity.sample(choice)
+        for choice, sample in zip(quantity.choices, quantity.samples, strict=True):
             factors.append({**piece.condition, **choice})
             samples.append((sample.seeds, sample.values))
     values = _by_seed(samples)

@@ -60,8 +60,8 @@ def _piece_text(piece: Evidence) -> list[str]:
     lost = f", {piece.diverged} diverged" if piece.diverged else ""
     grid = f", grid {piece.holds:.0%}" if piece.grid else ""
     seen = piece.by_chance
-    tries = f", five tries show it with {seen:.2g}" if seen is not None else ""
-    text = f"{piece.interval} {piece.reference}, n = {piece.interval.n}{grid}{lost}{tries}"
+    tries = f", seen in five tries: {seen:.0%}" if seen is not None else ""
+    text = f"{piece.interval}, asked: {piece.reference}, n = {piece.interval.n}{grid}{lost}{tries}"
     if piece.verdict == "inconclusive" and (math.isnan(piece.interval.low) or piece.interval.n < MIN_SEEDS):
         text += f": {piece.reason}"
     if piece.verdict in ("not applicable", "not judged"):

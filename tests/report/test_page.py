@@ -73,8 +73,8 @@ def test_the_text_leads_with_the_verdict_and_names_the_evidence_and_the_seeds_lo
     lines = claims_text(CLAIMS).splitlines()
     assert lines[0] == "DEPENDS ON THE CONDITION  There are <more> bumps. (more-bumps)"
     assert lines[1] == "  holds in 1 of 2 conditions: where rank is <a>"
-    assert lines[2].split()[:2] == ["supported", "a:"] and "0.25 [0.1, 0.4] above 0 by at least 0.2" in lines[2]
-    assert "3 diverged" in lines[3] and "five tries show it with 0.97" in lines[3]
+    assert lines[2].split()[:2] == ["supported", "a:"] and "0.25 [0.1, 0.4], asked: above 0 by at least 0.2" in lines[2]
+    assert "3 diverged" in lines[3] and "seen in five tries: 97%" in lines[3]
     assert lines[4].split()[:2] == ["contradicted", "b:"]
     assert lines[6:] == [
         "    control held: a planted excess must pass",

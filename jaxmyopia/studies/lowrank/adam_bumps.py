@@ -67,31 +67,24 @@ class Sweep:
                 for cell in one.cells(learning_rate=rates[str(one.optimizer)], init_scale=SCALES, **run)]  # fmt: skip
 
 
-def excess(trials: Trials, delta: float, low: float, high: float) -> Quantity:
-    """Adam's bumps minus SGD's at the same scale, a mean over the combinations whose ratio lies in [low, high]."""
-    adam = trials.where(optimizer="adam")
-    ratio = adam["learning_rate"] / adam["init_scale"]
-    adam = adam.keep((ratio >= low * 0.999) & (ratio <= high * 1.001))
-    sgd = trials.where(optimizer="sgd")
-    sgd = sgd.keep(np.isin(sgd["init_scale"], adam["init_scale"]))
-    difference = paired(adam, sgd, Thresholds(delta).bumps, over=("learning_rate",))
-    return difference.named("bumps a pair, Adam minus SGD, mean over the combinations")
+def excess(adam: Trials, sgd: Trials, delta: float) -> Quantity:
+    """Adam's bumps minus SGD's on the same seeds, one trial a seed on either side."""
+    capped, most = functools.partial(np.minimum, MOST_BUMPS), (0, MOST_BUMPS)
+    difference = paired(adam, sgd, Thresholds(delta).bumps, capped, range=most)
+    return difference.named("bumps a pair, Adam minus SGD, same seed")
 
 
 def _pieces(
     trials: Trials, delta: float, low: float, high: float, ask: Callable[[Quantity], Evidence]
 ) -> list[Evidence]:
     """One piece at each rank, rate of Adam and scale of the start that stand in a ratio from low to high."""
-    bumps, found = Thresholds(delta).bumps, []
-    capped = functools.partial(np.minimum, MOST_BUMPS)
+    found = []
     for rank, scale in itertools.product(trials.unique("rank"), trials.unique("init_scale")):
         mine = trials.where(rank=rank, init_scale=scale)
         adam, sgd = mine.where(optimizer="adam"), mine.where(optimizer="sgd")
         for rate in (each for each in adam.unique("learning_rate") if low * 0.999 <= each / scale <= high * 1.001):
-            difference = paired(adam.where(learning_rate=rate), sgd, bumps, capped, range=(0, MOST_BUMPS))
-            piece = ask(difference.named("bumps a pair, Adam minus SGD, same seed"))
             at = {"rank": rank, "adam_rate": rate, "init_scale": scale}
-            found.append(piece.at(named("", at), **at))
+            found.append(ask(excess(adam.where(learning_rate=rate), sgd, delta)).at(named("", at), **at))
     return found
 
 
@@ -132,7 +125,8 @@ def draw_excess(trials: Trials, delta: float) -> Figure:
     for ax, rank in zip(axes[0], ranks, strict=True):
         for scale, colour in zip(SCALES, COLOURS, strict=False):
             mine = trials.where(rank=rank, init_scale=scale)
-            found = [excess(mine, delta, ratio, ratio).above(0).interval for ratio in ratios / scale]
+            adam, sgd = mine.where(optimizer="adam"), mine.where(optimizer="sgd")
+            found = [excess(adam.where(learning_rate=rate), sgd, delta).above(0).interval for rate in ADAM_RATES]
             draw_intervals(ax, ratios / scale, found, colour, ls="-", marker="o", label=f"{scale:g}")
         ax.axhspan(-MARGIN, MARGIN, color="0.9", zorder=0)
         for ratio in (LOW, HIGH):
