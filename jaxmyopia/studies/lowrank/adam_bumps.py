@@ -92,7 +92,7 @@ def make_claims(sweep: Sweep) -> list[Claim]:
     """Both predictions, judged at each rank, rate and scale that they speak of; controls are planted."""
     delta, columns = sweep.bump_delta, Thresholds(sweep.bump_delta).bumps.columns
     by_optimizer: Callable[[Trials], np.ndarray] = lambda rows: 1.0 * (rows["optimizer"] == "adam")
-    excess = lambda trials: planted(trials.main, diverged=False, **dict.fromkeys(columns, by_optimizer))
+    plus_one = lambda trials: planted(trials.main, diverged=False, **dict.fromkeys(columns, by_optimizer))
     none = lambda trials: planted(trials.main, diverged=False, **dict.fromkeys(columns, 0.0))
 
     def below(trials: Trials) -> list[Evidence]:
@@ -107,12 +107,12 @@ def make_claims(sweep: Sweep) -> list[Claim]:
             f"With Adam's rate at most {LOW:g} of the start's scale, Adam has no more bumps than SGD.",
             id="no-excess-below",
             passes={"no bumps at all": lambda trials: below(none(trials))},
-            fails={"a planted bump a pair under Adam": lambda trials: below(excess(trials))},
+            fails={"a planted bump a pair under Adam": lambda trials: below(plus_one(trials))},
         )(below),
         make(
             "With Adam's rate at or above the start's scale, Adam has more bumps than SGD.",
             id="excess-above",
-            passes={"a planted bump a pair under Adam": lambda trials: above(excess(trials))},
+            passes={"a planted bump a pair under Adam": lambda trials: above(plus_one(trials))},
             fails={"no bumps at all": lambda trials: above(none(trials))},
         )(above),
     ]
