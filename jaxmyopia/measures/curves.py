@@ -31,8 +31,8 @@ def _stages(curves: Any, ratio: Any, fall: Any) -> dict[str, jax.Array]:
     return {"descents": counted(curves, found.count), "plateaus": counted(curves, found.plateaus)}
 
 
-def _upticks(curves: Any, rise: Any) -> jax.Array:
-    return counted(curves, count_upticks(curves.loss, rise=rise))
+def _upticks(curves: Any, rise: Any, floor: float) -> jax.Array:
+    return counted(curves, count_upticks(curves.loss, rise=rise, floor=floor))
 
 
 def _bumps(curves: Any, names: tuple[str, ...], delta: Any) -> jax.Array:
@@ -45,9 +45,8 @@ def _bumps(curves: Any, names: tuple[str, ...], delta: Any) -> jax.Array:
     return counted(curves, sum(means[1:], means[0]) / len(means))
 
 
-def _final_ratio(curves: Any, parts: float) -> jax.Array:
-    last = (curves.step <= curves.step[-1] // int(parts)).sum() - 1
-    return curves.loss[last] / curves.loss[0]
+def _final_ratio(curves: Any) -> jax.Array:
+    return curves.loss[-1] / curves.loss[0]
 
 
 def _time_to(curves: Any, share: Any) -> jax.Array:
@@ -87,10 +86,12 @@ def descents(*, ratio: Thresholds = (0.5, 0.25, 0.75), fall: Thresholds = (0.02,
     return Measure("descents", _stages, part="descents", ratio=ratio, fall=fall)
 
 
-def upticks(*, rise: Thresholds = 1.05) -> Measure:
-    """How many times the loss rises by at least the factor `rise`, above 1, main first."""
+def upticks(*, rise: Thresholds = 1.05, floor: float = 1e-6) -> Measure:
+    """How many times the loss rises by at least the factor `rise`, above 1, main first; losses below the share `floor`
+    of the first count as equal to it."""
     _between("rise", rise, 1, float("inf"))
-    return Measure("upticks", _upticks, rise=rise)
+    _between("floor", floor, 0, 1)
+    return Measure("upticks", _upticks, rise=rise, floor=floor)
 
 
 def bumps(*names: str, delta: Thresholds = (0.1, 0.05, 0.2)) -> Measure:
@@ -111,10 +112,9 @@ def bumps(*names: str, delta: Thresholds = (0.1, 0.05, 0.2)) -> Measure:
     return Measure("bumps", _bumps, names=(names,), delta=delta)
 
 
-def final_ratio(*, parts: int = 1, name: str = "loss_ratio") -> Measure:
-    """The last loss over the first; or the loss at the end of the first of so many `parts` of the budget."""
-    require(isinstance(parts, int) and parts >= 1, "parts", parts, "must be a whole number, at least 1")
-    return Measure(name, _final_ratio, parts=parts)
+def final_ratio(*, name: str = "loss_ratio") -> Measure:
+    """The last loss over the first; see `Measure.at_budgets` for that after a share of the steps."""
+    return Measure(name, _final_ratio)
 
 
 def time_to(*, share: Thresholds = 0.5, name: str = "time_to") -> Measure:

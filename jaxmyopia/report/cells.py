@@ -23,6 +23,7 @@ _CHARACTER = 0.062  # inches: at 7 points
 _TITLE_LINE, _KEY_LINE = 0.14, 0.19  # inches: the height of a line above, and of one below
 _BESIDE = 0.55  # inches: the width of cells whose texts may stand beside one another
 _ABSENT = "none"
+_BLUES = ("#f2f5f9", "#d3e0ee", "#a9c6e3", "#7caad4", "#3f80b9", "#0b5394")  # from none to all
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,6 +131,11 @@ def cell(axes: Axes, at: tuple[int, int], texts: Sequence[str], colour: str, wid
     text = ("  " if beside else "\n").join(texts[:1] if size < 4 else texts)
     ink = "white" if _luminance(colour) < 0.179 else "black"  # where the contrast of both is the same, 4.6
     axes.text(*at, text, ha="center", va="center", color=ink, fontsize=max(size, 4), linespacing=1.05)
+
+
+def shade(share: float) -> str:
+    """The colour of a cell that shows a share."""
+    return _BLUES[round(share * (len(_BLUES) - 1))]
 
 
 def _luminance(colour: str) -> float:

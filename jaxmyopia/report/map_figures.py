@@ -15,7 +15,7 @@ from jaxmyopia.checks import ArgumentError, require
 from jaxmyopia.claims.conditions import joint, named
 from jaxmyopia.claims.judged import Condition, Evidence, GridPoint, Judgement
 from jaxmyopia.claims.verdicts import Question, Verdict
-from jaxmyopia.report.cells import cell, frames, key, number, places, shown, told
+from jaxmyopia.report.cells import cell, frames, key, number, places, shade, shown, told
 from jaxmyopia.report.claim_figures import VERDICT_COLOURS
 from jaxmyopia.report.figures import Caption, draw_intervals, panels
 from jaxmyopia.stats.intervals import Interval
@@ -25,7 +25,6 @@ SIGNS = {
     "depends on the condition": "C", "inconclusive": "?", "not applicable": "n/a", "not judged": "–",
 }  # fmt: skip
 _LINE = 122  # characters across a figure
-_BLUES = ["#f2f5f9", "#d3e0ee", "#a9c6e3", "#7caad4", "#3f80b9", "#0b5394"]  # from no claim that holds to all
 _ROW = 0.17  # inches: of a choice below a specification curve
 
 
@@ -118,7 +117,7 @@ def joint_map(judgements: Sequence[Judgement]) -> Figure:
         panel, at = where.of(condition)
         yes = [letter for claim, letter in letters.items() if held.get(claim)]
         depth = len(yes) / len(held)
-        colour = _BLUES[round(depth * (len(_BLUES) - 1))]
+        colour = shade(depth)
         edge = {"ec": "black", "lw": 1.6, "zorder": 2} if depth == 1 else {}
         cell(axes[panel], at, [f"{len(yes)}/{len(held)}", "".join(yes)], colour, width, **edge)
     key(figure, [(None, f"{letter}  {claim}") for claim, letter in letters.items()])

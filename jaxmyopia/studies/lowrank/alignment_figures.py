@@ -12,21 +12,23 @@ from jaxmyopia.report.figures import COLOURS, LOSS_NAMES, draw_intervals, log_st
 from jaxmyopia.stats.estimates import of_mean
 from jaxmyopia.stats.intervals import Interval
 from jaxmyopia.stats.table import Trials, pair
-from jaxmyopia.studies.lowrank.figures import by_rate
+from jaxmyopia.studies.lowrank.figures import by_scale
 from jaxmyopia.studies.lowrank.finished import FinishedRun
 from jaxmyopia.studies.lowrank.matching import MATCHINGS, NoRate, at_matched_rates, shown_rate
 from jaxmyopia.studies.lowrank.measures import ALIGNMENT_RANK
+from jaxmyopia.studies.lowrank.plateau_claims import OPTIMIZERS
 
 _turning_points = jax.jit(turning_points)
 
 
-def alignment_curves(run: FinishedRun, rank: int, loss: str) -> Figure:
+def alignment_curves(run: FinishedRun, rank: int, loss: str, scale: float) -> Figure:
     """Alignments of single seeds with their bumps marked, `(optimisers, seeds)` panels.
 
     Args:
       run: the finished run; curves are `(T, S)` a cell.
       rank: of the cells shown.
       loss: likewise.
+      scale: likewise, of the start.
 
     Returns:
       The figure.
@@ -34,11 +36,13 @@ def alignment_curves(run: FinishedRun, rank: int, loss: str) -> Figure:
     optimizers = run.values("optimizer")
     figure, grid = panels(len(optimizers), 3, sharex=True, sharey=True)
     for i, optimizer in enumerate(optimizers):
-        cell = run.find(loss=loss, rank=rank, optimizer=optimizer)
-        rate, steps = shown_rate(run.rows(cell)), run.cells[cell].record_steps()
+        at = {"loss": loss, "rank": rank, "optimizer": optimizer, "init_scale": scale}
+        rate = shown_rate(run.rows(**at))
+        number = run.by_rate(**at)[rate]
+        steps = run.cells[number].record_steps()
         for seed, axes in enumerate(grid[i]):
             for name, style in (("align_a", "-"), ("align_b", "--")):
-                curves = run.kept(cell, name, rate)
+                curves = run.kept(number, name)
                 if seed < curves.shape[1]:
                     _alignments_of_one(axes, steps, curves[:, seed], style, run.thresholds.bump_delta)
             axes.set_title(f"seed {seed}")
@@ -60,11 +64,12 @@ def _alignments_of_one(axes: Axes, steps: np.ndarray, curves: np.ndarray, style:
         axes.plot(steps[bumps], curves[bumps, k, j], "v", color=COLOURS[number], mec="k", mew=0.5, ms=5)
 
 
-def bump_figure(run: FinishedRun) -> Figure:
+def bump_figure(run: FinishedRun, scale: float) -> Figure:
     """The paired difference in bumps across ranks and thresholds, `(losses, matchings)` panels.
 
     Args:
       run: the finished run; curves are `(T, S)` a cell.
+      scale: of the start.
 
     Returns:
       The figure.
@@ -74,7 +79,10 @@ def bump_figure(run: FinishedRun) -> Figure:
     bumps = run.thresholds.bumps
     figure, grid = panels(len(losses), len(MATCHINGS), sharex=True, sharey="row")
     for i, loss in enumerate(losses):
-        by_rank = {rank: at_matched_rates(run.shown().matching(loss=loss, rank=rank)) for rank in ranks}
+        by_rank = {}
+        for rank in ranks:
+            mine = run.rows(loss=loss, rank=rank, init_scale=scale)
+            by_rank[rank] = at_matched_rates(*(mine.matching(optimizer=name) for name in OPTIMIZERS))
         for j, kind in enumerate(MATCHINGS):
             axes = grid[i, j]
             found = {rank: sides[kind] for rank, sides in by_rank.items() if kind in sides}
@@ -100,8 +108,8 @@ def _difference(a: Trials, b: Trials, measure: Measure, choice: dict[str, float]
     return of_mean(differences[np.isfinite(differences)]).interval()
 
 
-def bumps_by_rate(run: FinishedRun) -> Figure:
-    """Bumps a pair by learning rate and rank, `(losses, optimisers)` panels; diverged seeds are left out.
+def bumps_by_scale(run: FinishedRun) -> Figure:
+    """Bumps a pair by scale of the start and rank, `(losses, optimisers)` panels; diverged seeds are left out.
 
     Args:
       run: the finished run; curves are `(T, S)` a cell.
@@ -115,12 +123,6 @@ def bumps_by_rate(run: FinishedRun) -> Figure:
         bumps = rows.values(run.thresholds.bumps)
         return of_mean(bumps[np.isfinite(bumps)]).interval()
 
-    figure = by_rate(run, ranks, mean, "bumps a pair")
-    for axes in figure.axes:
-        axes.set_yscale("symlog", linthresh=1)
-        top = axes.get_ylim()[1]  # shared by a row of panels
-        axes.set_ylim(0, top)
-        ticks = [tick for tick in (0, 0.25, 0.5, 0.75, 1, 2, 5, 10, 20, 50) if tick <= top]
-        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.minorticks_off()
+    figure = by_scale(run, ranks, mean, "bumps a pair")
+    figure.axes[0].set_ylim(bottom=0)
     return figure

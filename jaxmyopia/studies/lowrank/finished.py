@@ -37,33 +37,49 @@ class FinishedRun:
         return str(self.study.target)
 
     def shown(self) -> Trials:
-        """The rows of that target, `(rows,)`."""
-        return self.table.matching(target=self.target)
+        """The rows of that target, `(rows,)`; of an optimiser with several weight decays, those of the first."""
+        mine = self.table.matching(target=self.target)
+        if "weight_decay" not in mine.columns:
+            return mine
+        decay = mine.columns["weight_decay"]
+        return mine.keep(np.isnan(decay) | (decay == self._decay))
+
+    @functools.cached_property
+    def _decay(self) -> float:
+        return next(float(each["weight_decay"]) for each in self._settings if "weight_decay" in each)  # type: ignore[arg-type]
 
     def values(self, field: str) -> list:
         """The values of a study's field over the cells, in the order run."""
         return list(dict.fromkeys(getattr(cell.study, field) for cell in self.cells))
 
-    def find(self, **settings: object) -> int:
-        """The index of the cell with these static settings, which is one of those that were run."""
-        wanted = {"target": self.target, **settings}
-        studies = (cell.study.settings() for cell in self.cells)
-        return next(i for i, study in enumerate(studies) if all(study[name] == wanted[name] for name in wanted))
+    def rows(self, **settings: object) -> Trials:
+        """The rows `(rows,)` of that target with these settings."""
+        return self.shown().matching(**settings)
 
-    def rows(self, cell: int) -> Trials:
-        """The rows of one cell, in the order of its trials."""
-        return self.table.matching(cell=cell)
+    def scales(self, **settings: object) -> list[float]:
+        """The scales of the start that were run with these settings, largest first."""
+        return sorted(self.rows(**settings).unique("init_scale"), reverse=True)
+
+    def by_rate(self, **settings: object) -> dict[float, int]:
+        """The cells with these settings by their rate, the numbers of those run; the first of several that share it."""
+        wanted, found = {"target": self.target, **settings}, dict[float, int]()
+        for number, each in enumerate(self._settings):
+            if all(each[name] == value for name, value in wanted.items()):
+                found.setdefault(cast(float, each["learning_rate"]), number)
+        return found
+
+    @functools.cached_property
+    def _settings(self) -> list[dict[str, object]]:
+        return [cell.study.settings() | {name: value for name, (value,) in cell.sweep} for cell in self.cells]
 
     def colour(self, optimizer: str) -> str:
         """The colour of an optimiser in every figure."""
         return COLOURS[self.values("optimizer").index(optimizer) % len(COLOURS)]
 
-    def kept(self, cell: int, name: str, rate: float) -> np.ndarray:
-        """An observable of the kept seeds at one rate, `(T, kept, ...)`."""
-        rows, curves = self.rows(cell), self.folder.curves(cell, name)
-        keep = rows["seed"] < self.folder.config["keep_curves"]
-        return curves[:, np.isclose(rows["learning_rate"][keep], rate)]
+    def kept(self, cell: int, name: str) -> np.ndarray:
+        """An observable of the kept seeds of a cell, `(T, kept, ...)`."""
+        return self.folder.curves(cell, name)
 
     def relative_losses(self, cell: int) -> Sketch:
-        """The losses over the first of all seeds, a group a record and rate `(T, rates)`."""
+        """The losses over the first of all seeds of a cell, a group a record `(T, 1)`."""
         return self.folder.sketch(cell, "relative_loss")

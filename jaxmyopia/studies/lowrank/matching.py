@@ -14,7 +14,6 @@ import numpy as np
 from jaxmyopia.claims.choosing import CHOOSING, GUARD, choosing, judged, passing
 from jaxmyopia.stats.table import Trials
 
-OPTIMIZERS = ("sgd", "adam")
 MATCHINGS = ("best rates", "equal half-times")
 _NOISE = 1e-10  # final losses below this share of the first are rounding noise of float32
 
@@ -52,22 +51,26 @@ def steady(trials: Trials) -> np.ndarray:
     return ~trials["diverged"].astype(bool) & ~(trials["upticks"] > 0)
 
 
-def best_rate(table: Trials) -> float | NoRate:
-    """The best of the steady rates, by the seeds that choose.
+def steady_rates(table: Trials) -> list[float] | NoRate:
+    """The rates that are steady, by the seeds that choose.
 
     Args:
-      table: rows `(S x rates,)` of one cell.
+      table: rows `(S x rates,)` of one problem under one optimiser.
 
     Returns:
-      The rate, or why there is none.
+      The rates, or why there is none.
     """
     first = choosing(table)
     if len(first) == len(table):
         return NoRate(f"all seeds choose rates; those after the first {CHOOSING} are judged")
-    rates = passing(first, "learning_rate", steady)
-    if not rates:
-        return NoRate(f"at no rate are {GUARD:.0%} of the first {CHOOSING} seeds free of upticks and divergence")
-    return min(rates, key=lambda rate: _badness(_at(first, rate)))
+    unsteady = NoRate(f"at no rate are {GUARD:.0%} of the first {CHOOSING} seeds free of upticks and divergence")
+    return passing(first, "learning_rate", steady) or unsteady
+
+
+def best_rate(table: Trials) -> float | NoRate:
+    """The best of the steady rates, by the seeds that choose; arguments as of `steady_rates`."""
+    rates, first = steady_rates(table), choosing(table)
+    return rates if isinstance(rates, NoRate) else min(rates, key=lambda rate: _badness(_at(first, rate)))
 
 
 def shown_rate(table: Trials) -> float:
@@ -104,25 +107,24 @@ def match_rates(a: Trials, b: Trials) -> dict[str, tuple[float, float] | NoRate]
     return {MATCHINGS[0]: best, MATCHINGS[1]: min(pairs, key=apart)}
 
 
-def at_matched_rates(cells: Trials) -> dict[str, Sides | NoRate]:
-    """SGD's and Adam's judged trials at each pair of matched rates.
+def at_matched_rates(one: Trials, other: Trials) -> dict[str, Sides | NoRate]:
+    """The judged trials of two optimisers at each pair of matched rates.
 
     Args:
-      cells: trials of one problem under all optimisers and rates.
+      one, other: trials of one problem at all rates, under an optimiser each.
 
     Returns:
-      By a name of `MATCHINGS`, the trials of SGD and those of Adam, or why there are none; the first name alone where
-      both mean the same rates; empty unless both optimisers were run.
+      By a name of `MATCHINGS`, the trials of the one and those of the other, or why there are none; the first name
+      alone where both mean the same rates; empty unless both optimisers were run.
     """
-    sgd, adam = (cells.matching(optimizer=optimizer) for optimizer in OPTIMIZERS)
-    if not (len(sgd) and len(adam)):
+    if not (len(one) and len(other)):
         return {}
     found: dict[str, Sides | NoRate] = {}
-    for rates, name in {rates: name for name, rates in reversed(match_rates(sgd, adam).items())}.items():
+    for rates, name in {rates: name for name, rates in reversed(match_rates(one, other).items())}.items():
         if isinstance(rates, NoRate):
             found[name] = rates
         else:
-            found[name] = judged(_at(sgd, rates[0])), judged(_at(adam, rates[1]))
+            found[name] = judged(_at(one, rates[0])), judged(_at(other, rates[1]))
     return dict(sorted(found.items()))
 
 

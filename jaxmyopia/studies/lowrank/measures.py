@@ -20,7 +20,7 @@ from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank.layouts import Layout
 from jaxmyopia.values import check_settings, conform
 
-SHARES = (1.0, 0.5, 0.25)  # of the steps, after which measures are taken
+SHARES = (1.0, 0.3, 0.1)  # of the steps, after which measures are taken
 ALIGNMENT_RANK = 16  # the greatest rank whose r x R alignment curves are recorded
 
 
@@ -52,11 +52,12 @@ class Thresholds:
     plateau_ratio: float = flag(0.5, "A plateau: the loss falls at most this many times as fast as beside it.")
     descent_fall: float = flag(0.02, "A descent: the loss falls by at least this share of the first loss.")
     uptick: float = flag(1.05, "An uptick: the loss rises by at least this factor.")
+    uptick_floor: float = flag(1e-3, "Upticks: losses below this share of the first count as equal to it.")
     zero_loss: float = flag(1e-2, "Zero loss: a final loss below this share of the first.")
 
     def __post_init__(self):
         conform(self)
-        for name in ("bump_delta", "plateau_ratio", "descent_fall", "zero_loss"):
+        for name in ("bump_delta", "plateau_ratio", "descent_fall", "uptick_floor", "zero_loss"):
             value = getattr(self, name)
             require(0 < value < 1, name, value, "must be between 0 and 1, both excluded")
         check_settings([(field.name, (getattr(self, field.name),)) for field in dataclasses.fields(self)])
@@ -93,26 +94,27 @@ class Thresholds:
         epsilon = self._grid("zero_loss", 0.1, 0.3, 3.0, 5.0)
         return Derived("zero_loss", _below, range=(0, 1), conditions=("budget",), epsilon=epsilon, budget=SHARES)
 
+    @property
+    def ratios(self) -> tuple[str, ...]:
+        """The columns by which a loss counts as zero, of all budgets."""
+        return AT_BUDGETS.columns
+
     @functools.lru_cache(maxsize=4096)  # noqa: B019  # of as many thresholds as there are; every cell asks
     def measures(self, *, aligned: bool) -> tuple[Measure, ...]:
         """What is taken of every trial; bumps only where alignments are recorded."""
-        taken = (measures.upticks(rise=self.uptick), self.descents, self.plateaus, *_RATIOS)
+        arrival = measures.time_to(share=self.zero_loss, name="zero_time")
+        taken = (measures.upticks(rise=self.uptick, floor=self.uptick_floor), self.descents, self.plateaus, *_RATIOS, arrival)
         return (*taken, self.bumps) if aligned else taken
 
 
 HALF_TIME = measures.time_to(share=0.5, name="half_time")
 FINAL_RATIO = measures.final_ratio()
-BUDGETS = {
-    "1/4": measures.final_ratio(parts=4, name="loss_ratio_quarter"),
-    "1/2": measures.final_ratio(parts=2, name="loss_ratio_half"),
-    "1": FINAL_RATIO,
-}
-_AT = {1.0: BUDGETS["1"], 0.5: BUDGETS["1/2"], 0.25: BUDGETS["1/4"]}
-_RATIOS = (HALF_TIME, *BUDGETS.values())
+AT_BUDGETS = measures.final_ratio(name="loss_ratio_at").at_budgets(*SHARES)
+_RATIOS = (HALF_TIME, FINAL_RATIO, AT_BUDGETS)
 
 
 def _below(trials: Trials, epsilon: float, budget: float) -> np.ndarray:
-    return trials.values(_AT[budget]) < epsilon
+    return trials.values(AT_BUDGETS, {"budget": budget}) < epsilon
 
 
 def column_norms(layout: Layout, x: jax.Array) -> jax.Array:

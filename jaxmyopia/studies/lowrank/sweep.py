@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sweep behind the six claims: from settings to the runner's cells, with presets for a minute and for a night."""
+"""The sweep behind the nine claims: from settings to the runner's cells, with presets for a minute and for an hour."""
 
 import dataclasses
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jaxmyopia.checks import require
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from jaxmyopia.answer import Answer
     from jaxmyopia.report.page import Report
 
-# Log grids around each optimiser's best rate at n = 100, found in first runs, with outcomes in view. The best rate of
-# plain gradient descent follows the gradient's scale: that of the square loss grows with n, that of cross-entropy
-# falls with it. Optimisers that normalise the gradient share one grid.
+# Log grids around each optimiser's best rates at n = 100, found in first runs, with outcomes in view; at the highest,
+# seeds oscillate. The best rate of plain gradient descent follows the gradient's scale: that of the square loss grows
+# with n, that of cross-entropy falls with it. Optimisers that normalise the gradient share one grid.
 _DESCENT_RATES = {"square": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), "cross_entropy": (0.03, 0.1, 0.3, 1.0, 3.0)}
-_NORMALISED_RATES = (0.002, 0.006, 0.02, 0.06, 0.2)
+_NORMALISED_RATES = (0.0006, 0.002, 0.006, 0.02, 0.06)
 _DESCENT = {"sgd": 1.0, "momentum": 0.1, "noisy_sgd": 1.0}
+_PLACES = {2: slice(1, 3), 3: slice(1, 4), 4: slice(4), 5: slice(5)}
 
 
 def default_rates(loss: str, optimizer: str, n: int, count: int) -> tuple[float, ...]:
@@ -35,18 +36,18 @@ def default_rates(loss: str, optimizer: str, n: int, count: int) -> tuple[float,
       loss: a loss's name.
       optimizer: an optimiser's name.
       n: side of the matrices.
-      count: how many rates, 3 or 5.
+      count: how many rates, 2 to 5.
 
     Returns:
       Rates, shape `(count,)`.
     """
     if optimizer not in _DESCENT:
-        return _NORMALISED_RATES[-count:]
+        return _NORMALISED_RATES[_PLACES[count]]
     scale = _DESCENT[optimizer] * (100 / n if loss == "square" else n / 100)
-    rates = _DESCENT_RATES[loss] if count == 5 else _DESCENT_RATES[loss][1:4]
-    return tuple(float(f"{scale * rate:.6g}") for rate in rates)
+    return tuple(float(f"{scale * rate:.6g}") for rate in _DESCENT_RATES[loss][_PLACES[count]])
 
 
+Settings = tuple[tuple[str, tuple[float, ...]], ...]
 _OWN_RATES = When("without --learning_rates", lambda sweep: not sweep.learning_rates)
 
 
@@ -68,37 +69,37 @@ class Sweep:
     ranks: tuple[int, ...] = flag((1, 2, 4, 10, 100), "Ranks of target and learned factors.")
     losses: tuple[str, ...] = flag(("square", "cross_entropy"), "Losses: square, cross_entropy.")
     targets: tuple[str, ...] = flag(("gaussian",), "Targets: gaussian, orthogonal, spectrum.")
-    optimizers: tuple[str, ...] = flag(("sgd", "adam"), "Optimisers: momentum, or optax's by name.")
+    optimizers: tuple[str, ...] = flag(("sgd", "adam", "adamw"), "Optimisers: momentum, or optax's by name.")
     learning_rates: tuple[float, ...] = flag((), "Rates of every cell, in place of each optimiser's own grid.")
-    rates: int = flag(3, "How many rates each optimiser's own grid has: 3 or 5.", when=_OWN_RATES)
+    rates: int = flag(2, "How many rates each optimiser's own grid has: 2 to 5.", when=_OWN_RATES)
+    weight_decay: tuple[float, ...] = flag((0.01,), "Weight decays of adamw.", when=has("optimizers", "adamw"))
     spectrum: tuple[float, ...] = flag((), "Singular values of the target `spectrum`.", when=has("targets", "spectrum"))
-    init_scale: float = flag(1.0, "Standard deviation of the learned factors' start.")
+    init_scale: tuple[float, ...] = flag((1.0, 0.01), "Standard deviations of the learned factors' start.")
     steps: int = flag(1000, "Optimisation steps.", when=_narrow_or("steps"))
     records: int = flag(200, "How many records are taken of a run.")
-    seeds: int = flag(80, "Seeds in every cell: 0, 1, ...; the first 16 choose rates.", when=_narrow_or("seeds"))
+    seeds: int = flag(64, "Seeds in every cell: 0, 1, ...; the first 16 choose rates.", when=_narrow_or("seeds"))
     wide_seeds: int = flag(40, "Seeds in cells of rank above 16, which cost more.", when=WIDE)
-    wide_steps: int = flag(1000, "Optimisation steps in cells of rank above 16.", when=WIDE)
+    wide_steps: int = flag(300, "Optimisation steps in cells of rank above 16.", when=WIDE)
+    wide_scale: tuple[float, ...] = flag((1.0, 0.01), "Of init_scale, those in cells of rank above 16.", when=WIDE)
     thresholds: Thresholds = dataclasses.field(default_factory=Thresholds)
 
     def __post_init__(self):
         conform(self)
-        for name in ("ranks", "losses", "targets", "optimizers"):
+        for name in ("ranks", "losses", "targets", "optimizers", "init_scale"):
+            require(len(getattr(self, name)) > 0, name, getattr(self, name), "must be a list, not an empty one")
+        for name in ("ranks", "losses", "targets", "optimizers", "init_scale", "learning_rates", "weight_decay"):
             values = getattr(self, name)
-            require(len(values) > 0 and len(set(values)) == len(values), name, values, "must be a list without repeats")
-        require(
-            len(set(self.learning_rates)) == len(self.learning_rates),
-            "learning_rates",
-            self.learning_rates,
-            "must be a list without repeats",
-        )
-        check_settings((("learning_rates", self.learning_rates), ("init_scale", (self.init_scale,))))
-        require(self.rates in (3, 5), "rates", self.rates, "must be 3 or 5")
+            require(len(set(values)) == len(values), name, values, "must be a list without repeats")
+        check_settings((("learning_rates", self.learning_rates), ("init_scale", self.init_scale)))
+        check_settings((("wide_scale", self.wide_scale),))
+        require(self.rates in _PLACES, "rates", self.rates, "must be from 2 to 5")
         for name, most in (("wide_seeds", 2**32), ("wide_steps", 2**31 - 1)):
             require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
             require(getattr(self, name) <= most, name, getattr(self, name), f"must be at most {most}")
 
     def cells(self) -> list[Cell]:
-        """One cell per target, rank, loss and optimiser; rates are trials of a cell."""
+        """One cell per target, rank, loss, optimiser, rate and scale, so that seeds are added to those alone that need
+        them; and those of the controls."""
         cells = []
         for target, rank, loss, optimizer in itertools.product(self.targets, self.ranks, self.losses, self.optimizers):
             study = LowRank(
@@ -110,17 +111,38 @@ class Sweep:
                 optimizer=optimizer,
                 thresholds=self.thresholds,
             )
-            rates = self.learning_rates or default_rates(loss, optimizer, self.n, self.rates)
-            sweep = (("learning_rate", rates), ("init_scale", (self.init_scale,)))
             wide = rank > ALIGNMENT_RANK
             seeds, steps = (self.wide_seeds, self.wide_steps) if wide else (self.seeds, self.steps)
-            cells.append(Cell(study=study, sweep=sweep, seeds=seeds, steps=steps, records=self.records))
+            size: dict[str, int] = {"seeds": seeds, "steps": steps, "records": self.records}
+            cells += [Cell(study=study, sweep=sweep, **size) for sweep in self._sweeps(loss, optimizer, wide)]
         return [*cells, *controls.cells(self.thresholds)]
+
+    def _sweeps(self, loss: str, optimizer: str, wide: bool) -> list[Settings]:
+        """The settings of a study's cells, one value each."""
+        rates = self.learning_rates or default_rates(loss, optimizer, self.n, self.rates)
+        scales = [scale for scale in self.init_scale if not wide or scale in self.wide_scale]
+        values: dict[str, Sequence[float]] = {"learning_rate": rates, "init_scale": scales}
+        if optimizer == "adamw":
+            values["weight_decay"] = self.weight_decay[:1] if wide else self.weight_decay
+        return [
+            tuple((name, (value,)) for name, value in zip(values, chosen, strict=True))
+            for chosen in itertools.product(*values.values())
+        ]
 
 
 PRESETS: dict[str, Sweep] = {
     "quick": Sweep(),
-    "full": Sweep(rates=5, steps=10_000, wide_steps=3000, seeds=1024, wide_seeds=1024, records=256),
+    "full": Sweep(
+        init_scale=(1.0, 0.3, 0.1, 0.03, 0.01),
+        wide_scale=(1.0, 0.1, 0.01),
+        rates=4,
+        weight_decay=(0.01, 0.1),
+        steps=10_000,
+        wide_steps=3000,
+        seeds=64,
+        wide_seeds=48,
+        records=256,
+    ),
 }
 
 
@@ -140,8 +162,8 @@ def _report(run: "Answer", sweep: Sweep) -> "Report":
 
 PLATEAUS = Experiment(
     name="plateaus",
-    summary="Judges six claims about the S-curves of low-rank learning under SGD and Adam.",
-    notes="A minute on two cores; with --preset=full an hour or two.",
+    summary="Judges nine claims about the S-curves of low-rank learning under SGD, Adam and AdamW.",
+    notes="A minute on two cores; with --preset=full --until_decided an hour and a half.",
     presets=PRESETS,
     cells=Sweep.cells,
     claims=lambda sweep: make_claims(sweep.thresholds, sweep.ranks),
