@@ -4,13 +4,12 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jaxmyopia.measures.descents import descents
+from jaxmyopia.measures.spans import where_plateaus
 from jaxmyopia.report.figures import COLOURS, LOSS_NAMES, draw_intervals, log_steps, panels
 from jaxmyopia.stats.intervals import Interval, wilson
 from jaxmyopia.stats.table import Trials
@@ -19,7 +18,6 @@ from jaxmyopia.studies.lowrank.matching import shown_rate
 from jaxmyopia.studies.lowrank.measures import Thresholds
 
 _FLOOR = 1e-9  # of the loss axis, in units of the first loss
-_descents = jax.jit(descents)
 
 
 def loss_bands(run: FinishedRun) -> Figure:
@@ -107,19 +105,8 @@ def plateau_spans(
     Returns:
       The records at which descents are fastest, `(descents,)`, and each plateau's first and last step.
     """
-    ratio, fall = thresholds.plateau_ratio, thresholds.descent_fall
-    found = _descents(steps, loss.astype(np.float32), ratio=ratio, fall=fall)
-    closed = np.asarray(found.closed)
-    peaks, plateau = np.asarray(found.peak)[closed], np.asarray(found.plateau)[closed]
-    speed = -np.diff(loss) / np.diff(steps)
-    spans = []
-    for i, (peak, lies_before) in enumerate(zip(peaks, plateau, strict=True)):
-        if lies_before:
-            first = peaks[i - 1] if i else 0
-            slowest = min(speed[peak], speed[peaks[i - 1]]) if i else speed[peak]
-            slow = first + np.flatnonzero(speed[first : peak + 1] <= ratio * slowest)
-            spans.append((float(steps[slow[0]]), float(steps[slow[-1] + 1])))
-    return peaks, spans
+    found = where_plateaus(steps, loss, ratio=thresholds.plateau_ratio, fall=thresholds.descent_fall)
+    return found.peaks, found.spans
 
 
 def _missing(axes: Axes, text: str = "not run") -> None:
