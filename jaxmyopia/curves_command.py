@@ -105,5 +105,5 @@ def _figure(settings: CurvesOfOnesOwn, trials: CurveTrials, path: pathlib.Path) 
     try:
         write(single_curves(trials.runs, find), target)
     except OSError as error:
-        raise RunError(f"{target} cannot be written ({error.strerror}); --figure= names another file, or none") from None
+        raise RunError(f"{target} cannot be written ({error.strerror}); --figure= is another file, or none") from None
     say(f"The figure is in {target}.")

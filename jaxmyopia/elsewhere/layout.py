@@ -37,8 +37,9 @@ class Asked:
 
     def __post_init__(self) -> None:
         for name, value in (("run", self.run), ("value", self.value)):
-            several = isinstance(value, list | tuple) and len(value) > 0 and all(isinstance(each, str) for each in value)
-            require(value is None or isinstance(value, str) or several, name, value, "must name columns")
+            several = value if isinstance(value, list | tuple) and value else [value]
+            fine = value is None or all(isinstance(each, str) for each in several)
+            require(fine, name, value, "must name one column, or several")
         require(self.step is None or isinstance(self.step, str), "step", self.step, "must name a column")
 
 
@@ -145,12 +146,12 @@ def _numbered(source: Source, runs: Sequence[str]) -> tuple[np.ndarray, list[str
     known = []
     for i, name in enumerate(runs):
         labels, empty = source.labels(name), np.asarray(source.table[name].is_null())
-        require(not empty.any(), "run", name, f"must be told in every row, but row {int(np.argmax(empty)) + 1} has none")
+        require(not empty.any(), "run", name, f"must be told in every row; row {int(np.argmax(empty)) + 1} has none")
         values, code = np.unique(labels, return_inverse=True)
         shown = [str(value) for value in values.tolist()]
-        rank = sorted(range(len(shown)), key=lambda place, shown=shown: _natural(shown[place]))
-        known.append([shown[place] for place in rank])
-        places[:, i] = np.argsort(rank)[code.reshape(-1)]
+        known.append(sorted(shown, key=_natural))
+        rank = {value: place for place, value in enumerate(known[-1])}
+        places[:, i] = np.asarray([rank[value] for value in shown])[code.reshape(-1)]
     found, code = np.unique(places, axis=0, return_inverse=True)
     names = [", ".join(known[i][place] for i, place in enumerate(row)) for row in found.tolist()]
     return code.reshape(-1), names
@@ -206,12 +207,7 @@ def _seeds(
     own = next((name for name in (*runs, *given, *varying) if plain(name) == "seed"), None)
     if own in varying:
         raise ArgumentError("seed", "several", "must be one number a run, but it changes within some")
-    if own is not None and own not in runs:
-        labels = given.pop(own)
-    elif own is not None and len(runs) > 1:
-        labels = given.pop(own)
-    else:
-        labels = np.asarray(names)
+    labels = given.pop(own) if own in given else np.asarray(names)
     if own is None and (len(runs) != 1 or not all(name.isdecimal() for name in names)):
         return np.arange(len(names))
     try:
@@ -219,8 +215,6 @@ def _seeds(
     except ValueError:
         numbers = np.full(len(labels), np.nan)
     wrong = ~((numbers >= 0) & (numbers == np.round(numbers)) & (numbers < 2**53))
-    if own is None and wrong.any():
-        return np.arange(len(names))
     require(not wrong.any(), "seed", str(labels[np.argmax(wrong)]), "must be a whole number, at least 0")
     return numbers.astype(np.int64)
 
@@ -259,7 +253,7 @@ def _wide_columns(source: Source, asked: Asked, step: str) -> dict[str, str]:
         for name in wanted:
             require_column(source, "value", name)
         return {name: name for name in wanted}
-    if wanted in columns:
+    if wanted is not None and wanted in columns:
         return {wanted: source.stem if is_log(source, rest, step) else wanted}
     parts = {name: part for name, part in by_run(rest).items() if part[1] != "_step"}
     rest = [name for name in rest if name in parts or not name.endswith(" - _step")]

@@ -2,7 +2,7 @@
 """Losses of many runs, whatever their steps and lengths, and the measures made of them: inside jit, once each."""
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -96,13 +96,13 @@ def _turns(measures: Sequence[Measure]) -> list[tuple[Measure, ...]]:
 
 
 @functools.lru_cache(maxsize=256)
-def _together(measures: tuple[Measure, ...]):  # noqa: ANN202 (a compiled function)
+def _together(measures: tuple[Measure, ...]) -> Callable[[jax.Array, jax.Array], dict[str, jax.Array]]:
     """From steps `(T,)` and losses `(T, S)`."""
     return jax.jit(lambda steps, loss: summarise(measures, LossAlone({"step": steps, "loss": loss})))
 
 
 @functools.lru_cache(maxsize=256)
-def _apart(measures: tuple[Measure, ...]):  # noqa: ANN202
+def _apart(measures: tuple[Measure, ...]) -> Callable[[jax.Array, jax.Array], dict[str, jax.Array]]:
     """From steps and losses `(S, T)`."""
     one = lambda steps, loss: summarise(measures, LossAlone({"step": steps, "loss": loss[:, None]}))
     return jax.jit(jax.vmap(one))

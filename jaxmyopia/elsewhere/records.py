@@ -101,7 +101,7 @@ def _repeated(steps: np.ndarray, loss: np.ndarray) -> str:
     if not twice.size:
         return ""
     first, second = loss[twice[0]], loss[twice[0] + 1]
-    return f"step {_shown(steps[twice[0]])} is there twice, with losses {min(first, second):g} and {max(first, second):g}"
+    return f"step {_shown(steps[twice[0]])} is there twice, with losses {first:g} and {second:g}"
 
 
 def _resumed(steps: np.ndarray, clock: np.ndarray | None) -> str:

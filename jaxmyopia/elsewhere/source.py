@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where curves come from: a file, a DataFrame, a dict of arrays or an Arrow table, all read into the last of these."""
 
+import csv
 import dataclasses
 import os
 import pathlib
@@ -19,9 +20,9 @@ from jaxmyopia.checks import ArgumentError, require, user_path
 class Source:
     """A table as it came.
 
-    `table`: its columns. `kind`, `name`: how it is called in messages, as in file='a.csv'. `headed`: whether its columns
-    have names of their own; else the first is the step. `nan_is_empty`: whether NaN may also stand for an empty cell, as
-    it does in a DataFrame; elsewhere an empty cell is a null, and NaN is a number that the run gave.
+    `table`: its columns. `kind`, `name`: how it is called in messages, as in file='a.csv'. `headed`: whether its
+    columns have names of their own; else the first is the step. `nan_is_empty`: whether NaN may also stand for an empty
+    cell, as it does in a DataFrame; elsewhere an empty cell is a null, and NaN is a number that the run gave.
     """
 
     table: pa.Table
@@ -102,10 +103,7 @@ def read(given: Any) -> Source:
     Raises:
       ArgumentError: if it is something else, or the file is missing or damaged.
     """
-    if isinstance(given, str | os.PathLike):
-        source = _of_file(user_path("file", given))
-    else:
-        source = _of_table(given)
+    source = _of_file(user_path("file", given)) if isinstance(given, str | os.PathLike) else _of_table(given)
     names = source.table.column_names
     twice = next((name for name in names if names.count(name) > 1), None)
     source.require(twice is None, f"must have columns of different names, but two are called {twice!r}")
@@ -121,7 +119,7 @@ def _of_file(path: pathlib.Path) -> Source:
         table, headed = readers[path.suffix](path)
     except OSError as error:
         raise ArgumentError("file", str(path), f"must be a file that can be read ({error.strerror})") from None
-    except (ValueError, TypeError, EOFError, KeyError, UnicodeError, zipfile.BadZipFile, pa.ArrowException) as error:
+    except (ValueError, TypeError, EOFError, KeyError, csv.Error, zipfile.BadZipFile, pa.ArrowException) as error:
         reason = " ".join(str(error).split())
         raise ArgumentError("file", str(path), f"must hold the step and losses, numbers all ({reason})") from None
     return Source(table, "file", str(path), headed)
@@ -148,8 +146,11 @@ def _of_arrays(arrays: Mapping[str, Any]) -> pa.Table:
     """Columns of arrays `(T,)`, and of each column of those that are `(T, runs)`."""
     columns: dict[str, Any] = {}
     for name, array in arrays.items():
-        values = array if isinstance(array, list | tuple | pa.Array | pa.ChunkedArray) else np.asarray(array)
-        if getattr(values, "ndim", 1) == 1 or isinstance(values, pa.Array | pa.ChunkedArray):
+        if isinstance(array, list | tuple | range | pa.Array | pa.ChunkedArray):
+            columns[str(name)] = array
+            continue
+        values = np.asarray(array)
+        if values.ndim == 1:
             columns[str(name)] = values
         elif values.ndim == 0:
             raise ValueError(f"{name} is one number")
@@ -167,9 +168,10 @@ def _of_arrays(arrays: Mapping[str, Any]) -> pa.Table:
 def _csv(path: pathlib.Path) -> tuple[pa.Table, bool]:
     with open(path, encoding="utf-8-sig") as file:
         first = next((line for line in file if line.strip()), "")
-    headed = not _is_number(first.split(",")[0].strip().strip('"') or None)
     if not first:
         raise ValueError("it is empty")
+    cells = [cell.strip() for cell in next(csv.reader([first]))]
+    headed = not cells[0] or not all(_is_number(cell or None) for cell in cells)  # no step is empty
     # One block, so that the kind of a column is found from all of its cells.
     size = min(max(path.stat().st_size + 1, 1 << 20), (1 << 31) - 1)
     table = pyarrow.csv.read_csv(

@@ -4,6 +4,8 @@
   trials = jm.curves("losses.csv")
   trials[PLATEAUS]
   jm.share(trials, PLATEAUS, lambda count: count == 2).above(0.5)
+
+Runs may differ in their steps and lengths. What they lack is never made up.
 """
 
 import dataclasses
@@ -73,8 +75,8 @@ def curves(
     """Reads loss curves from elsewhere as trials, on which every measure and claim works.
 
     A long table has a row a record: columns of the run, the step and the loss; other columns that are the same in all
-    rows of a run are its settings. A wide one has a row a step, and a column a run. Where the names do not tell which is
-    which, one line asks.
+    rows of a run are its settings. A wide one has a row a step, and a column a run. Where the names of columns do not
+    tell which is which, one line asks.
 
     >>> trials = curves({"step": range(4), "a": [4, 2, 1, 1], "b": [3, 3, 3, 1]})
     >>> trials["run"].tolist(), trials["records"].tolist()

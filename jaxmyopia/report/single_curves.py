@@ -4,6 +4,7 @@
 import pathlib
 import textwrap
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,7 +22,8 @@ from jaxmyopia.report.svg import house_style, lay_out, svg
 MOST = 24  # panels
 _COLUMNS = 4
 _TITLE = 34  # letters that a panel's width holds
-_WIDE = 30  # a range of steps or losses that needs a logarithmic axis
+_WIDE = 30  # a range of losses that needs a logarithmic axis
+_THINNER = 3  # and so do records whose last quarter is so many times as far apart as the first
 
 Find = Callable[[np.ndarray, np.ndarray], Spans]
 
@@ -52,7 +54,8 @@ def single_curves(runs: Sequence[Run], find: Find) -> Figure:
         Line2D([], [], color="k", marker="v", ms=4, ls="none", label="descent, where it is fastest"),
         Patch(color="0.6", alpha=0.35, lw=0, label="plateau"),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    with house_style():
+        figure.legend(handles=handles, loc="outside lower center", ncols=2)
     if len(runs) > len(shown):
         figure.suptitle(f"the first {len(shown)} of {len(runs)} runs", fontsize=8)
     return figure
@@ -74,14 +77,16 @@ def _draw(axes: Axes, run: Run, find: Find) -> None:
             name += f"\n{_many(len(found.peaks), 'descent')}, {_many(len(found.spans), 'plateau')}"
     if run.reason:
         name += "\nnot counted"
-        axes.text(0.5, 0.5, textwrap.fill(run.reason, 28), ha="center", va="center", transform=axes.transAxes, fontsize=6)
+        where: Any = {"ha": "center", "va": "center", "transform": axes.transAxes, "fontsize": 6}
+        axes.text(0.5, 0.5, textwrap.fill(run.reason, 28), bbox={"fc": "w", "ec": "none", "alpha": 0.85}, **where)
     axes.set_title(name, fontsize=6.5)
 
 
 def _scale(axes: Axes, steps: np.ndarray, curve: np.ndarray) -> None:
     """Logarithmic axes where the range needs one: of steps where records thin out, of losses where all are positive."""
     between = np.diff(steps.astype(float))
-    if len(between) > 1 and between.min() > 0 and steps[0] >= 0 and between.max() > _WIDE * between.min():
+    ends = [np.median(part) for part in (between[: len(between) // 4 + 1], between[-len(between) // 4 :])]
+    if len(between) > 2 and steps[0] >= 0 and ends[1] > _THINNER * ends[0] > 0:
         axes.set_xscale("symlog", linthresh=float(steps[steps > 0][0]))
     if curve.min() > 0 and curve.max() > _WIDE * curve.min():
         axes.set_yscale("log")
