@@ -19,6 +19,7 @@ from jaxmyopia.elsewhere.layout import Asked, Layout, lay_out
 from jaxmyopia.elsewhere.losses import Losses
 from jaxmyopia.elsewhere.records import Run, checked
 from jaxmyopia.elsewhere.source import read
+from jaxmyopia.engine.mesh import CACHE, use_compilation_cache
 from jaxmyopia.measures.measure import Measure
 from jaxmyopia.stats.table import Measured, Trials
 
@@ -96,6 +97,7 @@ def curves(
     Raises:
       ArgumentError: if the table cannot be read, or its columns cannot be told.
     """
+    use_compilation_cache(CACHE, unless_set=True)  # every length of curves is a program
     layout = lay_out(read(table_or_csv), Asked(run, step, value))
     return _table(layout, [checked(raw) for raw in layout.raws])
 

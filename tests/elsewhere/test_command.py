@@ -44,7 +44,7 @@ def test_the_figure_goes_where_it_is_asked_for_or_nowhere(csv, capsys):
     assert "two stairs" in csv.with_name("b.svg").read_text()
     show_curves(CurvesOfOnesOwn(figure=""), [str(csv)])
     assert sorted(path.name for path in csv.parent.iterdir()) == ["b.svg", "losses.csv"]
-    with pytest.raises(RunError, match="cannot be written .* --figure= is another file, or none"):
+    with pytest.raises(RunError, match=r"cannot be written .* --figure= is another file, or none"):
         show_curves(CurvesOfOnesOwn(figure=str(csv.parent / "none" / "b.png")), [str(csv)])
     with pytest.raises(jm.ArgumentError, match=r"figure='b.txt' is not allowed: must end in .png or .svg"):
         CurvesOfOnesOwn(figure="b.txt")

@@ -12,6 +12,7 @@ import jaxmyopia as jm
 from jaxmyopia.claims.controls import copies, planted
 
 PLATEAUS = jm.measures.plateaus(ratio=(0.5, 0.25), fall=0.02)
+DESCENTS = jm.measures.descents(ratio=(0.5, 0.25), fall=0.02)
 STEPS = np.arange(0, 400, 4)
 
 
@@ -58,7 +59,8 @@ def test_a_claim_is_paired_by_seed_and_judged_under_each_setting(trials):
         fails={"copies": lambda rows: jm.paired(*copies(rows.where(optimizer="sgd", rate=0.1)), PLATEAUS).above(0)},
     )  # fmt: skip
     def more(rows):
-        return jm.paired(rows.where(optimizer="sgd"), rows.where(optimizer="adam"), PLATEAUS).above(0)
+        sides = rows.where(optimizer="sgd"), rows.where(optimizer="adam")
+        return jm.paired(*sides, PLATEAUS, lambda count: count >= 2).above(0)
 
     judged = more.judge(trials)
     assert judged.verdict == "supported"
@@ -73,13 +75,13 @@ def test_a_claim_is_paired_by_seed_and_judged_under_each_setting(trials):
 
 
 def test_derived_measures_and_budgets_are_made_of_curves(trials):
-    both = jm.Derived("both", lambda rows: rows.values(PLATEAUS) + rows.values(jm.measures.descents()))
+    both = jm.Derived("both", lambda rows: rows.values(PLATEAUS) + rows.values(DESCENTS))
     assert trials.where(optimizer="adam", rate=0.1, seed=0)[both].tolist() == [2.0]
     early = PLATEAUS.at_budgets(1, 0.5)
     one = trials.where(optimizer="sgd", rate=0.1, seed=0)
     assert one[early].tolist() == [2.0] and one.values(early, {"budget": 0.5}).tolist() == [1.0]
     late = jm.Measure(
-        "late", lambda curves, share: (curves["loss"] > share * curves["loss"][0]).mean(axis=0), share=0.5
+        "late", lambda curves, share: (curves["loss"] > share * curves["loss"][:1]).mean(axis=0), share=0.5
     )
     assert 0.2 < one[late][0] < 0.8
 
@@ -133,7 +135,7 @@ def test_the_numbers_are_those_of_a_run_of_ours():
         def loss(self, weights, target):
             return ((weights[0] * weights[1] - target) ** 2).sum() / 2
 
-    measures = [PLATEAUS, jm.measures.descents(), jm.measures.upticks(), jm.measures.final_ratio()]
+    measures = [PLATEAUS, DESCENTS, jm.measures.upticks(), jm.measures.final_ratio()]
     answer = jm.run(
         Stairs(measures=measures), seeds=8, steps=400, keep_curves=8, progress=False, learning_rate=(0.05, 0.6, 3.0),
         scale=1e-3,
