@@ -4,17 +4,18 @@
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from jaxmyopia import measures
 from jaxmyopia.checks import RunError, require, user_path
-from jaxmyopia.elsewhere import CurveTrials, curves
+from jaxmyopia.elsewhere import curves
+from jaxmyopia.elsewhere.records import Run
 from jaxmyopia.engine.session import say, show
 from jaxmyopia.flags import flag
 from jaxmyopia.measures.measure import Choice, Measure
-from jaxmyopia.measures.spans import where_plateaus
+from jaxmyopia.measures.spans import Spans, where_plateaus
 
 _NAME = 40  # letters of a run's name
 
@@ -50,6 +51,11 @@ def counts(settings: CurvesOfOnesOwn) -> list[tuple[str, Measure, Choice]]:
     ]
 
 
+def find(settings: CurvesOfOnesOwn) -> Callable[[np.ndarray, np.ndarray], Spans]:
+    """What the figure marks: of steps and losses `(T,)`, the descents and plateaus that are counted."""
+    return functools.partial(where_plateaus, ratio=settings.ratio, fall=settings.fall)
+
+
 def show_curves(settings: CurvesOfOnesOwn, files: list[str]) -> None:
     """Prints what is counted of every run, or why it is not, and writes the figure."""
     require(len(files) == 1, "file", " ".join(files), "must be one file: .csv, .npy or .npz")
@@ -58,52 +64,57 @@ def show_curves(settings: CurvesOfOnesOwn, files: list[str]) -> None:
     trials = curves(path, run=run, step=settings.step, value=settings.value)
     columns = counts(settings)
     trials.losses.columns(*(measure for _, measure, _ in columns))  # at once
-    numbers = [trials.holding(measure).columns[measure.column(choice)] for _, measure, choice in columns]
-    lines = table([heading for heading, _, _ in columns], trials, np.stack(numbers, axis=1))
-    for line in lines:
+    held = [trials.holding(measure).columns[measure.column(choice)] for _, measure, choice in columns]
+    numbers = np.stack(held, axis=1)
+    runs = [_with_reason(run, row) for run, row in zip(trials.runs, numbers, strict=True)]
+    for line in table([heading for heading, _, _ in columns], runs, numbers):
         show(line)
     if settings.figure != "":
-        _figure(settings, trials, path)
+        _figure(settings, runs, path)
 
 
-def table(headings: Sequence[str], trials: CurveTrials, numbers: np.ndarray) -> list[str]:
+def _with_reason(run: Run, counted: np.ndarray) -> Run:
+    """A run that a measure refuses, though its records are fine, says so."""
+    rough = not run.reason and bool(np.isnan(counted).any())
+    return dataclasses.replace(run, reason="it is too rough for these thresholds") if rough else run
+
+
+def table(headings: Sequence[str], runs: Sequence[Run], numbers: np.ndarray) -> list[str]:
     """The lines that are printed.
 
     Args:
       headings: `(columns,)`.
-      trials: the runs.
+      runs: `(runs,)`.
       numbers: `(runs, columns)` counts, NaN where there is none.
 
     Returns:
       A line a run, below one of headings.
     """
-    runs = trials.runs
     width = max(5, *(min(len(run.name), _NAME) for run in runs))
-    widths = [max(len(heading), 5) + 2 for heading in headings]
     cells = [["curve", *headings, "counted"]]
     for run, row in zip(runs, numbers.tolist(), strict=True):
         shown = ["-" if np.isnan(number) else f"{number:g}" for number in row]
-        counted = f"no: {run.reason}" if run.reason else _told(run.left_out, run.diverged, bool(np.isnan(row).any()))
-        cells.append([run.name if len(run.name) <= _NAME else f"{run.name[: _NAME - 1]}…", *shown, counted])
-    lay = "  ".join([f"{{:<{width}}}"]) + "".join(f"{{:>{each}}}" for each in widths) + "   {}"
+        cells.append([run.name if len(run.name) <= _NAME else f"{run.name[: _NAME - 1]}…", *shown, _counted(run)])
+    lay = f"{{:<{width}}}" + "".join(f"{{:>{max(len(heading), 5) + 2}}}" for heading in headings) + "   {}"
     return [lay.format(*line) for line in cells]
 
 
-def _told(left_out: int, diverged: bool, rough: bool) -> str:
-    if rough:
-        return "no: too rough for these thresholds"
-    notes = [f"{left_out} rows without a loss, or there twice, left out"] if left_out else []
-    notes += ["ends above its start: claims take it for diverged"] if diverged else []
+def _counted(run: Run) -> str:
+    """Whether a run is counted, and what is to be known of it."""
+    if run.reason:
+        return f"no: {run.reason}"
+    rows = f"{run.left_out} {'row' if run.left_out == 1 else 'rows'} left out, without a loss or there twice"
+    notes = [rows] if run.left_out else []
+    notes += ["ends above its start: claims take it for diverged"] if run.diverged else []
     return "; ".join(["yes", *notes])
 
 
-def _figure(settings: CurvesOfOnesOwn, trials: CurveTrials, path: pathlib.Path) -> None:
+def _figure(settings: CurvesOfOnesOwn, runs: Sequence[Run], path: pathlib.Path) -> None:
     from jaxmyopia.report.single_curves import single_curves, write  # matplotlib takes half a second
 
     target = user_path("figure", settings.figure) if settings.figure else path.with_name(f"{path.stem}.curves.png")
-    find = functools.partial(where_plateaus, ratio=settings.ratio, fall=settings.fall)
     try:
-        write(single_curves(trials.runs, find), target)
+        write(single_curves(runs, find(settings)), target)
     except OSError as error:
         raise RunError(f"{target} cannot be written ({error.strerror}); --figure= is another file, or none") from None
     say(f"The figure is in {target}.")

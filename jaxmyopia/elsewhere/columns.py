@@ -12,7 +12,10 @@ RUNS = ("run", "run_id", "run_uuid", "trial", "trial_id", "run_name")
 KEYS = ("key", "tag", "metric")  # of a long table that holds several things, in which each value is named
 CLOCKS = ("wall_time", "timestamp", "_timestamp")  # when a record was logged
 ASIDE = ("_runtime", "relative_time_(process)", "relative_time_(wall)", "", "unnamed:_0", "index")
-_METRIC = re.compile(r"(train|val|valid|validation|test|eval|dev)[_/. -].*|.*(acc|accuracy|perplexity|grad_norm|lr)")
+_METRIC = re.compile(
+    r"(train|training|val|valid|validation|test|eval|dev)[_/](loss|acc|accuracy|error|perplexity)([_/].*)?"
+    r"|acc|accuracy|perplexity|grad_norm|lr|learning_rate"
+)
 
 
 def plain(name: str) -> str:

@@ -71,6 +71,9 @@ def lay_out(source: Source, asked: Asked) -> Layout:
     for argument, names in (("run", asked.run), ("step", asked.step)):
         for name in [names] if isinstance(names, str) else names or []:
             require_column(source, argument, name)
+    alone = [name for name in (asked.run, asked.step, asked.value) if isinstance(name, str)]
+    for name in alone:
+        require(alone.count(name) == 1, "column", name, "must be one of run, step and value alone")
     step = asked.step or (first_of(columns, STEPS) if source.headed else columns[0])
     if source.headed and _is_long(source, asked, step):
         return _long(source, asked, step)
@@ -94,6 +97,7 @@ def _long(source: Source, asked: Asked, step: str | None) -> Layout:
         raise ArgumentError("step", None, f"must name the column of steps, one of {_some(source.table.column_names)}")
     source, value = _of_one_metric(source, asked)
     runs = _run_columns(source, asked)
+    require(step not in (value, *runs), "step", step, "must be another column than those of runs and losses")
     taken = (step, value, *runs)
     code, names = _numbered(source, runs)
     steps, unknown = source.numbers(step)
@@ -228,13 +232,14 @@ def _with_seeds(raws: list[Raw], seeds: np.ndarray, given: dict[str, np.ndarray]
 
 
 def _wide(source: Source, asked: Asked, step: str) -> Layout:
+    require(asked.value != step, "value", step, "must be another column than the step")
     steps, unknown = source.numbers(step)
     steps = np.where(unknown, np.nan, steps)
     chosen = _wide_columns(source, asked, step)
     source.require(bool(chosen), "must hold at least one curve beside the step")
     raws = []
     for column, name in chosen.items():
-        loss, empty = source.numbers(column)
+        loss, empty = source.numbers(column, "; if each row is of one run, run= names the column that tells which")
         blank = unknown & empty  # a line without anything
         raws.append(
             Raw(name, steps[~blank], loss[~blank], empty[~blank], ordered=True, nan_is_empty=source.nan_is_empty)

@@ -40,18 +40,18 @@ class Source:
         """A file's name without folder and ending; of another table, "run"."""
         return pathlib.Path(self.name).stem if self.kind == "file" else "run"
 
-    def numbers(self, column: str) -> tuple[np.ndarray, np.ndarray]:
+    def numbers(self, column: str, hint: str = "") -> tuple[np.ndarray, np.ndarray]:
         """A column as floats `(rows,)`, and which of its cells are empty, `(rows,)`.
 
         Raises:
-          ArgumentError: if a cell holds something else; it is shown.
+          ArgumentError: if a cell holds something else; it is shown, and the hint.
         """
         cells = self.table[column]
         try:
             values = _floats(cells)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
             wrong = next((cell for cell in cells.to_pylist() if not _is_number(cell)), cells.type)
-            self.require(False, f"must hold numbers in column {column!r}, but one is {wrong!r}")
+            self.require(False, f"must hold numbers in column {column!r}, but one is {wrong!r}{hint}")
         return values, np.asarray(cells.is_null(nan_is_null=self.nan_is_empty))
 
     def is_numeric(self, column: str) -> bool:
@@ -170,13 +170,15 @@ def _csv(path: pathlib.Path) -> tuple[pa.Table, bool]:
         first = next((line for line in file if line.strip()), "")
     if not first:
         raise ValueError("it is empty")
-    cells = [cell.strip() for cell in next(csv.reader([first]))]
+    comma = next((mark for mark in ",;\t" if mark in first), ",")
+    cells = [cell.strip() for cell in next(csv.reader([first], delimiter=comma))]
     headed = not cells[0] or not all(_is_number(cell or None) for cell in cells)  # no step is empty
     # One block, so that the kind of a column is found from all of its cells.
     size = min(max(path.stat().st_size + 1, 1 << 20), (1 << 31) - 1)
     table = pyarrow.csv.read_csv(
         path,
         read_options=pyarrow.csv.ReadOptions(block_size=size, autogenerate_column_names=not headed),
+        parse_options=pyarrow.csv.ParseOptions(delimiter=comma),
         convert_options=pyarrow.csv.ConvertOptions(
             null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=True
         ),

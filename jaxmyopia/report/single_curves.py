@@ -77,8 +77,9 @@ def _draw(axes: Axes, run: Run, find: Find) -> None:
             name += f"\n{_many(len(found.peaks), 'descent')}, {_many(len(found.spans), 'plateau')}"
     if run.reason:
         name += "\nnot counted"
-        where: Any = {"ha": "center", "va": "center", "transform": axes.transAxes, "fontsize": 6}
-        axes.text(0.5, 0.5, textwrap.fill(run.reason, 28), bbox={"fc": "w", "ec": "none", "alpha": 0.85}, **where)
+        where: Any = {"ha": "right", "va": "top", "transform": axes.transAxes, "fontsize": 6}
+        box = {"fc": "w", "ec": "none", "alpha": 0.85, "pad": 1}
+        axes.text(0.99, 0.99, textwrap.fill(run.reason, 30), bbox=box, **where)
     axes.set_title(name, fontsize=6.5)
 
 

@@ -29,8 +29,8 @@ def test_it_prints_a_line_a_run_and_draws_them(csv, capsys):
     out, err = capsys.readouterr()
     assert out.splitlines() == [
         "curve             plateaus  descents  upticks   counted",
-        "two stairs               2         2        0   yes; 1 rows without a loss, or there twice, left out",
-        "a run that rises         0         0        1   yes; 1 rows without a loss, or there twice, left out; "
+        "two stairs               2         2        0   yes; 1 row left out, without a loss or there twice",
+        "a run that rises         0         0        1   yes; 1 row left out, without a loss or there twice; "
         "ends above its start: claims take it for diverged",
         "c                        -         -        -   no: it is not finite at step 40",
     ]

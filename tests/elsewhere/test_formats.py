@@ -176,6 +176,14 @@ def test_files_are_read_alike_whatever_their_kind(tmp_path):
         ]
 
 
+def test_names_of_runs_are_not_taken_for_metrics(tmp_path):
+    runs = ["test 1", "train-a", "lr 0.1", "adam - 0.1", "sgd - 0.1", "valley"]
+    for comma in ",;\t":
+        rows = [comma.join(map(str, [step, *[4 - step] * len(runs)])) for step in range(3)]
+        trials = jm.curves(file(tmp_path, "\n".join([comma.join(["step", *runs]), *rows])))
+        assert trials["run"].tolist() == runs and trials["records"].tolist() == [3] * len(runs)
+
+
 @pytest.mark.parametrize(
     ("text", "allowed"),
     [
@@ -209,6 +217,18 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_line(tmp_path, text, allow
         ({"step": [0, 1], "a": [1, "x"]}, {}, "must hold the step and losses"),
         (LONG, {"run": "who"}, "run='who' is not allowed: must be a column, such as optimizer"),
         (LONG, {"step": 3}, "step=3 is not allowed"),
+        (LONG, {"run": "step"}, "step='step' is not allowed: must be another column than those of runs"),
+        (
+            LONG,
+            {"run": "loss", "value": "loss"},
+            "column='loss' is not allowed: must be one of run, step and value alone",
+        ),
+        ({"step": range(4), "a": range(4)}, {"value": "step"}, "value='step' is not allowed: must be another column"),
+        (
+            {"step": range(3), "who": ["a"] * 3, "loss": range(3)},
+            {},
+            "one is 'a'; if each row is of one run, run= names",
+        ),
         (LONG, {"run": 3}, "run=3 is not allowed"),
         (LONG, {"run": "seed", "value": "los"}, "value='los' is not allowed: must be one of"),
     ],
