@@ -7,6 +7,7 @@ from jaxmyopia.api import load, register, run, settle
 from jaxmyopia.checks import ArgumentError, RunError
 from jaxmyopia.claims import Claim, Evidence, Judgement, claim, mean, not_applicable, paired, same, share
 from jaxmyopia.claims.sequential import how_many
+from jaxmyopia.elsewhere import curves
 from jaxmyopia.measures import Derived, Measure
 from jaxmyopia.one_file import main
 from jaxmyopia.stats.sketch import Sketch
@@ -36,6 +37,7 @@ __all__ = [
     "Training",
     "Trials",
     "claim",
+    "curves",
     "how_many",
     "load",
     "main",

@@ -2,16 +2,16 @@
 """The subcommands that run no experiment: merge, curves, verify, replay, calibrate."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from jaxmyopia import launch
-from jaxmyopia.checks import require, user_path
+from jaxmyopia.checks import require
+from jaxmyopia.curves_command import CurvesOfOnesOwn, show_curves
 from jaxmyopia.declared import opened, registered
 from jaxmyopia.engine.merge import merge
 from jaxmyopia.engine.session import say, show
 from jaxmyopia.flags import flag
-from jaxmyopia.measures.elsewhere import count, read_curves
 from jaxmyopia.replay import show_seed
 from jaxmyopia.verify import tell, verify
 
@@ -47,31 +47,6 @@ def _merge(settings: Merge, folders: list[str]) -> None:
     folder, command = merge(folders, str(settings.out))
     show(command)
     say(f"{len(folder.completed())} chunks are joined in {settings.out}; the command above judges them.")
-
-
-@dataclasses.dataclass(frozen=True)
-class Curves:
-    """Flags of curves; the definitions are in `jaxmyopia.measures.descents`."""
-
-    ratio: float = flag(0.5, "A plateau: the loss falls at most this many times as fast as beside it.")
-    fall: float = flag(0.02, "A descent: the loss falls by at least this share of the first loss.")
-    uptick: float = flag(1.05, "An uptick: the loss rises by at least this factor.")
-
-    def __post_init__(self) -> None:
-        for name in ("ratio", "fall"):
-            value = getattr(self, name)
-            require(0 < value < 1, name, value, "must be between 0 and 1, both excluded")
-        require(1 < self.uptick < float("inf"), "uptick", self.uptick, "must be above 1")
-
-
-def _curves(settings: Curves, files: list[str]) -> None:
-    """Prints plateaus, descents and upticks of every curve, or why it cannot be counted."""
-    require(len(files) == 1, "file", " ".join(files), "must be one file: .csv, .npy or .npz")
-    steps, losses = read_curves(user_path("file", files[0]))
-    rows = count(steps, losses, ratio=settings.ratio, fall=settings.fall, rise=settings.uptick)
-    lines: Iterable[Sequence[object]] = [(row.name, *row.counts, row.reason or "yes") for row in rows]
-    for line in [("curve", "plateaus", "descents", "upticks", "counted"), *lines]:
-        show("{:<24}{:>9}{:>10}{:>9}   {}".format(*line))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,10 +114,10 @@ MERGE = Command(
 )
 CURVES = Command(
     name="curves",
-    summary="Counts plateaus, descents and upticks of loss curves from elsewhere.",
-    usage="python -m jaxmyopia curves FILE    columns: the step, then one loss a run (.csv, .npy; .npz: step and loss)",
-    settings=Curves,
-    main=_curves,
+    summary="Counts plateaus, descents and upticks of loss curves from elsewhere, and draws them.",
+    usage="python -m jaxmyopia curves FILE    .csv, long or wide, as trackers export them; .npy, .npz: step and losses",
+    settings=CurvesOfOnesOwn,
+    main=show_curves,
 )
 VERIFY = Command(
     name="verify",

@@ -54,7 +54,7 @@ class Curves(Mapping[str, jax.Array]):
     def held_from(self, record: jax.Array) -> "Curves":
         """The curves `(T, S, ...)`, which stay as they are at a record from there on; steps go on."""
         place = jnp.minimum(jnp.arange(self["step"].shape[0]), record)
-        return Curves({name: x if name == "step" else x[place] for name, x in self._columns.items()})
+        return type(self)({name: x if name == "step" else x[place] for name, x in self._columns.items()})
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._columns)

@@ -203,43 +203,11 @@ def test_the_program_as_a_process(tmp_path):
     rows = [line.split() for line in done.stdout.splitlines()]
     assert rows[1] == ["run", "0", "0", "1", "0", "yes"]
     assert rows[2][3] == "2" and int(rows[2][2]) >= 1
-    assert done.stdout.splitlines()[3].endswith("no: it is not finite at record 10")
-
-
-@pytest.mark.parametrize(
-    ("text", "allowed"),
-    [
-        ("", "it is empty"),
-        ("step,a\n0,1\n", "at least 3 records"),
-        ("step,a\n0,1\n2,1\n1,1\n", "increasing steps"),
-        ("step\n0\n1\n2\n", "its shape is (3, 1)"),
-        ("step,a\n0,1\n1\n2,1\n", "lines differ in length"),
-        ("step,a\n0,1\n1,x\n2,1\n", "could not convert"),
-    ],
-)
-def test_files_that_hold_no_curves_are_refused_in_one_line(tmp_path, text, allowed):
-    from jaxmyopia.measures.elsewhere import read_curves
-
-    path = tmp_path / "curves.csv"
-    path.write_text(text)
-    with pytest.raises(ArgumentError) as refused:
-        read_curves(path)
-    assert allowed in str(refused.value) and "\n" not in str(refused.value)
-
-
-def test_curves_are_read_from_all_formats_alike(tmp_path):
-    from jaxmyopia.measures.elsewhere import read_curves
-
-    step, loss = np.arange(4.0), np.array([[1.0, 2], [0.5, 1], [0.2, 1], [0.1, 0.5]])
-    np.savez(tmp_path / "a.npz", step=step, loss=loss)
-    np.save(tmp_path / "a.npy", np.column_stack([step, loss]))
-    rows = "".join(f"{s},{a},{b}\n" for s, (a, b) in zip(step, loss, strict=True))
-    (tmp_path / "a.csv").write_text("step,x,y\n" + rows)
-    for name, names in (("a.npz", ["loss 0", "loss 1"]), ("a.npy", ["run 0", "run 1"]), ("a.csv", ["x", "y"])):
-        steps, losses = read_curves(tmp_path / name)
-        assert list(losses) == names
-        np.testing.assert_array_equal(steps, step)
-        np.testing.assert_array_equal(np.stack(list(losses.values()), axis=1), loss)
+    assert done.stdout.splitlines()[3].endswith("no: it is not finite at step 10")
+    assert (tmp_path / "curves.curves.png").stat().st_size > 10_000
+    refused = call("curves", str(tmp_path / "curves.npy"), "--run=who")
+    told = "error: --run='who' is not allowed: must be a column, such as step, run 0, run 1, run 2\n"
+    assert (refused.returncode, refused.stderr) == (2, told)
 
 
 def test_defaults_of_the_engine_are_the_runners():

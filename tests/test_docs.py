@@ -96,7 +96,7 @@ def test_a_loss_and_a_target_of_ones_own(capsys):
     assert float(capsys.readouterr().out.split()[0]) >= 1
 
 
-@pytest.mark.parametrize("page", ["docs/measures.md", "docs/verdicts.md"])
+@pytest.mark.parametrize("page", ["docs/curves.md", "docs/measures.md", "docs/verdicts.md"])
 def test_other_blocks_run(page):
     for block in blocks(page):
         exec(compile(block, page, "exec"), {"__name__": "a notebook"})

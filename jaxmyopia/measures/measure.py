@@ -134,7 +134,7 @@ class Measure:
 
     def of(self, trials: Any, choice: Choice | None = None) -> np.ndarray:
         """Its numbers `(rows,)` in a table of `Trials`, at a choice, in the order of seeds."""
-        return trials.values(self.column(choice))
+        return trials.holding(self).values(self.column(choice))
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -99,6 +99,11 @@ class Trials:
         self._require(what)
         return self.columns[what]
 
+    def holding(self, what: "Measured") -> "Trials":
+        """A table with the columns of a measure: this one, for a run has them all; curves from elsewhere make them."""
+        del what
+        return self
+
     def _require(self, name: str) -> None:
         near = [known for known in self.columns if known[:3] == name[:3]] or list(self.settings) or list(self.columns)
         require(name in self.columns, "column", name, f"must be a column of the table, such as {', '.join(near[:6])}")

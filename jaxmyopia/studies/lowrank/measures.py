@@ -103,7 +103,13 @@ class Thresholds:
     def measures(self, *, aligned: bool) -> tuple[Measure, ...]:
         """What is taken of every trial; bumps only where alignments are recorded."""
         arrival = measures.time_to(share=self.zero_loss, name="zero_time")
-        taken = (measures.upticks(rise=self.uptick, floor=self.uptick_floor), self.descents, self.plateaus, *_RATIOS, arrival)
+        taken = (
+            measures.upticks(rise=self.uptick, floor=self.uptick_floor),
+            self.descents,
+            self.plateaus,
+            *_RATIOS,
+            arrival,
+        )
         return (*taken, self.bumps) if aligned else taken
 
 

@@ -1,48 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Figures of plateaus: single seeds with theirs marked, where two are seen, and how many there are."""
 
-import jax
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxmyopia.measures.descents import descents
+from jaxmyopia.measures.spans import where_plateaus
 from jaxmyopia.report.cells import cell, shade
 from jaxmyopia.report.figures import COLOURS, LOSS_NAMES, log_steps, panels
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank.finished import FinishedRun
 from jaxmyopia.studies.lowrank.matching import NoRate, judged, shown_rate, steady_rates
 from jaxmyopia.studies.lowrank.measures import Thresholds
-
-_descents = jax.jit(descents)
-
-
-def plateau_spans(
-    steps: np.ndarray, loss: np.ndarray, thresholds: Thresholds
-) -> tuple[np.ndarray, list[tuple[float, float]]]:
-    """Where one curve descends and where its plateaus lie.
-
-    Args:
-      steps: `(T,)`.
-      loss: `(T,)`.
-      thresholds: the main thresholds.
-
-    Returns:
-      The records at which descents are fastest, `(descents,)`, and each plateau's first and last step.
-    """
-    ratio, fall = thresholds.plateau_ratio, thresholds.descent_fall
-    found = _descents(steps, loss.astype(np.float32), ratio=ratio, fall=fall)
-    closed = np.asarray(found.closed)
-    peaks, plateau = np.asarray(found.peak)[closed], np.asarray(found.plateau)[closed]
-    speed = -np.diff(loss) / np.diff(steps)
-    spans = []
-    for i, (peak, lies_before) in enumerate(zip(peaks, plateau, strict=True)):
-        if lies_before:
-            first = peaks[i - 1] if i else 0
-            slowest = min(speed[peak], speed[peaks[i - 1]]) if i else speed[peak]
-            slow = first + np.flatnonzero(speed[first : peak + 1] <= ratio * slowest)
-            spans.append((float(steps[slow[0]]), float(steps[slow[-1] + 1])))
-    return peaks, spans
 
 
 def _missing(axes: Axes, text: str = "not run") -> None:
@@ -89,7 +58,8 @@ def _one_seed(run: FinishedRun, axes: Axes, steps: np.ndarray, curve: np.ndarray
     if not np.isfinite(curve).all():
         axes.set_title(f"seed {seed}: diverged", fontsize=6.5)
         return
-    peaks, spans = plateau_spans(steps, curve, run.thresholds)
+    found = where_plateaus(steps, curve, ratio=run.thresholds.plateau_ratio, fall=run.thresholds.descent_fall)
+    peaks, spans = found.peaks, found.spans
     axes.plot(steps[peaks], curve[peaks], "v", color="k", ms=4, clip_on=False)
     for first, last in spans:
         axes.axvspan(first, last, color="0.6", alpha=0.35, lw=0)
