@@ -222,10 +222,8 @@ def _wrong_rounds(cells: Sequence[Mapping[str, Any]], rounds: Rounds | None) -> 
     fine = rounds["of"] == max(count, 1) and 1 <= rounds["run"] <= rounds["of"]
     if not fine or len(rounds["seeds"]) != rounds["run"]:
         return f"rounds is {str(rounds)[:80]}"
-    own = rounds.get("cells")
-    fine = own is None or (
-        len(own) == len(cells) and rounds["run"] in own and 1 <= min(own) <= max(own) <= rounds["run"]
-    )
+    own, run = rounds.get("cells"), rounds["run"]
+    fine = own is None or (len(own) == len(cells) and {run} <= set(own) <= set(range(1, run + 1)))
     return None if fine else f"rounds.cells is {str(own)[:60]}"
 
 
