@@ -234,10 +234,10 @@ def _claims(
 def _looks(folder: RunFolder, rounds: Rounds, undecided: Callable[[Trials], Collection[int]]) -> Check:
     """Whether the first look that decides ended the run, and each one before left the cells open that it had to."""
     cells, run, faults, right = planned_cells(folder.config), rounds["run"], [], 0
-    if rounds["seeds"] != (seeds := rounds_of(cells, looks_of(folder.config, rounds) or [])["seeds"]):
+    if "cells" in rounds and rounds["seeds"] != (seeds := rounds_of(cells, rounds["cells"])["seeds"]):
         faults.append(f"manifest.json: rounds.seeds is {rounds['seeds']}, planned {seeds}")
     for look in range(1, run + 1):
-        at, found = f"look {look}, at {seeds[look - 1]} seeds", undecided(folder.table(look))
+        at, found = f"look {look}, at {rounds['seeds'][look - 1]} seeds", undecided(folder.table(look))
         before, told = (looks_of(folder.config, rounds, each) or [] for each in (look, look + 1))
         # A manifest that does not tell of each cell is of a run in which all went on.
         now = next_looks(cells, before, found) if "cells" in rounds else [look + (bool(found) and look < rounds["of"])]

@@ -40,9 +40,9 @@ class _Cell(TypedDict):
 class Rounds(TypedDict):
     """How far a run went that goes on until its claims are decided.
 
-    `of`: how many rounds there may be. `run`: how many were asked for so far. `seeds`: the most that any cell has, at
-    the end of each of them. `cells`: how many of them each cell took part in, from the first on; the table holds the
-    seeds of these. `decided`: whether all claims are. `ended`: whether no more are asked for.
+    `of`: how many rounds there may be. `run`: how many were asked for so far. `seeds`: the most that any cell has,
+    controls aside, at the end of each of them. `cells`: in how many of them each cell took part, from the first on; the
+    table holds the seeds of these. `decided`: whether all claims are. `ended`: whether no more are asked for.
     """
 
     of: int

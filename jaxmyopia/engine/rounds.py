@@ -135,7 +135,8 @@ def next_looks(cells: Sequence[Grid], own: Sequence[int], undecided: Collection[
 def rounds_of(cells: Sequence[Grid], own: Sequence[int], *, decided: bool = False, ended: bool = False) -> Rounds:
     """What the manifest says of the rounds of cells, `own` of which each was asked for so far."""
     every, run = [cell.looks or (cell.seeds,) for cell in cells], max(own)
-    at = lambda look: max(each[min(look, mine) - 1] for each, mine in zip(every, own, strict=True))
+    counted = [number for number, cell in enumerate(cells) if not cell.control] or range(len(cells))
+    at = lambda look: max(every[number][min(look, own[number]) - 1] for number in counted)
     seeds = [at(look) for look in range(1, run + 1)]
     return {
         "of": len(every[0]), "run": run, "seeds": seeds, "cells": list(own), "decided": decided, "ended": ended,

@@ -88,7 +88,7 @@ def quick():
     """Nothing waits for the disk, and no revision is asked for."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("jaxmyopia.engine.files.os.fsync", lambda handle: None)
-        for module in ("merge", "session"):
+        for module in ("merge", "provenance"):
             patch.setattr(f"jaxmyopia.engine.{module}.environment", lambda: {"git": "1"})
         yield
 

@@ -175,7 +175,8 @@ def test_cells_of_controls_have_the_first_look_alone(tmp_path):
     cells = [each if number else dataclasses.replace(each, control=True) for number, each in enumerate(plain())]
     folder = go(tmp_path / "run", until=(9, 1), cells=in_rounds(cells, CAP))
     rounds = folder.manifest["rounds"]
-    assert rounds["cells"] == [1, 2] and not rounds["decided"] and told(folder.manifest) == "not decided after 24 seeds"
+    assert rounds["cells"] == [1, 2] and rounds["seeds"] == [12, 24] and not rounds["decided"]
+    assert told(folder.manifest) == "not decided after 24 seeds" and len(folder.table()) == 2 * (24 + 24)
 
 
 @given(asked=st.lists(st.sets(st.integers(0, 3)), max_size=6))
