@@ -7,14 +7,14 @@ import importlib
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from jaxmyopia.answer import Answer
 from jaxmyopia.checks import require, user_path
 from jaxmyopia.claims import Claim
 from jaxmyopia.claims.claim import require_claims
-from jaxmyopia.claims.sequential import decided as all_decided
+from jaxmyopia.claims.sequential import undecided_cells
 from jaxmyopia.engine.experiment import open_folder, run_cells
 from jaxmyopia.engine.identity import numerics
 from jaxmyopia.engine.mesh import CACHE, require_jax, use_compilation_cache, use_cpu_devices
@@ -39,7 +39,7 @@ def execute(
     config: dict[str, object],
     out: str | None,
     command: str,
-    decided: Callable[[Trials], bool] | None = None,
+    undecided: Callable[[Trials], Collection[int]] | None = None,
 ) -> Answer | None:
     """Runs cells into a folder, on what JAX has: the one way of binaries, notebooks and libraries.
 
@@ -49,7 +49,7 @@ def execute(
       config: the resolved settings, JSON values.
       out: the folder; None for a temporary one.
       command: what the user typed, for the manifest.
-      decided: whether the table so far needs no more seeds, of a run in rounds; see `engine.rounds`.
+      undecided: of a table so far the cells that need more seeds, of a run in rounds; see `engine.rounds`.
 
     Returns:
       The `Answer`, without claims; None where there is nothing to judge: in a shard, and in processes that do not lead.
@@ -63,8 +63,8 @@ def execute(
     if options.share.judges:
         threading.Thread(target=_import_ahead, name="import").start()
     folder.owner = temporary  # it lasts as long as anything that reads the folder: an answer, its table, its curves
-    enough = None if decided is None else lambda number: decided(folder.table(number + 1))
-    entries = run_cells(folder, cells, options, command=command, enough=enough)
+    ask = None if undecided is None else lambda number: undecided(folder.table(number + 1))
+    entries = run_cells(folder, cells, options, command=command, undecided=ask)
     return Answer(folder, studies=tuple(cells)) if entries else None
 
 
@@ -128,11 +128,11 @@ def _run(
     cells: Sequence[Cell],
     options: RunOptions,
     out: str | os.PathLike | None,
-    decided: Callable[[Trials], bool] | None = None,
+    undecided: Callable[[Trials], Collection[int]] | None = None,
 ) -> Answer:
     path = None if out is None else str(user_path("out", out))
     config: dict[str, object] = {"experiment": IN_PYTHON}
-    found = execute(cells, options, config=config, out=path, command="jaxmyopia.run", decided=decided)
+    found = execute(cells, options, config=config, out=path, command="jaxmyopia.run", undecided=undecided)
     assert found is not None  # one process, one shard
     return found
 
@@ -223,7 +223,8 @@ def settle(
       claims: made with `@jm.claim`.
       registration: a file that `register` wrote of this very call; then seeds are drawn from it and the beacon.
       beacon: public randomness of a moment after the registration, such as "drand 6000000 4f3c...".
-      until_decided: whether seeds are added, from `seeds` on, until every piece of every claim is decided.
+      until_decided: whether seeds are added, from `seeds` on, until every piece of every claim is decided: to the cells
+        on whose trials an undecided piece rests.
       cap: so many seeds are the most then; by default 1,024, or four times `seeds` where that is more.
       **arguments: as for `run`.
 
@@ -239,8 +240,8 @@ def settle(
     kept = _drawn(study, claims, registration, beacon, arguments)
     given: dict[str, Any] = {name: arguments.pop(name) for name in _OPTIONS if name in arguments}
     options = RunOptions(**given | ({"root_seed": kept.root_seed} if kept else {}))
-    out, decided = arguments.pop("out", None), functools.partial(all_decided, claims) if until_decided else None
-    found = _run(_cells(study, **arguments), options, out, decided)
+    out, undecided = arguments.pop("out", None), functools.partial(undecided_cells, claims) if until_decided else None
+    found = _run(_cells(study, **arguments), options, out, undecided)
     if kept is not None:
         keep(found.folder, kept)
     found = found.judged(claims)

@@ -178,11 +178,11 @@ class Binary:
             self._look_back(values, engine)
             return None
         sweep = self.sweep(values)
-        cells, decided = experiment.cells(sweep), None
+        cells, undecided = experiment.cells(sweep), None
         if engine.until_decided:
             allowed = f"must be of an experiment with claims; {experiment.name} has none to decide"
             require(experiment.claims is not None, "until_decided", True, allowed)
-            cells, decided = in_rounds(cells, engine.cap), functools.partial(experiment.decided, sweep=sweep)
+            cells, undecided = in_rounds(cells, engine.cap), functools.partial(experiment.undecided_cells, sweep=sweep)
         registration = self._registered(values, engine, sweep, cells)
         if engine.register is not None:
             return None
@@ -193,7 +193,7 @@ class Binary:
             return None
         config = {"experiment": experiment.name, **dataclasses.asdict(sweep)}
         with Artist(help=options.share.judges and experiment.report is not None) as artist:
-            answer = execute(cells, options, config=config, out=values.out, command=typed, decided=decided)
+            answer = execute(cells, options, config=config, out=values.out, command=typed, undecided=undecided)
             if answer is not None and registration is not None:
                 keep(answer.folder, registration)
             if options.share.shards > 1 and options.share.leads:

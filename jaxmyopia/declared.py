@@ -6,13 +6,13 @@ import functools
 import os
 import pathlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from jaxmyopia import flags
 from jaxmyopia.checks import ArgumentError, RunError, require
 from jaxmyopia.claims import Claim, judge_all
-from jaxmyopia.claims.sequential import decided as all_decided
+from jaxmyopia.claims.sequential import undecided_cells
 from jaxmyopia.claims.text import claims_json
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.rounds import as_planned
@@ -27,12 +27,13 @@ from jaxmyopia.study import Cell
 @dataclasses.dataclass(frozen=True)
 class Declared:
     """What the code says of a run: its `cells`; the `document` that it would register; `entries(trials)` of
-    claims.json, and `decided(trials)`, whether a run in rounds needs no more seeds; None where nothing is claimed."""
+    claims.json, and `undecided(trials)`, the cells of a run in rounds that need more seeds; None where nothing is
+    claimed."""
 
     cells: Sequence[Cell]
     document: Callable[[], Document]
     entries: Callable[[Trials], list[dict[str, object]]] | None = None
-    decided: Callable[[Trials], bool] | None = None
+    undecided: Callable[[Trials], Collection[int]] | None = None
 
     @classmethod
     def of(cls, folder: RunFolder, cells: Sequence[Cell], claims: Sequence[Claim]) -> "Declared":
@@ -41,7 +42,7 @@ class Declared:
         settings: dict[str, object] | None = {} if name == IN_PYTHON else None
         entries = lambda trials: claims_json(judge_all(claims, trials))
         about = lambda: document(name, cells, claims or None, numerics, settings=settings)
-        return cls(cells, about, entries, functools.partial(all_decided, claims)) if claims else cls(cells, about)
+        return cls(cells, about, entries, functools.partial(undecided_cells, claims)) if claims else cls(cells, about)
 
     @classmethod
     def by(cls, experiment: Experiment, config: Mapping[str, Any], given: Mapping[str, Any]) -> "Declared":
@@ -57,8 +58,8 @@ class Declared:
             return [entry for where, each in judged for entry in claims_json(each, **where)]
 
         about = lambda: experiment.document(sweep, cells, config["numerics"])
-        decided = functools.partial(experiment.decided, sweep=sweep)
-        return cls(cells, about, entries, decided) if experiment.claims else cls(cells, about)
+        undecided = functools.partial(experiment.undecided_cells, sweep=sweep)
+        return cls(cells, about, entries, undecided) if experiment.claims else cls(cells, about)
 
 
 def opened(path: str | os.PathLike) -> RunFolder:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jaxmyopia import flags
 from jaxmyopia.checks import require_one_of
 from jaxmyopia.claims import Claim, Judgement, judge_all
-from jaxmyopia.claims.sequential import decided
+from jaxmyopia.claims.sequential import undecided_cells
 from jaxmyopia.registration import Document, document
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.study import Cell
@@ -59,10 +59,11 @@ class Experiment:
         claims, settings = self.claims(sweep) if self.claims else [], dataclasses.asdict(sweep)
         return document(self.name, cells, claims, numerics, settings=settings, apart=self.apart(sweep))
 
-    def decided(self, trials: Trials, sweep: Any) -> bool:
-        """Whether the claims are decided on a run's table, for each of `apart`."""
+    def undecided_cells(self, trials: Trials, sweep: Any) -> frozenset[int]:
+        """The cells of a run's table on whose trials an undecided piece of a claim rests, over all of `apart`."""
         claims = self.claims(sweep) if self.claims else []
-        return all(decided(claims, trials.narrowed(**where)) for where in self.apart(sweep))
+        found = (undecided_cells(claims, trials.narrowed(**where)) for where in self.apart(sweep))
+        return frozenset().union(*found)
 
     @property
     def sweep_type(self) -> type:

@@ -6,7 +6,7 @@ plan     the cells that this code makes of the folder's settings are those that 
 rows     every trial of the plan has its row, with its seed and its settings
 registered  it was registered as this code makes it, and its root seed is drawn from that and the beacon; or it was not
 claims   judged again from the rows, verdicts, estimates and intervals are those of claims.json
-looks    of a run until it was decided, every look decides as the manifest says
+looks    of a run until it was decided, every look decides, cell by cell, as the manifest says
 replay   random trials, recomputed from their seeds in other company, are those of the table, kept curves too
 """
 
@@ -15,7 +15,7 @@ import dataclasses
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,8 +27,9 @@ from jaxmyopia.declared import Declared, opened, registered
 from jaxmyopia.engine.files import checksum_of, differences, json_value, told_first
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.identity import plan_of
-from jaxmyopia.engine.manifest import Rounds, read_json, stem_of
-from jaxmyopia.engine.rounds import as_planned
+from jaxmyopia.engine.manifest import Rounds, looks_of, read_json, stem_of
+from jaxmyopia.engine.planned import planned_cells
+from jaxmyopia.engine.rounds import as_planned, next_looks, rounds_of
 from jaxmyopia.engine.session import show
 from jaxmyopia.registered import check
 from jaxmyopia.replay import BOUND, differences_of_platform, replay
@@ -122,8 +123,8 @@ def verify_folder(
     checks = [files, plan, before, rows := _rows(folder)]
     if declared.entries and (judged or (folder.path / "claims.json").exists()):
         checks.append(_claims(folder, declared.entries, judged))
-    if declared.decided and folder.rounds:
-        checks.append(_looks(folder, folder.rounds, declared.decided))
+    if declared.undecided and folder.rounds:
+        checks.append(_looks(folder, folder.rounds, declared.undecided))
     if replay and not plan.faults and not rows.faults:
         checks.append(_replay(folder, declared.cells, replay, rng or np.random.default_rng()))
     elif replay:
@@ -230,20 +231,23 @@ def _claims(
     return Check("claims", right, len(again), f"claims are judged as claims.json tells{how}", tuple(faults))
 
 
-def _looks(folder: RunFolder, rounds: Rounds, decided: Callable[[Trials], bool]) -> Check:
-    """Whether the first look that decides is the one at which the run ended."""
-    run = rounds["run"]
-    told = [False] * (run - 1) + [rounds["decided"]]
-    found = [decided(folder.table(number)) for number in range(1, run + 1)]
-    words = {True: "decided", False: "not decided"}
-    faults = [
-        f"manifest.json: look {number + 1}, at {rounds['seeds'][number]} seeds, is {words[found[number]]} by the rows"
-        for number in range(run)
-        if found[number] != told[number]
-    ]
-    if not rounds["decided"] and run < rounds["of"]:
-        faults.append(f"manifest.json: the run ended at look {run} of {rounds['of']}, not decided")
-    right = sum(a == b for a, b in zip(told, found, strict=True))
+def _looks(folder: RunFolder, rounds: Rounds, undecided: Callable[[Trials], Collection[int]]) -> Check:
+    """Whether the first look that decides ended the run, and each one before left the cells open that it had to."""
+    cells, run, faults, right = planned_cells(folder.config), rounds["run"], [], 0
+    if "cells" in rounds and rounds["seeds"] != (seeds := rounds_of(cells, rounds["cells"])["seeds"]):
+        faults.append(f"manifest.json: rounds.seeds is {rounds['seeds']}, planned {seeds}")
+    for look in range(1, run + 1):
+        at, found = f"look {look}, at {rounds['seeds'][look - 1]} seeds", undecided(folder.table(look))
+        before, told = (looks_of(folder.config, rounds, each) or [] for each in (look, look + 1))
+        # A manifest that does not tell of each cell is of a run in which all went on.
+        now = next_looks(cells, before, found) if "cells" in rounds else [look + (bool(found) and look < rounds["of"])]
+        wrong = [f"manifest.json: {at}, cell {number} is {'open' if mine > its else 'closed'} by the rows"
+                 for number, (mine, its) in enumerate(zip(now, told, strict=False)) if mine != its]  # fmt: skip
+        if wrong and look == run:
+            wrong = [f"manifest.json: the run ended at look {run} of {rounds['of']}, not decided"]
+        if (rounds["decided"] and look == run) == bool(found):
+            wrong.insert(0, f"manifest.json: {at}, is {'not decided' if found else 'decided'} by the rows")
+        faults, right = faults + wrong, right + (not wrong)
     return Check("looks", right, run, "looks decide as the manifest says", tuple(faults))
 
 

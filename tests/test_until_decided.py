@@ -3,13 +3,14 @@
 
 import dataclasses
 import json
+import shutil
 
 import pytest
 
 import jaxmyopia as jm
 from jaxmyopia import cli
 from jaxmyopia.checks import ArgumentError, RunError
-from jaxmyopia.claims.sequential import decided
+from jaxmyopia.claims.sequential import undecided_cells
 from jaxmyopia.engine.merge import merge
 from jaxmyopia.experiment import Experiment
 from jaxmyopia.flags import flag
@@ -70,6 +71,7 @@ def decided_run(tmp_path_factory):
     path = tmp_path_factory.mktemp("decided") / "run"
     assert call(f"--out={path}", "--until_decided", "--cap=200") == 0
     rounds = opened(path).rounds
+    assert OWN.undecided_cells(opened(path).table(1), Sweep()) == {0, 1}
     assert rounds["decided"] and rounds["run"] > 1 and rounds["of"] == 8
     return path
 
@@ -80,7 +82,7 @@ def test_the_binary_stops_at_the_first_look_that_decides_and_says_so(tmp_path, c
     printed, folder = capsys.readouterr(), opened(out)
     rounds = folder.rounds
     assert rounds["decided"] and rounds["run"] < rounds["of"] == 8
-    assert rounds["run"] == first_decided(folder, lambda trials: OWN.decided(trials, Sweep()))
+    assert rounds["run"] == first_decided(folder, lambda trials: not OWN.undecided_cells(trials, Sweep()))
     seeds = rounds["seeds"][-1]
     assert printed.out.endswith(f"\ndecided after {seeds} seeds; not registered\n") and "look 2 of 8: " in printed.err
     claims = json.loads((out / "claims.json").read_text())
@@ -101,8 +103,12 @@ def test_the_binary_stops_at_the_first_look_that_decides_and_says_so(tmp_path, c
     ("change", "fault"),
     (
         ({"decided": False}, "manifest.json: look {run}, at {last} seeds, is decided by the rows"),
-        ({"run": 1, "seeds": [8]}, "manifest.json: look 1, at 8 seeds, is not decided by the rows"),
-        ({"run": 1, "seeds": [8], "decided": False}, "manifest.json: the run ended at look 1 of 8, not decided"),
+        ({"run": 1, "seeds": [8], "cells": [1, 1]}, "manifest.json: look 1, at 8 seeds, is not decided by the rows"),
+        (
+            {"run": 1, "seeds": [8], "cells": [1, 1], "decided": False},
+            "manifest.json: the run ended at look 1 of 8, not decided",
+        ),
+        ({"seeds": [8, 16, 24, 41]}, "manifest.json: rounds.seeds is [8, 16, 24, 41], planned [8, 16, 24, 40]"),
     ),
 )
 def test_a_look_that_did_not_decide_as_told_is_found(decided_run, change, fault):
@@ -116,6 +122,89 @@ def test_a_look_that_did_not_decide_as_told_is_found(decided_run, change, fault)
     finally:
         (decided_run / "manifest.json").write_text(written)
     assert fault.format(run=rounds["run"], last=rounds["seeds"][-1]) in faults
+
+
+@pytest.mark.parametrize(("decided", "right"), ((True, 4), (False, 3)))
+def test_looks_that_were_written_before_cells_were_told_apart_are_verified(decided_run, tmp_path, decided, right):
+    copy = shutil.copytree(decided_run, tmp_path / "run")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["rounds"] = {name: manifest["rounds"][name] for name in ("of", "run", "seeds")} | {"decided": decided}
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    found = verify_folder(opened(copy), Declared.by(OWN, manifest["config"], {}))
+    assert str(found.checks[-1]).startswith(f"looks   {right} of 4 looks decide as the manifest says")
+    assert len(found.faults) == 4 - right
+
+
+@jm.claim("With n = 4 the larger rate ends lower.")
+def clear(trials):
+    return larger_is_better.pieces(trials.where(n=4))
+
+
+@jm.claim("Even seeds are more than half, with n = 5.")
+def even(trials):
+    return half.pieces(trials.where(n=5))
+
+
+@jm.claim("The ratio does not change with n.")
+def across(trials):
+    """Of the seeds that both cells have."""
+    few = trials.where(learning_rate=0.1)
+    return jm.paired(few.where(n=4), few.where(n=5), RATIO, range=(0, 2)).within(0.9)
+
+
+@jm.claim("Zero with n = 4 is above zero with n = 5.")
+def open_across(trials):
+    few = trials.where(learning_rate=0.1)
+    return jm.paired(few.where(n=4), few.where(n=5), RATIO, lambda ratio: 0 * ratio, range=(0, 1)).above(0)
+
+
+BOTH = [dataclasses.replace(STUDY, n=n) for n in (4, 5)]
+CALL = SETTINGS | {"seeds": 64, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory):
+    """A run of two cells of which one is decided at 64 seeds, the other nowhere."""
+    out = tmp_path_factory.mktemp("apart") / "run"
+    return jm.settle(BOTH, [clear, even, across], until_decided=True, cap=200, out=out, **CALL)
+
+
+def seeds_of(answer) -> dict[str, int]:
+    return {each.id: each.evidence[0].interval.n for each in answer.claims}
+
+
+def test_seeds_are_added_where_something_is_undecided_alone(apart):
+    assert apart.folder.rounds["cells"] == [1, 4] and apart.folder.rounds["seeds"] == [64, 128, 192, 200]
+    assert [cell.seeds for cell in apart.cells] == [64, 200] and len(apart.trials) == 2 * (64 + 200)
+    # What rests on both has the seeds that both have: further looks of one cell do not touch it.
+    assert seeds_of(apart) == {"clear": 64, "even": 200, "across": 64}
+    verdicts = [each.verdict for each in apart.claims]
+    assert verdicts == ["supported", "inconclusive", "supported"]
+    last = "not decided by the cap of 200 seeds (1 of 2 cells needed fewer): 528 trials in 2 cells, not registered"
+    assert str(apart).splitlines()[-1] == last
+    plain = jm.settle(BOTH, [clear, even], **CALL | {"seeds": 200})
+    stand = plain.trials.keep((plain.trials["cell"] == 1) | (plain.trials["seed"] < 64))
+    for name in plain.trials.columns:
+        assert apart.trials[name].tolist() == stand[name].tolist(), name
+    assert not apart.verify(replay=10).faults and not apart.replay(cell=1, seed=199).faults
+
+
+@pytest.mark.parametrize("claims", ([open_across], [open_across, clear]))
+def test_a_pair_that_is_undecided_keeps_both_its_cells(claims):
+    found = jm.settle(BOTH, claims, until_decided=True, cap=128, **CALL)
+    assert found.folder.rounds["cells"] == [2, 2] and seeds_of(found)["open-across"] == 128
+
+
+def test_cells_that_did_not_go_on_as_told_are_named(apart, tmp_path):
+    copy = shutil.copytree(apart.folder.path, tmp_path / "run")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["rounds"]["cells"] = [4, 1]
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    folder = opened(copy)
+    faults = verify_folder(folder, Declared.of(folder, apart.studies, [clear, even, across])).faults
+    for cell, now in enumerate(("closed", "open")):
+        assert f"manifest.json: look 1, at 64 seeds, cell {cell} is {now} by the rows" in faults
+    assert "manifest.json: lacks chunk-000-00001" in faults
 
 
 def test_claims_that_no_seed_decides_go_to_the_cap(tmp_path, capsys):
@@ -169,7 +258,8 @@ def test_settle_adds_seeds_and_the_answer_says_how_many(tmp_path):
     claims = [larger_is_better, rank_three]
     answer = jm.settle(STUDY, claims, until_decided=True, cap=200, seeds=8, progress=False, **SETTINGS)
     rounds = answer.folder.rounds
-    assert rounds["decided"] and rounds["run"] == first_decided(answer.folder, lambda trials: decided(claims, trials))
+    judge = lambda trials: not undecided_cells(claims, trials)
+    assert rounds["decided"] and rounds["run"] == first_decided(answer.folder, judge)
     seeds = rounds["seeds"][-1]
     assert [cell.seeds for cell in answer.cells] == [seeds] and len(answer.trials) == 2 * seeds < 400
     assert str(answer).splitlines()[-1] == f"decided after {seeds} seeds: {2 * seeds} trials in 1 cells, not registered"

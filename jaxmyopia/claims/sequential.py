@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Claims judged while seeds are added: whether they are decided by now, and how many seeds that may take."""
+"""Claims judged while seeds are added: which cells need more of them, and how many seeds a decision may take."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -22,20 +22,29 @@ Draw: TypeAlias = Callable[[np.random.Generator, int], np.ndarray]
 MOST = 16_384  # seeds that are looked ahead to
 
 
-def decided(claims: Sequence[Claim], trials: Trials) -> bool:
-    """Whether every piece of every claim is decided; what cannot be judged on these cells waits for no seeds.
+def undecided_cells(claims: Sequence[Claim], trials: Trials) -> frozenset[int]:
+    """The cells on whose trials an undecided piece rests: all of them, where it does not say on which.
+
+    What cannot be judged on these cells waits for no seeds, unless they have too few for anything.
 
     Args:
       claims: made with `@jm.claim`.
-      trials: the table so far, judged by intervals that hold whenever one stops.
+      trials: the table so far of a run, judged by intervals that hold whenever one stops.
 
     Returns:
-      False if more seeds may decide a piece.
+      Their numbers in the column `cell`; none if every piece of every claim is decided.
     """
     require_claims(claims)
     anytime = dataclasses.replace(trials, anytime=True)
-    pieces = [piece for each in claims for piece in _evidence(each, anytime)]
-    return all(piece.verdict in DECIDED or piece.verdict in _ASIDE for piece in pieces)
+    pieces = [piece for each in claims for piece in _evidence(each, anytime) if not _is_settled(piece)]
+    every = np.unique(trials.main["cell"]).tolist() if pieces else []
+    return frozenset(cell for piece in pieces for cell in piece.cells or every)
+
+
+def _is_settled(piece: Evidence) -> bool:
+    """Whether a piece waits for no seeds."""
+    few = piece.asked and piece.asked.quantity.main.trials < MIN_SEEDS
+    return piece.verdict in DECIDED or (piece.verdict in _ASIDE and not few)
 
 
 def _evidence(claim: Claim, trials: Trials) -> list[Evidence]:

@@ -2,7 +2,7 @@
 """Runs all cells of an experiment into a folder: skips what is done, keeps what is finished when interrupted."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from jaxmyopia.checks import RunError
 from jaxmyopia.engine.folder import RunFolder
@@ -70,20 +70,22 @@ def run_cells(
     options: RunOptions,
     *,
     command: str,
-    enough: Callable[[int], bool] | None = None,
+    undecided: Callable[[int], Collection[int]] | None = None,
 ) -> dict[str, object] | None:
     """Runs what the folder does not hold yet; finished chunks stay whatever happens next.
 
-    Cells with looks may be run in rounds, all cells' seeds up to a look in each. Which seeds stand, and which rounds
-    count, depends on neither devices nor processes nor what was interrupted: `enough` is asked after every round again.
+    Cells with looks may be run in rounds, the seeds up to a look in each, of those cells that still need them. Which
+    seeds stand, and which of them count, depends on neither devices nor processes nor what was interrupted: `undecided`
+    is asked after every round again.
 
     Args:
       folder: open for these cells.
       cells: what to run, `(cells,)`.
       options: as the folder was opened with.
       command: what the user typed, for the manifest.
-      enough: is asked after each round, by its number from 0 on, whether no more seeds are needed: by the process that
-        leads, once all chunks of the round stand. Without it, and in a shard, which cannot judge, all rounds are run.
+      undecided: is asked after each round, by its number from 0 on, for the numbers of the cells whose trials something
+        undecided rests on: by the process that leads, once all chunks of the round stand. None of them: all is decided.
+        Without it, and in a shard, which cannot judge, all rounds of all cells are run.
 
     Returns:
       The manifest's entries besides the configuration; None where nothing is left to do with them: in a shard, and in
@@ -95,7 +97,7 @@ def run_cells(
     """
     share = options.share
     with Lock(folder.path, process=share.process, processes=share.processes) as lock:
-        session = Session(folder, cells, options, command, lock, enough if share.shards == 1 else None)
+        session = Session(folder, cells, options, command, lock, undecided if share.shards == 1 else None)
         try:
             session.begin()
         finally:

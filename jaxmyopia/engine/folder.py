@@ -133,22 +133,17 @@ class RunFolder:
         return folder
 
     def cells(self) -> list[PlannedCell]:
-        """The cells of the run, with the seeds that it has: of a run in rounds, those of the rounds that were run."""
-        return planned_cells(self.config, self._run)
+        """The cells of the run, with the seeds that they have: of a run in rounds, those of each cell's own looks."""
+        return planned_cells(self.config, self.rounds)
 
     @property
     def rounds(self) -> Rounds | None:
         """How far a run in rounds went; None of a run that is not, or that nobody has judged."""
         return self.manifest.get("rounds")
 
-    @property
-    def _run(self) -> int | None:
-        """How many rounds count: those that were run; None where all chunks do."""
-        return self.rounds["run"] if self.rounds else None
-
     def plan(self) -> list[int] | None:
         """How many chunks of each cell the table holds once the run is complete; None where that is not known."""
-        return plan_of(self.config, self._run)
+        return plan_of(self.config, self.rounds)
 
     @functools.cached_property
     def identity(self) -> str:
@@ -262,13 +257,13 @@ class RunFolder:
         write(f"seeds/{stem}.parquet", functools.partial(write_rows, columns=columns, identity=self.identity))
         self.write_json(f"seeds/{stem}.json", files)
 
-    def _chunks(self, ending: str, cell: int | None = None, rounds: int | None = None) -> list[pathlib.Path]:
+    def _chunks(self, ending: str, cell: int | None = None, look: int | None = None) -> list[pathlib.Path]:
         """The finished chunks' files with an ending, in order of cell and chunk; each is whole.
 
-        Of the first `rounds` of a run in rounds; by default of those that were run.
+        Of a run in rounds as it was at a `look`; by default as it is.
         """
         paths = []
-        ends = plan_of(self.config, rounds or self._run)
+        ends = plan_of(self.config, self.rounds, look)
         for stem, files in self.completed().items():
             number, chunk = place_of(stem)
             if cell in (None, number) and (ends is None or chunk < ends[number]):
@@ -287,17 +282,17 @@ class RunFolder:
         """The files whose checksums have been found right."""
         return set()
 
-    def table(self, rounds: int | None = None) -> Trials:
+    def table(self, look: int | None = None) -> Trials:
         """All rows, in order of cell, chunk and trial: columns `(rows,)`, read when asked for; NaN where a cell lacks a
         number.
 
         Args:
-          rounds: of a run in rounds, how many of them count; by default those that were run.
+          look: of a run in rounds, the table as it was at this look, from 1 on; by default as it is.
 
         Raises:
           RunError: if a file is damaged.
         """
-        files = self._chunks(".parquet", rounds=rounds)
+        files = self._chunks(".parquet", look=look)
         chunks = [RowsFile.at(path) for path in files if path.parent.name == "seeds"]
         if not chunks:
             raise RunError(f"{self.path} holds no finished chunk yet; give its command again")

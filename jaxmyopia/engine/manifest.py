@@ -40,14 +40,17 @@ class _Cell(TypedDict):
 class Rounds(TypedDict):
     """How far a run went that goes on until its claims are decided.
 
-    `of`: how many rounds there may be. `run`: how many were asked for so far; the table holds the seeds of these.
-    `seeds`: the most that any cell has, at the end of each of them. `decided`: whether all claims are.
+    `of`: how many rounds there may be. `run`: how many were asked for so far. `seeds`: the most that any cell has,
+    controls aside, at the end of each of them. `cells`: in how many of them each cell took part, from the first on; the
+    table holds the seeds of these. `decided`: whether all claims are. `ended`: whether no more are asked for.
     """
 
     of: int
     run: int
     seeds: list[int]
+    cells: NotRequired[list[int]]  # without it every cell took part in all
     decided: bool
+    ended: NotRequired[bool]
 
 
 class _Config(TypedDict):
@@ -217,20 +220,42 @@ def _wrong_rounds(cells: Sequence[Mapping[str, Any]], rounds: Rounds | None) -> 
     if rounds is None:
         return None
     fine = rounds["of"] == max(count, 1) and 1 <= rounds["run"] <= rounds["of"]
-    return None if fine and len(rounds["seeds"]) == rounds["run"] else f"rounds is {str(rounds)[:80]}"
+    if not fine or len(rounds["seeds"]) != rounds["run"]:
+        return f"rounds is {str(rounds)[:80]}"
+    own, run = rounds.get("cells"), rounds["run"]
+    fine = own is None or (len(own) == len(cells) and {run} <= set(own) <= set(range(1, run + 1)))
+    return None if fine else f"rounds.cells is {str(own)[:60]}"
 
 
-def plan_of(config: Mapping[str, Any], rounds: int | None = None) -> list[int] | None:
+def looks_of(config: Mapping[str, Any], rounds: Rounds | None, look: int | None = None) -> list[int] | None:
+    """How many looks each cell of a run in rounds has had; None where all its chunks count.
+
+    Args:
+      config: of the run.
+      rounds: how far it went, if anybody has said so.
+      look: as it was at this one, by its number from 1 on.
+    """
+    count = len(config.get("cells", ()))
+    if rounds is None:
+        return None if look is None else [look] * count
+    own = rounds.get("cells") or [rounds["run"]] * count
+    return own if look is None else [min(look, each) for each in own]
+
+
+def plan_of(config: Mapping[str, Any], rounds: Rounds | None = None, look: int | None = None) -> list[int] | None:
     """How many chunks each cell has; None where the configuration does not say.
 
     Args:
       config: of the run.
-      rounds: in so many, of a run in rounds; by default in all.
+      rounds: how far a run in rounds went: those up to its cell's own look; by default all.
+      look: as it was at this one, as of `looks_of`.
     """
-    cells = config.get("cells", ())
+    cells, looks = config.get("cells", ()), looks_of(config, rounds, look)
     if not cells or not all("chunks" in cell for cell in cells):
         return None
-    return [cell["chunks_of_rounds"][rounds - 1] if rounds and "looks" in cell else cell["chunks"] for cell in cells]
+    if looks is None or not all("looks" in cell for cell in cells):
+        return [cell["chunks"] for cell in cells]
+    return [cell["chunks_of_rounds"][own - 1] for cell, own in zip(cells, looks, strict=True)]
 
 
 def wrong_chunk(stem: str, files: Files, plan: list[int] | None) -> str | None:

@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jaxmyopia.engine.manifest import Rounds, looks_of
 from jaxmyopia.study import Grid
 
 
@@ -27,19 +28,19 @@ class PlannedCell(Grid):
         return ", ".join(str(self.settings[name]) for name in differing) or self.name
 
 
-def planned_cells(config: Mapping[str, Any], rounds: int | None = None) -> list[PlannedCell]:
+def planned_cells(config: Mapping[str, Any], rounds: Rounds | None = None) -> list[PlannedCell]:
     """The cells that a configuration tells.
 
     Args:
       config: of a run's folder.
-      rounds: of a run in rounds, how many were run: the cells have the seeds of these. By default those of all.
+      rounds: how far a run in rounds went: a cell has the seeds of its own looks. By default those of all.
 
     Returns:
       The cells.
     """
-    plain, found = ("name", "settings", "steps", "records"), []
-    for cell in config.get("cells", ()):
-        looks = tuple(cell.get("looks", ()))[:rounds]
+    plain, found, own = ("name", "settings", "steps", "records"), [], looks_of(config, rounds)
+    for number, cell in enumerate(config.get("cells", ())):
+        looks = tuple(cell.get("looks", ()))[: None if own is None else own[number]]
         found.append(
             PlannedCell(
                 sweep=tuple((name, tuple(values)) for name, values in cell["sweep"].items()),

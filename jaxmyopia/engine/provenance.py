@@ -8,6 +8,8 @@ import pathlib
 import platform
 import re
 import subprocess
+import time
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -43,4 +45,20 @@ def environment() -> dict[str, Any]:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "processor": processor(),
         "git": _git_revision(),
+    }
+
+
+def first_entries(before: Mapping[str, Any], command: str) -> dict[str, Any]:
+    """The manifest's entries as a session begins, by those `before`: a run that goes on keeps its start and seconds."""
+    entries = environment()
+    # Rows that another revision computed stay its rows: a manifest names all revisions that made it.
+    revisions = [each for each in (before.get("git") or "").split(", ") if each and each != entries["git"]]
+    return {
+        **entries,
+        "git": ", ".join([*revisions, entries["git"] or "unknown"]),
+        "status": "running",
+        "command": command,
+        "started": before.get("started", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())),
+        "seconds": before.get("seconds", 0.0),
+        "compile_seconds": before.get("compile_seconds", {}),  # by cell
     }

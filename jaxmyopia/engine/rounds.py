@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run in rounds, which goes on until its claims are decided: how many seeds there are at each look.
+"""A run in rounds, which goes on until its claims are decided: how many seeds there are at each look, and of whom.
 
 The looks are fixed before the run, by the seeds to begin with and the cap alone: each has about half as many seeds
-again as the one before, so that few seeds are run in vain, and seven looks take a run from 64 seeds to 1,024.
+again as the one before, so that few seeds are run in vain, and seven looks take a run from 64 seeds to 1,024. A cell
+takes part for as long as something undecided rests on its trials.
 """
 
 import dataclasses
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from jaxmyopia.checks import require
 from jaxmyopia.engine.chunk import chunks_of_rounds
-from jaxmyopia.engine.manifest import Rounds
-from jaxmyopia.study import Cell
+from jaxmyopia.engine.manifest import Rounds, looks_of
+from jaxmyopia.study import Cell, Grid
 
 CAP = 1024  # seeds, by default
 _MOST = 2**32
@@ -107,11 +108,39 @@ def pairs_of_rounds(cells: Sequence[Cell]) -> list[list[Pair]]:
     return found
 
 
-def rounds_of(cells: Sequence[Cell], run: int, *, decided: bool = False) -> Rounds:
-    """What the manifest says of the rounds of cells, `run` of which were asked for so far."""
-    every = [cell.looks or (cell.seeds,) for cell in cells]
-    seeds = [max(each) for each in zip(*every, strict=True)]
-    return {"of": len(seeds), "run": run, "seeds": seeds[:run], "decided": decided}
+def next_looks(cells: Sequence[Grid], own: Sequence[int], undecided: Collection[int]) -> list[int]:
+    """How many looks each cell has once there was another: one more while something undecided rests on its trials.
+
+    Cells of controls have the first alone, for no verdict waits for them.
+
+    Args:
+      cells: with all their looks.
+      own: how many each has had so far.
+      undecided: the numbers of the cells whose trials an undecided piece takes.
+
+    Returns:
+      The numbers; those before where the run ends.
+    """
+    last = max(own)
+
+    def goes_on(number: int, cell: Grid) -> bool:
+        # What a look has passed by stays closed: so a cell's chunks are the first of its plan, and one number, of its
+        # own looks, says which of them there were at every look.
+        has_next = own[number] == last < len(cell.rounds)
+        return has_next and number in undecided and not cell.control
+
+    return [own[number] + goes_on(number, cell) for number, cell in enumerate(cells)]
+
+
+def rounds_of(cells: Sequence[Grid], own: Sequence[int], *, decided: bool = False, ended: bool = False) -> Rounds:
+    """What the manifest says of the rounds of cells, `own` of which each was asked for so far."""
+    every, run = [cell.looks or (cell.seeds,) for cell in cells], max(own)
+    counted = [number for number, cell in enumerate(cells) if not cell.control] or range(len(cells))
+    at = lambda look: max(every[number][min(look, own[number]) - 1] for number in counted)
+    seeds = [at(look) for look in range(1, run + 1)]
+    return {
+        "of": len(every[0]), "run": run, "seeds": seeds, "cells": list(own), "decided": decided, "ended": ended,
+    }  # fmt: skip
 
 
 def told(manifest: Mapping[str, Any]) -> str:
@@ -119,7 +148,13 @@ def told(manifest: Mapping[str, Any]) -> str:
     rounds = manifest.get("rounds")
     if not rounds:
         return ""
-    seeds = f"{rounds['seeds'][-1]:,} seeds"
+    cells = manifest["config"].get("cells", ())
+    own = [each for each, cell in zip(looks_of(manifest["config"], rounds) or (), cells, strict=True)
+           if not cell.get("control")]  # fmt: skip
+    fewer = sum(each < rounds["run"] for each in own)
+    seeds = f"{rounds['seeds'][-1]:,} seeds" + (f" ({fewer} of {len(own)} cells needed fewer)" if fewer else "")
     if rounds["decided"]:
         return f"decided after {seeds}"
-    return f"not decided by the cap of {seeds}" if rounds["run"] == rounds["of"] else f"not decided before {seeds}"
+    if rounds["run"] == rounds["of"]:
+        return f"not decided by the cap of {seeds}"
+    return f"not decided {'after' if rounds.get('ended') else 'before'} {seeds}"

@@ -5,7 +5,7 @@ import contextlib
 import dataclasses
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from jaxmyopia.checks import RunError, require
@@ -19,8 +19,8 @@ from jaxmyopia.engine.manifest import stem_of
 from jaxmyopia.engine.processes import Share
 from jaxmyopia.engine.program import Compiled
 from jaxmyopia.engine.progress import Progress
-from jaxmyopia.engine.provenance import environment
-from jaxmyopia.engine.rounds import Pair, pairs_of_rounds, rounds_of
+from jaxmyopia.engine.provenance import first_entries
+from jaxmyopia.engine.rounds import Pair, next_looks, pairs_of_rounds, rounds_of
 from jaxmyopia.engine.signals import StopRequest, stop_requests
 from jaxmyopia.study import Cell
 from jaxmyopia.values import conform
@@ -64,10 +64,10 @@ class Session:
         options: RunOptions,
         command: str,
         lock: Lock,
-        enough: Callable[[int], bool] | None = None,
+        undecided: Callable[[int], Collection[int]] | None = None,
     ):
         self._folder, self._cells, self._options, self._lock = folder, cells, options, lock
-        self._entries, self._began = _first_entries(folder, command), time.monotonic()
+        self._entries, self._began = first_entries(folder.manifest, command), time.monotonic()
         self._seconds_before = self._entries["seconds"]
         self._checkpoints = Checkpoints(
             folder.path, identity=folder.identity, seconds=options.checkpoint_secs,
@@ -75,8 +75,9 @@ class Session:
         )  # fmt: skip
         rounds = pairs_of_rounds(cells)
         every = [pair for pairs in rounds for pair in pairs]
-        self._numbers = {pair: number for number, pair in enumerate(every)}  # so that every round is dealt evenly
-        self._enough, self._rounds, self._last = enough, rounds if enough else [every], len(rounds)
+        self._numbers = {pair: number for number, pair in enumerate(every)}
+        self._undecided, self._rounds = undecided, rounds if undecided else [every]
+        self._looks, self._asked = [1] * len(cells), list[Pair]()  # each cell's that were asked for, and their chunks
         self._programs = Programs(cells, options.matmul_precision, keep=len(self._rounds) > 1)
 
     def begin(self) -> None:
@@ -94,12 +95,12 @@ class Session:
         if damaged:
             say(f"computed again, for they are damaged: {', '.join(damaged)}")
             self._folder.forget(list(damaged))
-        self._ask_for(1)
+        self._tell()
 
-    def _ask_for(self, rounds: int, *, decided: bool = False) -> None:
-        """Tells the other processes, and readers, how many rounds were asked for so far."""
-        if self._enough:
-            self._entries["rounds"] = rounds_of(self._cells, rounds, decided=decided)
+    def _tell(self, *, decided: bool = False, ended: bool = False) -> None:
+        """Tells the other processes, and readers, which looks were asked for so far."""
+        if self._undecided:
+            self._entries["rounds"] = rounds_of(self._cells, self._looks, decided=decided, ended=ended)
         self._write()
 
     def _write(self) -> None:
@@ -124,20 +125,21 @@ class Session:
         return self._entries if status == "complete" else None
 
     def run(self) -> None:
-        """Runs the chunks of this process that do not stand; in rounds, until there are enough."""
+        """Runs the chunks of this process that do not stand; in rounds, until nothing is undecided."""
         with stop_requests() as stop:
-            for number, pairs in enumerate(self._rounds):
+            for number, every in enumerate(self._rounds):
+                pairs = [pair for pair in every if self._looks[pair[0]] > number]
                 self._run_round(number, pairs, stop)
-                if self._enough and not self._goes_on(number, stop):
-                    self._rounds = self._rounds[: number + 1]
+                if not (self._undecided and self._goes_on(number, pairs, stop)):
                     return
 
     def _run_round(self, number: int, pairs: Sequence[Pair], stop: StopRequest) -> None:
         finished, share = self._folder.finished(), self._options.share
         todo: dict[int, list[int]] = {}
-        for cell, chunk in pairs:
-            if share.mine(self._numbers[cell, chunk]) and (cell, chunk) not in finished:
+        for place, (cell, chunk) in enumerate(pairs, len(self._asked)):  # so that every round is dealt evenly
+            if share.mine(place) and (cell, chunk) not in finished:
                 todo.setdefault(cell, []).append(chunk)
+        self._asked += pairs
         if number and not todo:
             return
         name = f"look {number + 1} of {len(self._rounds)}" if len(self._rounds) > 1 else ""
@@ -151,22 +153,23 @@ class Session:
                 for chunk in todo[cell]:
                     self._run_chunk(cell, chunk, compiled, stop, progress)
 
-    def _goes_on(self, number: int, stop: StopRequest) -> bool:
+    def _goes_on(self, number: int, pairs: Sequence[Pair], stop: StopRequest) -> bool:
         """Whether another round follows: the process that leads asks and tells, the others wait for its word."""
         if not self._options.share.leads:
-            return number + 1 < self._last and self._is_told_to_go_on(number, stop)
-        self._wait_for(self._rounds[number], stop.check)
-        assert self._enough is not None  # or there is nothing to ask
-        decided = self._enough(number)
+            return number + 1 < len(self._rounds) and self._is_told_to_go_on(number, stop)
+        self._wait_for(pairs, stop.check)
+        assert self._undecided is not None  # or there is nothing to ask
+        undecided = self._undecided(number)
         stop.check()
-        more = not decided and number + 1 < self._last
-        self._ask_for(number + 1 + more, decided=decided)
-        return more
+        before, self._looks = self._looks, next_looks(self._cells, self._looks, undecided)
+        self._tell(decided=not undecided, ended=self._looks == before)
+        return self._looks != before
 
     def _is_told_to_go_on(self, number: int, stop: StopRequest) -> bool:
         while True:
             told = self._folder.rounds
-            if told and (told["decided"] or told["run"] > number + 1):
+            if told and (told.get("ended") or told["run"] > number + 1):
+                self._looks = told.get("cells", self._looks)
                 return told["run"] > number + 1
             stop.check()
             self._lock.check_folder()
@@ -217,7 +220,7 @@ class Session:
             self._lock.check_peers()
             time.sleep(_WAIT)
         if share.leads:
-            self._wait_for([pair for pairs in self._rounds for pair in pairs if share.in_shard(self._numbers[pair])])
+            self._wait_for([pair for pair in self._asked if share.in_shard(self._numbers[pair])])
 
     def _wait_for(self, pairs: Sequence[Pair], check: Callable[[], None] = lambda: None) -> None:
         """Waits until some chunks stand; raises RunError if nobody makes them any more."""
@@ -232,22 +235,6 @@ class Session:
             check()
             self._lock.check_peers()
             time.sleep(_WAIT)
-
-
-def _first_entries(folder: RunFolder, command: str) -> dict[str, Any]:
-    """The manifest's entries as a session begins: a run that goes on keeps its start and its seconds."""
-    before, entries = folder.manifest, environment()
-    # Rows that another revision computed stay its rows: a manifest names all revisions that made it.
-    revisions = [each for each in (before.get("git") or "").split(", ") if each and each != entries["git"]]
-    return {
-        **entries,
-        "git": ", ".join([*revisions, entries["git"] or "unknown"]),
-        "status": "running",
-        "command": command,
-        "started": before.get("started", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())),
-        "seconds": before.get("seconds", 0.0),
-        "compile_seconds": before.get("compile_seconds", {}),  # by cell
-    }
 
 
 def say(text: str) -> None:

@@ -28,7 +28,7 @@ from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.lock import Lock
 from jaxmyopia.engine.manifest import stem_of
 from jaxmyopia.engine.merge import merge
-from jaxmyopia.engine.session import _first_entries
+from jaxmyopia.engine.provenance import first_entries
 from jaxmyopia.report.page import claims_html
 from jaxmyopia.stats.intervals import Interval
 from jaxmyopia.stats.sketch import Sketch
@@ -88,7 +88,7 @@ def quick():
     """Nothing waits for the disk, and no revision is asked for."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("jaxmyopia.engine.files.os.fsync", lambda handle: None)
-        for module in ("merge", "session"):
+        for module in ("merge", "provenance"):
             patch.setattr(f"jaxmyopia.engine.{module}.environment", lambda: {"git": "1"})
         yield
 
@@ -150,7 +150,7 @@ def numbers(folder: pathlib.Path) -> None:
 def resume(path: pathlib.Path) -> None:
     """All that a run does with the folder it resumes, but for its trials."""
     folder = RunFolder(path, CONFIG)
-    folder.damaged(), folder.finished(), _first_entries(folder, "x")
+    folder.damaged(), folder.finished(), first_entries(folder.manifest, "x")
     in_one_line(lambda: len(folder.table()), lambda: folder.forget(["chunk-000-00000", "chunk-009-00000"]))
     folder.write_chunk(0, {}, chunk(0))
     folder.sweep()

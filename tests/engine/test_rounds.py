@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Seeds in rounds: the rows of a plain run with as many seeds, and one decision, whatever happens on the way."""
+"""Seeds in rounds, cell by cell: the rows of a plain run with as many seeds, and one decision, whatever happens."""
 
+import dataclasses
 import itertools
 import json
 import shutil
@@ -19,7 +20,7 @@ from jaxmyopia.engine.experiment import open_folder, run_cells
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.merge import merge
 from jaxmyopia.engine.processes import Share
-from jaxmyopia.engine.rounds import as_planned, in_rounds, looks, pairs_of_rounds, told
+from jaxmyopia.engine.rounds import as_planned, in_rounds, looks, next_looks, pairs_of_rounds, told
 from jaxmyopia.engine.session import RunOptions
 from jaxmyopia.replay import replay_seed
 from jaxmyopia.studies.lowrank.study import LowRank
@@ -27,9 +28,10 @@ from jaxmyopia.study import Cell
 from jaxmyopia.verify import verify
 
 # Cells are those of test_folder but for their seeds, so that their programs are shared. Looks are at no multiple of a
-# block of 32 trials: at 24, 40, 64, 96 and 100 seeds of the first, 12, 24, 32, 48 and 50 of the second.
+# block of 32 trials: at 24, 40, 64, 96 and 100 seeds of the first, 12, 24, 32, 48 and 50 of the second. The first cell
+# is decided at its third look, the second at its first.
 SWEEP = (("learning_rate", (0.003, 0.03)), ("init_scale", (0.5,)))
-CAP, SEEDS = 100, [24, 40, 64, 96, 100]
+CAP, SEEDS, UNTIL = 100, [24, 40, 64, 96, 100], (2, 0)
 
 
 def plain(first: int = 24, second: int = 12) -> list[Cell]:
@@ -38,18 +40,19 @@ def plain(first: int = 24, second: int = 12) -> list[Cell]:
     return [Cell(study=study, sweep=SWEEP, seeds=count, steps=30, records=12) for study, count in seeds]
 
 
-def go(path, *, share=None, seen=None, until=2, repair=False, cells=None):
-    """Runs until the round of this number; `seen` is told of each that was asked about, and its table."""
+def go(path, *, share=None, seen=None, until=UNTIL, repair=False, cells=None):
+    """Runs each cell until the round of its number; `seen` is told of each that was asked about, and its table."""
     cells = in_rounds(plain(), CAP) if cells is None else cells
     options = RunOptions(root_seed=3, keep_curves=30, progress=False, repair=repair, share=share or Share())
     folder = open_folder(str(path), {"experiment": "test"}, cells, options)
 
-    def enough(number: int) -> bool:
+    def undecided(number: int) -> list[int]:
         if seen is not None:
             seen.append((number, len(folder.table(number + 1))))
-        return number >= until
+        return [cell for cell, last in enumerate(until) if number < last]
 
-    folder.entries = run_cells(folder, cells, options, command="python x.py", enough=enough if cells[0].looks else None)
+    ask = undecided if cells[0].looks else None
+    folder.entries = run_cells(folder, cells, options, command="python x.py", undecided=ask)
     return folder
 
 
@@ -57,22 +60,22 @@ def files(path) -> dict[str, bytes]:
     return {str(each.relative_to(path)): each.read_bytes() for each in sorted(path.rglob("chunk-*"))}
 
 
-def rows(folder, rounds=None) -> dict[str, bytes]:
-    table = folder.table(rounds)
+def rows(folder) -> dict[str, bytes]:
+    table = folder.table()
     columns = {name: table[name] for name in table.columns}
     return {name: repr(x.tolist()).encode() if x.dtype == object else x.tobytes() for name, x in columns.items()}
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A run that ended after its third look, and what was asked."""
+    """A run that ended after the third look of one cell and the first of the other, and what was asked."""
     path, seen = tmp_path_factory.mktemp("rounds"), []
     with pytest.MonkeyPatch.context() as patch:  # two blocks of 32 trials a chunk, as in this folder's tests
         patch.setattr("jaxmyopia.studies.lowrank.gradients._CPU_BLOCK", (0, 32, 32))
         patch.setattr("jaxmyopia.engine.chunk._CHUNK_BYTES", {"cpu": 0})
         patch.setattr("jaxmyopia.engine.chunk._FEWEST_BLOCKS", 2)
         folder = go(path / "run", seen=seen)
-        go(path / "plain", cells=plain(64, 32))
+        go(path / "plain", cells=plain(64, 12))
     folder.seen = seen
     return folder
 
@@ -116,39 +119,82 @@ def test_cells_keep_their_share_of_seeds_and_chunks_end_at_looks(seeds, cap):
 
 def test_a_run_in_rounds_has_the_rows_of_a_plain_run_of_as_many_seeds(made):
     other = RunFolder.existing(made.path.parent / "plain")
-    assert made.manifest["rounds"] == {"of": 5, "run": 3, "seeds": SEEDS[:3], "decided": True}
-    assert made.entries["status"] == "complete" and told(made.manifest) == "decided after 64 seeds"
-    assert rows(made) == rows(other) and len(made.table()) == 2 * (64 + 32)
-    assert [cell.seeds for cell in made.cells()] == [64, 32]
+    rounds = {"of": 5, "run": 3, "seeds": SEEDS[:3], "cells": [3, 1], "decided": True, "ended": True}
+    assert made.manifest["rounds"] == rounds and made.entries["status"] == "complete"
+    assert told(made.manifest) == "decided after 64 seeds (1 of 2 cells needed fewer)"
+    assert rows(made) == rows(other) and len(made.table()) == 2 * (64 + 12)
+    assert [cell.seeds for cell in made.cells()] == [64, 12] and made.plan() == [3, 1]
+    assert sorted(made.finished()) == [(0, 0), (0, 1), (0, 2), (1, 0)]  # nothing was run in vain
     for cell in range(2):
         for name in other.names(cell, ".npy"):
             mine, its = made.curves(cell, name), other.curves(cell, name)
-            assert mine.tobytes() == its.tobytes() and mine.shape[1] == 2 * 30, name
+            assert mine.tobytes() == its.tobytes() and mine.shape[1] == 2 * (30, 12)[cell], name
         for name in ("group", "bucket", "count"):
             mine, its = (getattr(each.sketch(cell, "relative_loss"), name) for each in (made, other))
             np.testing.assert_array_equal(mine, its)
 
 
 def test_each_look_sees_the_seeds_up_to_it(made):
-    seconds = in_rounds(plain(), CAP)[1].looks
-    assert seconds == (12, 24, 32, 48, 50)
-    assert made.seen == [(number, 2 * (SEEDS[number] + seconds[number])) for number in range(3)]
+    assert in_rounds(plain(), CAP)[1].looks == (12, 24, 32, 48, 50)
+    assert made.seen == [(number, 2 * (SEEDS[number] + 12)) for number in range(3)]
     whole = made.table()
     for number in range(3):
         part = made.table(number + 1)
-        of_both = np.where(whole["cell"] == 0, SEEDS[number], seconds[number])
+        of_both = np.where(whole["cell"] == 0, SEEDS[number], 12)
         np.testing.assert_array_equal(part["loss_ratio"], whole["loss_ratio"][whole["seed"] < of_both])
         assert part.anytime
 
 
 def test_a_run_that_nothing_decides_ends_at_the_cap(tmp_path):
-    folder = go(tmp_path / "run", until=9, seen=(seen := []))
+    folder = go(tmp_path / "run", until=(9, 9), seen=(seen := []))
     assert [number for number, _ in seen] == [0, 1, 2, 3, 4]
-    assert folder.manifest["rounds"] == {"of": 5, "run": 5, "seeds": SEEDS, "decided": False}
+    rounds = {"of": 5, "run": 5, "seeds": SEEDS, "cells": [5, 5], "decided": False, "ended": True}
+    assert folder.manifest["rounds"] == rounds
     assert told(folder.manifest) == "not decided by the cap of 100 seeds" and len(folder.table()) == 2 * 150
+    manifest = json.loads((folder.path / "manifest.json").read_text())
+    before = rows(folder)
+    for name in ("cells", "ended"):  # as it was written before cells were told apart
+        del manifest["rounds"][name]
+    (folder.path / "manifest.json").write_text(json.dumps(manifest))
+    old = RunFolder.existing(folder.path)
+    assert rows(old) == before and [cell.seeds for cell in old.cells()] == [100, 50] and old.plan() == folder.plan()
+    assert len(old.table(2)) == 2 * (40 + 24) and told(old.manifest) == told(manifest) == told(folder.manifest)
 
 
-@pytest.mark.parametrize("place", range(6))
+def test_what_a_look_has_passed_by_stays_closed_and_a_run_may_end_with_it_undecided(tmp_path):
+    cells, options = in_rounds(plain(), CAP), RunOptions(root_seed=3, keep_curves=30, progress=False)
+    folder = open_folder(str(tmp_path / "run"), {"experiment": "test"}, cells, options)
+    asked = [[0], [0, 1], [1], [0, 1]]  # after the second and the third look the second cell comes too late
+    run_cells(folder, cells, options, command="python x.py", undecided=lambda number: asked[number])
+    rounds = {"of": 5, "run": 3, "seeds": SEEDS[:3], "cells": [3, 1], "decided": False, "ended": True}
+    assert folder.manifest["rounds"] == rounds
+    assert told(folder.manifest) == "not decided after 64 seeds (1 of 2 cells needed fewer)"
+
+
+def test_cells_of_controls_have_the_first_look_alone(tmp_path):
+    cells = [each if number else dataclasses.replace(each, control=True) for number, each in enumerate(plain())]
+    folder = go(tmp_path / "run", until=(9, 1), cells=in_rounds(cells, CAP))
+    rounds = folder.manifest["rounds"]
+    assert rounds["cells"] == [1, 2] and rounds["seeds"] == [12, 24] and not rounds["decided"]
+    assert told(folder.manifest) == "not decided after 24 seeds" and len(folder.table()) == 2 * (24 + 24)
+
+
+@given(asked=st.lists(st.sets(st.integers(0, 3)), max_size=6))
+def test_a_cell_goes_on_for_as_long_as_it_is_asked_for_without_a_gap(asked):
+    cells = [dataclasses.replace(each, control=number == 3) for number, each in enumerate(in_rounds(plain() * 2, CAP))]
+    own, before = [1] * 4, None
+    for undecided in asked:
+        before, own = own, next_looks(cells, own, undecided)
+        if own == before:
+            break  # the run ends
+        assert max(own) == max(before) + 1
+    for number, each in enumerate(own[:3]):
+        gap = next((look for look, undecided in enumerate(asked) if number not in undecided), len(asked))
+        assert each == min(1 + gap, 5)
+    assert own[3] == 1
+
+
+@pytest.mark.parametrize("place", range(4))
 def test_a_run_that_was_cut_anywhere_ends_as_if_it_was_not(made, tmp_path, monkeypatch, place):
     write, written = RunFolder.write_chunk, itertools.count()
 
@@ -162,7 +208,7 @@ def test_a_run_that_was_cut_anywhere_ends_as_if_it_was_not(made, tmp_path, monke
         with pytest.raises(KeyboardInterrupt):
             go(tmp_path / "run")
     began = json.loads((tmp_path / "run" / "manifest.json").read_text())
-    assert began["status"] == "interrupted" and not began["rounds"]["decided"]
+    assert began["status"] == "interrupted" and not began["rounds"]["decided"] and not began["rounds"]["ended"]
     again = go(tmp_path / "run", seen=(seen := []))
     assert seen == made.seen  # every look is judged again: nothing rests on what an earlier session said
     assert again.manifest["rounds"] == made.manifest["rounds"] and files(again.path) == files(made.path)
@@ -172,18 +218,18 @@ def test_a_run_that_was_cut_while_it_was_judged_is_judged_again(made, tmp_path):
     cells, options = in_rounds(plain(), CAP), RunOptions(root_seed=3, keep_curves=30, progress=False)
     folder = open_folder(str(tmp_path / "run"), {"experiment": "test"}, cells, options)
 
-    def interrupted(number: int) -> bool:
+    def interrupted(number: int) -> list[int]:
         if number == 1:
             raise KeyboardInterrupt
-        return False
+        return [0]
 
     with pytest.raises(KeyboardInterrupt):
-        run_cells(folder, cells, options, command="python x.py", enough=interrupted)
+        run_cells(folder, cells, options, command="python x.py", undecided=interrupted)
     assert folder.manifest["rounds"]["run"] == 2 and folder.manifest["status"] == "interrupted"
     assert files(go(tmp_path / "run").path) == files(made.path)
-    later = go(tmp_path / "run", until=3)  # the claims have changed: more seeds are added to those that stand
-    assert later.manifest["rounds"]["run"] == 4 and len(later.table()) == 2 * (96 + 48)
-    sooner = go(tmp_path / "run", until=0)  # what is beyond the look that decides stays, and does not count
+    later = go(tmp_path / "run", until=(1, 3))  # the claims have changed: seeds are added to those that stand
+    assert later.manifest["rounds"]["cells"] == [2, 4] and len(later.table()) == 2 * (40 + 48)
+    sooner = go(tmp_path / "run", until=(0, 0))  # what is beyond the look that decides stays, and does not count
     assert sooner.manifest["rounds"]["run"] == 1 and len(sooner.table()) == 2 * (24 + 12)
     assert files(sooner.path) == files(later.path) and sooner.entries["status"] == "complete"
 
@@ -215,8 +261,14 @@ def test_shards_run_all_rounds_and_the_whole_is_judged_look_by_look(made, tmp_pa
 
 def test_of_two_processes_one_judges_and_the_other_waits_for_its_word(made, tmp_path, monkeypatch):
     monkeypatch.setattr(session, "_WAIT", 0.01)
-    go(tmp_path / "run", until=0)  # what an earlier session said does not count
-    asked = [[], []]
+    go(tmp_path / "run", until=(0, 0))  # what an earlier session said does not count
+    write, makers, asked = RunFolder.write_chunk, [], [[], []]
+
+    def told_apart(self, *args):
+        makers.append(threading.current_thread() is other)
+        write(self, *args)
+
+    monkeypatch.setattr(RunFolder, "write_chunk", told_apart)
     shares = [Share(process=process, processes=2) for process in range(2)]
     run = lambda process: go(tmp_path / "run", share=shares[process], seen=asked[process])
     other = threading.Thread(target=run, args=(1,))
@@ -227,6 +279,7 @@ def test_of_two_processes_one_judges_and_the_other_waits_for_its_word(made, tmp_
     folder = run(0)
     other.join(60)
     assert not other.is_alive() and asked == [made.seen, []]
+    assert sorted(makers) == [False, True]  # the two chunks of the one cell that goes on are dealt evenly
     assert folder.manifest["rounds"] == made.manifest["rounds"] and files(folder.path) == files(made.path)
 
 
@@ -260,8 +313,9 @@ def test_a_seed_of_the_rounds_that_were_run_is_replayed_and_no_other(made):
     cells = as_planned(plain(), made.config)
     found = replay_seed(made, cells, 0, 63)  # the last, in a round and a chunk of its own
     assert not found.faults and found.rows["seed"].tolist() == [63, 63]
-    with pytest.raises(ValueError, match="seed=64 is not allowed: must be below 64, the seeds of cell 0"):
-        replay_seed(made, cells, 0, 64)
+    for cell, seeds in enumerate((64, 12)):
+        with pytest.raises(ValueError, match=f"seed={seeds} is not allowed: must be below {seeds}, the seeds of cell"):
+            replay_seed(made, cells, cell, seeds)
 
 
 def test_a_folder_belongs_to_its_looks(made, tmp_path):
@@ -278,6 +332,12 @@ def test_a_folder_belongs_to_its_looks(made, tmp_path):
         (lambda m: m["rounds"].update(run=0), "rounds is"),
         (lambda m: m["rounds"].update(seeds=[24]), "rounds is"),
         (lambda m: m["rounds"].update(decided=1), "rounds.decided must be"),
+        (lambda m: m["rounds"].update(ended=1), "rounds.ended must be"),
+        (lambda m: m["rounds"].update(cells=3), "rounds.cells must be"),
+        (lambda m: m["rounds"].update(cells=[3]), "rounds.cells is"),
+        (lambda m: m["rounds"].update(cells=[3, 0]), "rounds.cells is"),
+        (lambda m: m["rounds"].update(cells=[2, 1]), "rounds.cells is"),
+        (lambda m: m["rounds"].update(cells=[3, 4]), "rounds.cells is"),
         (lambda m: m["config"]["cells"][1].update(looks=[12, 24, 32, 48, 51]), "config.cells.1.looks is"),
         (lambda m: m["config"]["cells"][0].update(looks=[40, 24, 64, 96, 100]), "config.cells.0.looks is"),
         (lambda m: m["config"]["cells"][1].pop("chunks_of_rounds"), "config.cells.1.chunks_of_rounds is"),

@@ -153,10 +153,11 @@ def decision(out: pathlib.Path) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def decided(tmp_path_factory):
-    """A run that is decided at its second look of four."""
+    """A run that is decided at the second look of four of the one cell that is asked."""
     out = tmp_path_factory.mktemp("decided") / "run"
     end(start(out, *IN_ROUNDS, binary="undecided"))
-    assert decision(out) == {"of": 4, "run": 2, "seeds": [12, 24], "decided": True}
+    found = {"of": 4, "run": 2, "seeds": [12, 24], "cells": [2, 1], "decided": True, "ended": True}
+    assert decision(out) == found
     return chunks(out)
 
 
