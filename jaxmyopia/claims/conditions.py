@@ -7,10 +7,9 @@ false coverage among the decided at q (Benjamini and Yekutieli 2005), so that at
 to be wrong. The verdicts are those of these intervals.
 """
 
-import dataclasses
 from collections.abc import Sequence
 
-from jaxmyopia.claims.judged import Condition, Conditions, Evidence, Judgement, Value
+from jaxmyopia.claims.judged import Condition, Conditions, Evidence, Value
 from jaxmyopia.claims.regions import headline, separate
 from jaxmyopia.claims.verdicts import DECIDED, GRID_SHARE, Verdict
 
@@ -96,42 +95,6 @@ def summarise(pieces: Sequence[Evidence], level: float) -> tuple[str, Conditions
     settings = tuple(dict.fromkeys(name for at in conditions for name in at))
     told = Conditions(settings, counts, level, rule.text if rule else "", rule.misplaced if rule else 0)
     return headline(verdicts, conditions), told
-
-
-@dataclasses.dataclass(frozen=True)
-class Joint:
-    """Several claims at the conditions that they share: at each, which of them hold (by id); and the `headline`."""
-
-    headline: str
-    conditions: tuple[tuple[Condition, dict[str, bool]], ...]
-
-
-def joint(judgements: Sequence[Judgement]) -> Joint | None:
-    """Where several claims hold at once, of those that were asked there.
-
-    Args:
-      judgements: those with several conditions count; one that has settings of its own holds where it does at all of
-        their values.
-
-    Returns:
-      The `Joint`; None unless two such claims share a setting.
-    """
-    several = [each for each in judgements if len(each.evidence) > 1]
-    pieces = [(each.id, piece) for each in several for piece in each.evidence]
-    names = [set(piece.condition) for _, piece in pieces]
-    shared = [name for name in pieces[0][1].condition if all(name in each for each in names)] if pieces else []
-    if len(several) < 2 or not shared:
-        return None
-    holds: dict[tuple[Value, ...], dict[str, bool]] = {}
-    for claim, piece in pieces:
-        there = holds.setdefault(tuple(piece.condition[name] for name in shared), {})
-        there[claim] = there.get(claim, True) and piece.verdict == "supported"
-    conditions = [dict(zip(shared, values, strict=True)) for values in holds]
-    every = [all(held.values()) for held in holds.values()]
-    rule = separate(conditions, every)
-    where = f": where {rule.text}" + (f" ({rule.misplaced} misplaced)" if rule.misplaced else "") if rule else ""
-    words = f"{len(several)} claims hold at once in {sum(every)} of the {len(every)} conditions that they share{where}"
-    return Joint(words, tuple(zip(conditions, holds.values(), strict=True)))
 
 
 def _told(piece: Evidence) -> Condition:

@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxmyopia.checks import ArgumentError, require
-from jaxmyopia.claims.conditions import joint, named
+from jaxmyopia.claims.conditions import named
+from jaxmyopia.claims.joint import joint
 from jaxmyopia.claims.judged import Condition, Evidence, GridPoint, Judgement
 from jaxmyopia.claims.verdicts import Question, Verdict
 from jaxmyopia.report.cells import cell, frames, key, number, places, shade, shown, told
@@ -38,7 +39,7 @@ JOINT_CAPTION = Caption(
     "map_of_claims",
     "Where the claims hold together",
     "How many of the claims that were asked hold at each condition, and which; outlined: all of them. A claim with "
-    "settings of its own holds where it does at all of their values.",
+    "settings of its own holds where it does at some of their combinations, with all parts of its sentence.",
 )
 
 
@@ -92,11 +93,12 @@ def _conditions(pieces: Sequence[Evidence]) -> list[Condition]:
     return [{"piece": name, **each} for name, each in zip(names, found, strict=True)]
 
 
-def joint_map(judgements: Sequence[Judgement]) -> Figure:
+def joint_map(judgements: Sequence[Judgement], by: Sequence[str] = ()) -> Figure:
     """Draws which of several claims hold at each condition of the settings that all of them share.
 
     Args:
       judgements: judged claims, as of `joint`.
+      by: likewise, the settings that are shared.
 
     Returns:
       The figure; each claim has a letter, and conditions at which all claims hold are outlined.
@@ -104,7 +106,7 @@ def joint_map(judgements: Sequence[Judgement]) -> Figure:
     Raises:
       ArgumentError: if they share no setting.
     """
-    found = joint(judgements)
+    found = joint(judgements, by)
     shared = "must be claims that share a setting with several values"
     if found is None:
         raise ArgumentError("judgements", [each.id for each in judgements], shared)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from jaxmyopia.claims.conditions import joint
+from jaxmyopia.claims.joint import joint
 from jaxmyopia.claims.judged import Judgement
 from jaxmyopia.claims.specifications import all_together
 from jaxmyopia.report.claim_figures import forest

@@ -11,7 +11,8 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.patches import Rectangle
 
 from jaxmyopia.checks import ArgumentError
-from jaxmyopia.claims.conditions import joint, named
+from jaxmyopia.claims.conditions import named
+from jaxmyopia.claims.joint import joint
 from jaxmyopia.claims.judged import Evidence, GridPoint, Judgement
 from jaxmyopia.claims.verdicts import DECIDED
 from jaxmyopia.report.cells import number
