@@ -35,8 +35,8 @@ RULES = tuple(
     f"jaxmyopia.{package}.{name}"
     for package, names in {
         "claims": (
-            "choosing", "claim", "conditions", "controls", "evidence", "judged", "quantity", "regions", "sequential",
-            "specifications", "verdicts",
+            "choosing", "claim", "conditions", "controls", "evidence", "joint", "judged", "quantity", "regions",
+            "sequential", "specifications", "verdicts",
         ),
         "stats": (
             "betting", "decisions", "estimates", "intervals", "sequences", "sketch", "table",

@@ -11,13 +11,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxmyopia.checks import require
-from jaxmyopia.measures.descents import count_upticks
+from jaxmyopia.checks import require, require_one_of
+from jaxmyopia.measures.concrete import require_between
+from jaxmyopia.measures.descents import FLOOR, TIMES, count_upticks
 from jaxmyopia.measures.descents import descents as find_descents
 from jaxmyopia.measures.measure import Measure
+from jaxmyopia.measures.progress import walk
 from jaxmyopia.measures.turning_points import count_maxima
 
 Thresholds = float | tuple[float, ...]  # main first
+Times = str | tuple[str, ...]
 
 
 def counted(curves: Any, count: jax.Array) -> jax.Array:
@@ -26,9 +29,20 @@ def counted(curves: Any, count: jax.Array) -> jax.Array:
     return jnp.where(jnp.isfinite(curves.loss).all(axis=0), count.astype(dtype), jnp.asarray(jnp.nan, dtype))
 
 
-def _stages(curves: Any, ratio: Any, fall: Any) -> dict[str, jax.Array]:
-    found = find_descents(curves.step, curves.loss, ratio=ratio, fall=fall)
+def _finite(curves: Any) -> jax.Array:
+    """The loss, zero for trials whose loss is not finite throughout: their counts are NaN afterwards."""
+    return jnp.where(jnp.isfinite(curves.loss).all(axis=0), curves.loss, 0)
+
+
+def _stages(curves: Any, ratio: Any, fall: Any, time: str = "linear") -> dict[str, jax.Array]:
+    found = find_descents(curves.step, _finite(curves), ratio=ratio, fall=fall, time=time)
     return {"descents": counted(curves, found.count), "plateaus": counted(curves, found.plateaus)}
+
+
+def _oscillation(curves: Any, rise: Any) -> jax.Array:
+    loss = _finite(curves)
+    _, _, low = walk(loss)
+    return counted(curves, (loss > rise * jnp.maximum(low, FLOOR * loss[:1])).mean(axis=0))
 
 
 def _upticks(curves: Any, rise: Any, floor: float) -> jax.Array:
@@ -57,33 +71,45 @@ def _time_to(curves: Any, share: Any) -> jax.Array:
 
 def _between(name: str, values: Thresholds, low: float, high: float) -> None:
     for value in values if isinstance(values, tuple | list) else (values,):
-        fine = isinstance(value, int | float) and low < value < high
-        require(fine, name, value, f"must be between {low:g} and {high:g}, both excluded")
+        require_between(name, value, low, high)
 
 
-def plateaus(*, ratio: Thresholds = (0.5, 0.25, 0.75), fall: Thresholds = (0.02, 0.01, 0.05)) -> Measure:
+def _of_stages(part: str, ratio: Thresholds, fall: Thresholds, time: Times) -> Measure:
+    _between("ratio", ratio, 0, 1)
+    _between("fall", fall, 0, 1)
+    times = (time,) if isinstance(time, str) else tuple(time)
+    for each in times:
+        require_one_of("time", each, TIMES)
+    definitions = {} if times == ("linear",) else {"time": times}
+    several = ("time",) if len(times) > 1 else ()
+    return Measure(part, _stages, part=part, conditions=several, ratio=ratio, fall=fall, **definitions)
+
+
+def plateaus(
+    *, ratio: Thresholds = (0.5, 0.25, 0.75), fall: Thresholds = (0.02, 0.01, 0.05), time: Times = "linear"
+) -> Measure:
     """How many plateaus the loss has: slow stretches before or between descents.
 
     Args:
       ratio: the loss falls at most this many times as fast as beside it; in (0, 1), main first.
       fall: a descent falls by at least this share of the first loss; in (0, 1), main first.
+      time: "linear" for speeds by step, "log" by the logarithm of the step, as an eye sees a logarithmic axis; or both,
+        main first: two definitions, at each of which a claim is judged.
 
     Returns:
       The `Measure`.
 
     Raises:
-      ArgumentError: if a threshold is not allowed.
+      ArgumentError: if a threshold or a definition is not allowed.
     """
-    _between("ratio", ratio, 0, 1)
-    _between("fall", fall, 0, 1)
-    return Measure("plateaus", _stages, part="plateaus", ratio=ratio, fall=fall)
+    return _of_stages("plateaus", ratio, fall, time)
 
 
-def descents(*, ratio: Thresholds = (0.5, 0.25, 0.75), fall: Thresholds = (0.02, 0.01, 0.05)) -> Measure:
+def descents(
+    *, ratio: Thresholds = (0.5, 0.25, 0.75), fall: Thresholds = (0.02, 0.01, 0.05), time: Times = "linear"
+) -> Measure:
     """How many descents the loss has; arguments as of `plateaus`."""
-    _between("ratio", ratio, 0, 1)
-    _between("fall", fall, 0, 1)
-    return Measure("descents", _stages, part="descents", ratio=ratio, fall=fall)
+    return _of_stages("descents", ratio, fall, time)
 
 
 def upticks(*, rise: Thresholds = 1.05, floor: float = 1e-6) -> Measure:
@@ -92,6 +118,12 @@ def upticks(*, rise: Thresholds = 1.05, floor: float = 1e-6) -> Measure:
     _between("rise", rise, 1, float("inf"))
     _between("floor", floor, 0, 1)
     return Measure("upticks", _upticks, rise=rise, floor=floor)
+
+
+def oscillation(*, rise: Thresholds = 1.05) -> Measure:
+    """The share of records at which the loss is above `rise` times its least since it was last at its highest."""
+    _between("rise", rise, 1, float("inf"))
+    return Measure("oscillation", _oscillation, range=(0, 1), rise=rise)
 
 
 def bumps(*names: str, delta: Thresholds = (0.1, 0.05, 0.2)) -> Measure:

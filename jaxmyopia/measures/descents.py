@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Descents, plateaus and upticks of loss curves.
 
-With `v = -dL/dt` between records, floored at a tiny share of its greatest value, a descent is a peak of `log v`
-that stands out by `log(1/ratio)` (1/2: log 2) and over which the loss falls by at least the share `fall` of the
-first loss. Stretches of less fall merge: their falls add up until they make a descent, whose peak is that of the
-stretch that fell most; what is left at the end belongs to the descent before it. A plateau is the slow stretch
-before or between descents in which `v` is at most `ratio` times both neighbours' peaks (before the first descent:
-times its peak). The counts do not change when the loss or the time is measured in other units.
+Loss curves are counted on their progress (`jaxmyopia.measures.progress`): the running minimum, which starts anew where
+the loss is back at the height from which it fell. With `v` the speed of progress, `-dL/dt` or `-dL/d log t`, floored at
+a tiny share of its greatest value, a descent is a peak of `log v` that stands out by `log(1/ratio)` (1/2: log 2) and
+over which the loss falls by at least the share `fall` of the first loss. Stretches of less fall merge: their falls add
+up until they make a descent, whose peak is that of the stretch that fell most; what is left at the end, or before the
+loss is back at its height, belongs to the descent before it. A plateau is the slow stretch before or between descents
+in which `v` is at most `ratio` times both neighbours' peaks; before a first descent, or the first since the loss came
+back, the loss moves there, up or down, at most `ratio` times as fast as in the descent. In log time a slow start comes
+by itself, so that only what lies between descents is a plateau. The counts do not change when the loss or the time is
+measured in other units.
 
-An exponential decay is one descent and no plateau; an S-curve is one of each.
+An exponential decay is one descent and no plateau; an S-curve is one of each (in log time: one and none). From 1 to
+0.1, up to 5 and down to 0.1 are two descents; a rise from 1 to 10 and a fall to 3 is one.
 """
 
 import dataclasses
@@ -19,9 +24,13 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from jaxmyopia.checks import require_one_of
+from jaxmyopia.measures.concrete import require_between, require_finite, require_steps
+from jaxmyopia.measures.progress import RISING, Progress, progress
 from jaxmyopia.measures.turning_points import count_rises, turning_points
 
-_SPEED_FLOOR = 1e-10  # of the greatest speed: far below any plateau, far above float32's smallest number
+TIMES = ("linear", "log")
+FLOOR = 1e-6  # of the first loss: what lies below is rounding noise
 
 
 @struct.dataclass
@@ -56,7 +65,8 @@ class _Walk:
 
     `start`, `start_loss`: where the descent in the making starts. `valley_loss`: the loss at the last valley.
     `last_peak`, `last_slow`: the last peak passed, and whether the curve was ever slow before it. `most`, `peak`,
-    `slow`: of the stretch that fell most since `start`, its fall and the same two. `later`: one is closed already.
+    `slow`: of the stretch that fell most since `start`, its fall and the same two. `later`: one is closed since the
+    loss was last back at its height. `slowest`: the least log-speed of what such a rise parts from no descent.
     """
 
     start: jax.Array
@@ -68,29 +78,66 @@ class _Walk:
     peak: jax.Array
     slow: jax.Array
     later: jax.Array
+    slowest: jax.Array
 
 
-def _log_speed(steps: jax.Array, loss: jax.Array) -> jax.Array:
-    """`log(-dL/dt)` between records, floored: `(T - 1, ...)`, up to a constant a curve."""
-    duration = jnp.diff(steps).astype(loss.dtype).reshape((-1,) + (1,) * (loss.ndim - 1))
-    speed = -jnp.diff(loss, axis=0) / duration
-    fastest = speed.max(axis=0, keepdims=True)
-    relative = jnp.where(fastest > 0, speed / jnp.where(fastest > 0, fastest, 1), 0)
-    return jnp.log(jnp.maximum(relative, _SPEED_FLOOR))
+@struct.dataclass
+class _Point:
+    """A turning point of the speed; every field `(T', ...)`, or `(...)` of one.
+
+    `kind`: as of `TurningPoints`. `peak`: its record. `end`, `end_loss` and `start`, `start_loss`: if it is a valley,
+    the record at which the stretch before it ends and the one after it starts, and the losses there. `speed`,
+    `slowest`: its log-speed, and the least since the last rise that undid progress. `rising`: whether it is such a
+    rise, and then `before`: the least log-speed before it.
+    """
+
+    kind: jax.Array
+    peak: jax.Array
+    end: jax.Array
+    end_loss: jax.Array
+    start: jax.Array
+    start_loss: jax.Array
+    speed: jax.Array
+    slowest: jax.Array
+    rising: jax.Array
+    before: jax.Array
 
 
-def _start(loss: jax.Array) -> _Walk:
-    index, no = jnp.zeros(loss.shape[1:], jnp.int32), jnp.zeros(loss.shape[1:], bool)
+def _points(made: Progress, ratio: jax.Array) -> _Point:
+    """The turning points of the speed, `(T + 2, ...)`."""
+    # Walls: the ends count as valleys, so that a descent may begin or end the curve; the last wall confirms the end.
+    low, high = jnp.full_like(made.speed[:1], RISING), jnp.zeros_like(made.speed[:1])
+    found = turning_points(jnp.concatenate([low, made.speed, low, high]), -jnp.log(ratio))
+    record = jnp.clip(found.index - 1, 0, len(made.speed))
+    segment = jnp.minimum(record, len(made.speed) - 1)
+
+    def at(x: jax.Array, place: jax.Array) -> jax.Array:
+        return jnp.take_along_axis(x, place, axis=0)
+
+    rising = at(made.rising, segment)
+    bottom, gained = at(made.bottom, segment), at(made.last, record)
+    end, start = jnp.where(rising, bottom, gained), jnp.where(rising, at(made.top, segment), gained)
+    return _Point(
+        kind=found.kind, peak=record, end=end, end_loss=at(made.low, end), start=start, start_loss=at(made.low, start),
+        speed=at(made.speed, segment), slowest=at(made.slowest, segment), rising=rising,
+        before=jnp.where(bottom > 0, at(made.slowest, jnp.maximum(bottom - 1, 0)), 0),
+    )  # fmt: skip
+
+
+def _start(made: Progress) -> _Walk:
+    index = jnp.where(made.rising[0], made.top[0], 0)
+    no, loss = jnp.zeros_like(made.rising[0]), jnp.take_along_axis(made.low, index[None], axis=0)[0]
     return _Walk(
         start=index,
-        start_loss=loss[0],
-        valley_loss=loss[0],
+        start_loss=loss,
+        valley_loss=loss,
         last_peak=index,
         last_slow=no,
-        most=jnp.full_like(loss[0], -jnp.inf),
+        most=jnp.full_like(loss, -jnp.inf),
         peak=index,
         slow=no,
         later=no,
+        slowest=jnp.zeros_like(loss),
     )
 
 
@@ -98,61 +145,72 @@ def _choose(where: jax.Array, new: _Walk, old: _Walk) -> _Walk:
     return jax.tree.map(lambda a, b: jnp.where(where, a, b), new, old)
 
 
-def _merge(
-    walk: _Walk, kind: jax.Array, index: jax.Array, loss: jax.Array, slow: jax.Array, needed: jax.Array
-) -> tuple[_Walk, Descents]:
+def _merge(walk: _Walk, point: _Point, ratio: jax.Array, needed: jax.Array) -> tuple[_Walk, Descents]:
     """Passes one turning point: a peak is remembered, a valley ends a stretch and perhaps the descent."""
-    walk = _choose(kind == 1, dataclasses.replace(walk, last_peak=index, last_slow=slow), walk)
+    slow = jnp.minimum(point.slowest, walk.slowest) <= jnp.log(ratio) + point.speed
+    walk = _choose(point.kind == 1, dataclasses.replace(walk, last_peak=point.peak, last_slow=slow), walk)
 
-    fall = walk.valley_loss - loss
+    valley, fall = point.kind == -1, walk.valley_loss - point.end_loss
     leads = dataclasses.replace(walk, most=fall, peak=walk.last_peak, slow=walk.last_slow)
-    grown = dataclasses.replace(_choose(fall > walk.most, leads, walk), valley_loss=loss)
-    closed = (kind == -1) & (walk.start_loss - loss >= needed)
+    grown = dataclasses.replace(_choose(fall > walk.most, leads, walk), valley_loss=point.end_loss)
+    closed = valley & (walk.start_loss - point.end_loss >= needed)
     # Between two descents lie two valleys, each a plateau to the peak beside it, and the lower one to both.
-    found = Descents(closed=closed, start=grown.start, peak=grown.peak, end=index, plateau=grown.later | grown.slow)
+    plateau = grown.later | grown.slow
+    found = Descents(closed=closed, start=grown.start, peak=grown.peak, end=point.end, plateau=plateau)
+    undone = valley & point.rising
+    parted = jnp.where(walk.later | closed, 0, jnp.minimum(walk.slowest, point.before))
     renewed = dataclasses.replace(
-        grown, start=index, start_loss=loss, most=jnp.full_like(loss, -jnp.inf), later=jnp.ones_like(grown.later)
-    )
-    return _choose(closed, renewed, _choose(kind == -1, grown, walk)), found
+        grown, start=point.start, start_loss=point.start_loss, valley_loss=point.start_loss,
+        most=jnp.full_like(fall, -jnp.inf), later=~undone, slowest=jnp.where(undone, parted, walk.slowest),
+    )  # fmt: skip
+    return _choose(closed | undone, renewed, _choose(valley, grown, walk)), found
 
 
 def descents(
-    steps: jax.Array, loss: jax.Array, *, ratio: float | jax.Array = 0.5, fall: float | jax.Array = 0.02
+    steps: jax.Array,
+    loss: jax.Array,
+    *,
+    ratio: float | jax.Array = 0.5,
+    fall: float | jax.Array = 0.02,
+    time: str = "linear",
 ) -> Descents:
     """Finds the descents of loss curves and the plateaus before them.
 
     Args:
-      steps: `(T,)` the step of each record, increasing.
+      steps: `(T,)` the step of each record, increasing; in log time not below 0.
       loss: `(T, ...)` the losses at the records.
       ratio: scalar, the speed of a plateau over that of the neighbouring descents, at most; in (0, 1).
       fall: scalar, the least fall of a descent, as a share of the first loss; in (0, 1).
+      time: "linear" for the speed by step, "log" by the logarithm of the step, as on a logarithmic axis.
 
     Returns:
-      The `Descents`; none for a curve that is not finite throughout or does not start above zero.
+      The `Descents`; under jit none for a curve that is not finite throughout, and none for one that does not start
+      above zero.
+
+    Raises:
+      ArgumentError: if a value that is known, not traced, is not allowed: a threshold, a step that is no greater than
+        the one before, a loss that is not finite.
     """
+    require_one_of("time", time, TIMES)
+    require_between("ratio", ratio, 0, 1)
+    require_between("fall", fall, 0, 1)
+    require_steps(steps, least=0 if time == "log" else -math.inf)
+    require_finite("loss", loss)
     chex.assert_axis_dimension(steps, 0, loss.shape[0])
-    ratio, fall, last = jnp.asarray(ratio, loss.dtype), jnp.asarray(fall, loss.dtype), loss.shape[0] - 1
-    speed = _log_speed(steps, loss)
-    # Walls: the ends count as valleys, so that a descent may begin or end the curve; the last wall confirms the end.
-    low, high = jnp.full_like(speed[:1], 2 * math.log(_SPEED_FLOOR)), jnp.zeros_like(speed[:1])
-    points = turning_points(jnp.concatenate([low, speed, low, high]), -jnp.log(ratio))
-    index = jnp.clip(points.index - 1, 0, last)
-    at_record = jnp.take_along_axis(loss, index, axis=0)
-    in_speed = jnp.minimum(index, last - 1)
-    at_speed = jnp.take_along_axis(speed, in_speed, axis=0)
-    slow = jnp.take_along_axis(jax.lax.cummin(speed, axis=0), in_speed, axis=0) <= jnp.log(ratio) + at_speed
-    # The speed of a loss that holds a NaN is all floor, hence finite, and a loss of zero has nothing to fall.
-    needed = jnp.where(jnp.isfinite(loss).all(axis=0) & (loss[0] > 0), fall * loss[0], jnp.inf)
-
-    def pass_point(walk, point):
-        kind, record, at, slowed = point
-        return _merge(walk, kind, record, at, slowed, needed)
-
-    _, found = jax.lax.scan(pass_point, _start(loss), (points.kind, index, at_record, slow))
-    return found
+    ratio, fall, steps = jnp.asarray(ratio, loss.dtype), jnp.asarray(fall, loss.dtype), jnp.asarray(steps)
+    finite = jnp.isfinite(loss).all(axis=0)
+    made = progress(steps, jnp.where(finite, loss, 0), time=time)
+    # A loss of zero has nothing to fall.
+    needed = jnp.where(finite & (loss[0] > 0), fall * loss[0], jnp.inf)
+    _, found = jax.lax.scan(lambda walk, point: _merge(walk, point, ratio, needed), _start(made), _points(made, ratio))
+    if time == "linear":
+        return found
+    closed = found.closed.astype(jnp.int32)
+    earlier = jnp.cumsum(closed, axis=0) > closed
+    return dataclasses.replace(found, plateau=found.plateau & earlier)
 
 
-def count_upticks(loss: jax.Array, *, rise: float | jax.Array = 1.05, floor: float = 1e-6) -> jax.Array:
+def count_upticks(loss: jax.Array, *, rise: float | jax.Array = 1.05, floor: float = FLOOR) -> jax.Array:
     """Counts the rises of the loss by at least the factor `rise`.
 
     Args:
@@ -162,6 +220,11 @@ def count_upticks(loss: jax.Array, *, rise: float | jax.Array = 1.05, floor: flo
 
     Returns:
       `(...)` int32 counts, 0 for a curve that is not finite throughout.
+
+    Raises:
+      ArgumentError: if `rise` or `floor` is known and not allowed.
     """
+    require_between("rise", rise, 1, math.inf)
+    require_between("floor", floor, 0, 1)
     least = math.log(rise) if isinstance(rise, int | float) else jnp.log(rise)
     return count_rises(jnp.log(jnp.maximum(loss, floor * loss[:1])), least)

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import interpolate
 
+from jaxmyopia.checks import ArgumentError
 from jaxmyopia.measures.descents import count_upticks, descents
+from jaxmyopia.measures.progress import walk
 
 T = 301
 STEPS = np.arange(T)
-find = jax.jit(descents)
+find = jax.jit(descents, static_argnames="time")
 upticks = jax.jit(count_upticks, static_argnames=("rise", "floor"))
 
 
@@ -37,6 +40,16 @@ def listed(loss: np.ndarray) -> list[tuple[int, int, int, bool]]:
     found = jax.tree.map(np.asarray, find(jnp.asarray(STEPS), jnp.asarray(loss, jnp.float32)))
     fields = (found.start, found.peak, found.end, found.plateau)
     return list(zip(*(field[found.closed].tolist() for field in fields), strict=True))
+
+
+def lines(*points: tuple[int, float]) -> np.ndarray:
+    """A loss of straight pieces between points `(record, loss)`."""
+    return np.interp(STEPS, *np.array(points, float).T)
+
+
+def turns(*points: tuple[int, float]) -> np.ndarray:
+    """A loss that is smooth between points, and level at each."""
+    return interpolate.PchipInterpolator(*np.array(points, float).T)(STEPS)
 
 
 # Loss, descents, plateaus.
@@ -63,6 +76,20 @@ KNOWN = {
     "a rise": (1 + STEPS / 100, 0, 0),
     "a constant": (np.ones(T), 0, 0),
     "zero throughout": (np.zeros(T), 0, 0),
+    "a rise and a smooth fall": (turns((0, 1), (100, 10), (300, 3)), 1, 1),
+    "a rise and a straight fall": (lines((0, 1), (100, 10), (300, 3)), 1, 0),
+    "a descent that is undone": (lines((0, 1), (100, 0.1), (200, 5), (300, 0.1)), 2, 0),
+    "two plateaus that are undone": (lines((0, 1), (50, 1), (60, 0.5), (100, 0.5), (150, 2), (200, 2), (250, 0)), 2, 2),
+    "a descent that is not quite undone": (lines((0, 1), (100, 0.1), (200, 0.9), (300, 0.1)), 1, 0),
+    "a rise on a plateau": (lines((0, 1), (50, 0.5), (100, 0.9), (150, 0.5), (200, 0.5), (250, 0)), 2, 1),
+    "small falls that rises part": (
+        lines((0, 1), (50, 0.985), (100, 1.01), (150, 0.995), (200, 1.02), (250, 1.01)),
+        0,
+        0,
+    ),
+    "a spike in a descent": (np.exp(-STEPS / 60) + 0.4 * ((STEPS > 40) & (STEPS < 45)), 1, 0),
+    "a spike on a plateau": (fall(60, 6) + fall(220, 6) + 0.5 * (abs(STEPS - 140) < 3), 2, 2),
+    "a drift upwards before": (0.1 * np.minimum(STEPS / 150, 1) + ramps((150, 0.0), (50, 0.9)), 1, 1),
 }
 LOSSES = np.stack([loss for loss, _, _ in KNOWN.values()], axis=1)
 COUNTS = np.array([expected for _, *expected in KNOWN.values()]).T
@@ -113,11 +140,15 @@ def test_records_of_descents():
     assert peak in (59, 60) and end > 150
 
 
+def random_walks(seed: int, drift: float) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return np.exp(0.1 * rng.normal(-drift, 1, (T, 32)).cumsum(axis=0)).astype(np.float32)
+
+
 @settings(max_examples=50)
 @given(seed=st.integers(0, 2**32 - 1), drift=st.sampled_from([0.0, 0.01, 0.1]), share=st.sampled_from([0.02, 0.1]))
 def test_descents_are_in_order_and_each_falls_by_the_share(seed, drift, share):
-    rng = np.random.default_rng(seed)
-    loss = np.exp(0.1 * rng.normal(-drift, 1, (T, 32)).cumsum(axis=0)).astype(np.float32)
+    loss = np.minimum.accumulate(random_walks(seed, drift))
     found = jax.tree.map(np.asarray, find(jnp.asarray(STEPS), jnp.asarray(loss), fall=jnp.asarray(share)))
     assert found.count.sum() > 0
     for trial in range(32):
@@ -135,11 +166,42 @@ def test_descents_are_in_order_and_each_falls_by_the_share(seed, drift, share):
         assert all(plateau[:1] == [speed[: place + 1].min() <= speed[place] / 2 for place in peak[:1]])
 
 
+@settings(max_examples=20)
+@given(seed=st.integers(0, 2**32 - 1), drift=st.sampled_from([-0.1, 0.0, 0.1]), time=st.sampled_from(["linear", "log"]))
+def test_descents_of_curves_that_rise_and_fall_are_falls_of_their_progress(seed, drift, time):
+    loss = random_walks(seed, drift)
+    found = jax.tree.map(np.asarray, find(jnp.asarray(STEPS), jnp.asarray(loss), time=time))
+    _, undone, low = (np.asarray(each) for each in walk(jnp.asarray(loss)))
+    assert found.count.sum() > 0
+    for trial in range(32):
+        start, peak, end = (field[found.closed[:, trial], trial] for field in (found.start, found.peak, found.end))
+        assert np.all(start <= peak) and np.all(peak <= end) and np.all(start[1:] >= end[:-1])
+        assert np.all(low[start, trial] - low[end, trial] >= 0.02 * loss[0, trial] * (1 - 1e-5))
+        for first, last in zip(start, end, strict=True):  # no rise within a descent undoes what it gained
+            assert not undone[first + 1 : last + 1, trial].any()
+
+
+def test_progress_is_the_running_minimum_since_the_loss_was_last_at_its_highest():
+    pieces = [(0, 1.0), (40, 0.5), (60, 0.9), (120, 0.2), (160, 2.0), (200, 4.0), (240, 0.1), (260, 0.3), (300, 0.3)]
+    loss = np.interp(STEPS, *np.array(pieces).T)
+    _, undone, low = walk(jnp.asarray(loss, jnp.float32))
+    since = np.cumsum(np.diff(np.maximum.accumulate(loss), prepend=loss[0]) > 0)  # new highs so far
+    expected = np.concatenate([np.minimum.accumulate(loss[since == k]) for k in np.unique(since)])
+    np.testing.assert_allclose(low, expected, rtol=1e-6)
+    assert np.flatnonzero(undone)[[0, -1]].tolist() == [138, 200]
+    # The loss rises half as fast, at most, as it falls from record 200 on.
+    assert [(start, end, plateau) for start, _, end, plateau in listed(loss)] == [
+        (0, 40, False), (40, 120, True), (200, 240, True),
+    ]  # fmt: skip
+
+
 @settings(max_examples=50)
 @given(c=st.floats(1e-3, 1e3), factor=st.integers(1, 10_000))
 def test_counts_do_not_depend_on_the_units(c, factor):
-    found = find(jnp.asarray(STEPS * factor), jnp.asarray(c * LOSSES, jnp.float32))
-    np.testing.assert_array_equal((found.count, found.plateaus), COUNTS)
+    for time in ("linear", "log"):
+        found = find(jnp.asarray(STEPS * factor), jnp.asarray(c * LOSSES, jnp.float32), time=time)
+        expected = find(jnp.asarray(STEPS), jnp.asarray(LOSSES, jnp.float32), time=time)
+        np.testing.assert_array_equal((found.count, found.plateaus), (expected.count, expected.plateaus))
 
 
 def test_records_at_log_spaced_steps_show_the_same_curves():
@@ -157,6 +219,52 @@ def test_a_descent_a_million_times_slower_than_the_first_is_seen():
     steps = np.unique(np.rint(np.geomspace(1, 2_000_001, 400)).astype(int))[-T:] - 1
     steps = np.append(np.arange(20), steps[20:])
     assert counts(np.exp(-steps / 2) + 1 / (1 + (steps / 300_000) ** 6), steps) == [2, 1]
+
+
+def test_in_log_time_what_lies_before_the_first_descent_is_no_plateau():
+    steps = np.unique(np.rint(np.geomspace(1, 10_001, 400)).astype(int)) - 1
+
+    def log_fall(middle):
+        return 1 / (1 + (steps / middle) ** 3)
+
+    for loss, expected in (
+        (np.exp(-steps / 300), [1, 0]),
+        (log_fall(600), [1, 0]),
+        (log_fall(60) + log_fall(3000), [2, 1]),
+        (log_fall(20) + log_fall(300) + log_fall(5000), [3, 2]),
+        (1 - steps / 10_001, [1, 0]),
+    ):
+        for unit in (1, 0.001, 30):  # of steps; the first record is at step 0
+            found = find(jnp.asarray(steps * unit, jnp.float32), jnp.asarray(loss, jnp.float32), time="log")
+            assert [int(found.count), int(found.plateaus)] == expected
+
+
+def test_log_time_parts_what_linear_time_merges():
+    # Two exponentials, a hundred times as slow: on a linear axis one falls while the other hardly moves, and both ever
+    # more slowly, so that there is one descent; on a logarithmic axis there are two.
+    steps = np.unique(np.rint(np.geomspace(1, 100_001, 400)).astype(int)) - 1
+    loss = jnp.asarray(np.exp(-steps / 100) + np.exp(-steps / 10_000), jnp.float32)
+    found = [find(jnp.asarray(steps), loss, time=time) for time in ("linear", "log")]
+    assert [[int(each.count), int(each.plateaus)] for each in found] == [[1, 0], [2, 1]]
+
+
+@pytest.mark.parametrize(
+    ("argument", "wrong"),
+    [
+        ("ratio", 1), ("ratio", 0.0), ("ratio", np.nan), ("fall", 0), ("fall", 1.5), ("time", "steps"),
+        ("steps", np.r_[0, 0:300]), ("steps", STEPS[::-1]), ("steps", np.where(STEPS == 7, np.nan, STEPS)),
+        ("loss", np.where(STEPS == 7, np.nan, 1.0)),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_counted_is_refused_where_it_is_known(argument, wrong):
+    with pytest.raises(ArgumentError, match=f"^{argument}="):
+        descents(**({"steps": STEPS, "loss": jnp.ones(T)} | {argument: wrong}))
+
+
+def test_log_time_refuses_steps_below_zero():
+    descents(STEPS - 1, jnp.ones(T))
+    with pytest.raises(ArgumentError, match="^steps="):
+        descents(STEPS - 1, jnp.ones(T), time="log")
 
 
 def test_rounding_noise_changes_no_count():

@@ -20,6 +20,7 @@ from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank.layouts import Layout
 from jaxmyopia.values import check_settings, conform
 
+TIMES = ("linear", "log")  # in which descents and plateaus are counted
 SHARES = (1.0, 0.3, 0.1)  # of the steps, after which measures are taken
 ALIGNMENT_RANK = 16  # the greatest rank whose r x R alignment curves are recorded
 
@@ -70,13 +71,13 @@ class Thresholds:
 
     @property
     def plateaus(self) -> Measure:
-        """How many plateaus the loss has."""
-        return measures.plateaus(**self._stages).at_budgets(*SHARES)
+        """How many plateaus the loss has, in linear and in log time."""
+        return measures.plateaus(**self._stages, time=TIMES).at_budgets(*SHARES)
 
     @property
     def descents(self) -> Measure:
-        """How many descents the loss has."""
-        return measures.descents(**self._stages).at_budgets(*SHARES)
+        """How many descents the loss has, likewise."""
+        return measures.descents(**self._stages, time=TIMES).at_budgets(*SHARES)
 
     @property
     def _stages(self) -> dict[str, tuple[float, ...]]:

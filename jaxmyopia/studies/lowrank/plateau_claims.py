@@ -83,7 +83,7 @@ def full_rank_same(thresholds: Thresholds) -> Claim:
     fails = {"staircases of two modes and of one": lambda t: same_descents(staircase(t), staircase(t, modes=1))}
     text = "At full rank, cross-entropy looks like square loss."
 
-    @claim(text, id="ce-full-rank-same", passes=passes, fails=fails)
+    @claim(text, id="ce-full-rank-same", passes=passes, fails=fails, over=("time",))
     def pieces(trials: Trials) -> list[Evidence]:
         wide = _full_rank(trials)
         entropy, square = (wide.where(loss=loss) for loss in ("cross_entropy", "square"))
@@ -109,7 +109,7 @@ def full_rank_plateau(thresholds: Thresholds) -> Claim:
     fails = {"two copies of SGD": lambda trials: regained(*controls.copies(none(trials)))}
     text = "With Adam and square loss, the full-rank case regains a plateau."
 
-    @claim(text, id="adam-full-rank-plateau", passes=passes, fails=fails)
+    @claim(text, id="adam-full-rank-plateau", passes=passes, fails=fails, over=("time",))
     def pieces(trials: Trials) -> list[Evidence]:
         square = _full_rank(trials).where(loss="square")
         return list(at_matched(*(square.matching(optimizer=name) for name in OPTIMIZERS), regained))
@@ -136,7 +136,7 @@ def adamw_artefact(thresholds: Thresholds) -> Claim:
     fails = {"two copies of SGD": lambda trials: both(*controls.copies(small(trials)))}
     text = "Phase changes are an artefact of AdamW and absent under SGD."
 
-    @claim(text, id="adamw-artefact", passes=passes, fails=fails, over=("budget",))
+    @claim(text, id="adamw-artefact", passes=passes, fails=fails, over=("time", "budget"))
     def pieces(trials: Trials) -> list[Evidence]:
         adamw = trials.where(optimizer="adamw").matching(weight_decay=controls.DECAY)
         return _each_problem(trials.where(optimizer="sgd"), adamw, absent, excess)
