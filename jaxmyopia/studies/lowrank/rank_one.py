@@ -95,7 +95,7 @@ def descent(numbers: np.ndarray, s: np.ndarray, learning_rate: np.ndarray, steps
       ValueError: if the steps are negative or do not increase.
     """
     steps = np.asarray(steps)
-    require((np.diff(steps, prepend=-1) > 0).all(), "steps", steps.tolist(), "must increase from 0 or later")
+    require(bool((np.diff(steps, prepend=-1) > 0).all()), "steps", steps.tolist(), "must increase from 0 or later")
     at, rate, recorded = 0, np.asarray(learning_rate, float)[..., None], []
     for step in steps:
         for _ in range(step - at):

@@ -75,7 +75,7 @@ def test_every_loss_of_the_simulator_is_that_of_the_four_numbers(study, scale):
     numbers, s, rates, loss = trained(study, [1e-4, 1e-3, 3e-3], scale, 64, every, records)
     assert (loss[-1] < 1e-2 * loss[0]).mean() > 0.9  # they learn
     exact = rank_one.loss(rank_one.descent(numbers, s, rates, every * np.arange(records)), s)
-    assert (np.abs(loss - exact) / exact[0]).max() < 1e-3
+    assert (np.abs(loss - exact) / exact[0]).max() < 1e-4  # in single precision; measured: 1e-5
 
 
 @pytest.mark.parametrize("scale", (1.0, 0.1, 0.01))
