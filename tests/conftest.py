@@ -66,7 +66,7 @@ OPTIMISED = (
     "epochs/test_study",
     "test_training",
 )
-OPTIMISED += ("epochs/test_selection", "lowrank/test_claims_null", "lowrank/test_theory")
+OPTIMISED += ("epochs/test_selection", "lowrank/test_claims_null", "lowrank/test_theory", "lowrank/test_rank_one")
 
 
 _QUICKLY = pytest.StashKey[bool]()

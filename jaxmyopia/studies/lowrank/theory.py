@@ -12,7 +12,7 @@ the saddles, whose heights are those of the best approximations of each rank.
 
 import numpy as np
 from scipy import integrate
-from scipy.special import xlogy
+from scipy.special import logsumexp, xlogy
 
 from jaxmyopia.checks import require
 
@@ -164,3 +164,23 @@ def initial_cross_entropy(logits: np.ndarray) -> np.ndarray:
     p = np.exp(logits - logits.max(axis=(-2, -1), keepdims=True))
     p /= p.sum(axis=(-2, -1), keepdims=True)
     return np.log(p.shape[-2] * p.shape[-1]) + xlogy(p, p).sum(axis=(-2, -1))
+
+
+def sign_blind_loss(logits: np.ndarray) -> np.ndarray:
+    """The cross-entropy loss at Z = |C|: of a learner that knows how large all logits are, but no sign.
+
+    At rank 1 this is the loss at a = |u|, b = |v|. Gradient flow from there has a lower one and, for most Gaussian
+    targets, ends in a local minimum that is not zero: the one in which training gets stuck. So this bounds its height.
+
+    Args:
+      logits: `(..., n, n)` targets C.
+
+    Returns:
+      `(...)` losses, `ln(sum e^|C| / sum e^C) - 2 sum_{C < 0} P |C|`.
+
+    Source: `KL(softmax(C) || softmax(|C|))`.
+    """
+    logits = np.asarray(logits, float)
+    log_sums = [logsumexp(x, axis=(-2, -1)) for x in (np.abs(logits), logits)]
+    p = np.exp(logits - log_sums[1][..., None, None])
+    return log_sums[0] - log_sums[1] - 2 * (p * np.maximum(-logits, 0)).sum(axis=(-2, -1))
