@@ -122,8 +122,9 @@ static float value(Seed *s) {  // |C - Z|^2 / 2, or the sum of P (log P - log Q)
 }
 
 /* Drawn: A, B, U, V, (S, 4, N, R). Before record t lie waits[t] steps. Curves: losses (S, T), norms (S, T, 2, R),
- * |cosines| (S, T, 2, R, R) or NULL. */
-int train(int S, const float *drawn, int T, const int *waits, float rate, float *loss, float *norm, float *cos) {
+ * |cosines| and |inner products| (S, T, 2, R, R) each, or NULL both. */
+int train(int S, const float *drawn, int T, const int *waits, float rate, float *loss, float *norm, float *cos,
+          float *inner) {
   Seed *s = aligned_alloc(64, sizeof(Seed));
   if (!s) return 1;
   for (int seed = 0; seed < S; seed++, drawn += 4 * N * R) {
@@ -140,7 +141,8 @@ int train(int S, const float *drawn, int T, const int *waits, float rate, float 
       for (int i = 0; i < 2 * R; i++) *norm++ = sqrtf(dot(s->learned[0][i], s->learned[0][i]));
       for (int i = 0; cos && i < 2 * R * R; i++) {
         Vec *x = s->learned[0][i / R], *y = s->target[i / (R * R)][i % R];
-        *cos++ = fabsf(dot(x, y)) / sqrtf(dot(x, x) * dot(y, y));
+        *inner++ = fabsf(dot(x, y));
+        *cos++ = inner[-1] / sqrtf(dot(x, x) * dot(y, y));
       }
     }
   }

@@ -2,10 +2,11 @@
 """Whole runs of one cell, start to table: this project's, and those of peers that record and summarise the same.
 
 A whole run draws the targets and starts of S seeds from their keys, trains T steps, records all observables at the
-record points (the loss; the norms of the learned columns; up to rank 16 |cos| between every learned and target column),
-summarises every seed's curves in all the table's columns and brings those to the host. This project keeps the quantiles
-of the loss besides. A peer is a function of a `Whole` that makes ready what needs no compiling, and returns a run: it
-compiles in its first call. Peers count with the public measures of this project: one seed's, under vmap.
+record points (the loss; the norms of the learned columns; up to rank 16 |cos| between every learned and target column,
+and the sizes of their inner products), summarises every seed's curves in all the table's columns and brings those to
+the host. This project keeps the quantiles of the loss besides. A peer is a function of a `Whole` that makes ready what
+needs no compiling, and returns a run: it compiles in its first call. Peers count with the public measures of this
+project: one seed's, under vmap.
 """
 
 import concurrent.futures
@@ -131,12 +132,12 @@ def jit_vmap(whole: Whole, *, sharded: bool = False) -> Run:
 
     def observe(step, factors, target) -> Record:
         norms = [jnp.linalg.norm(x, axis=0) for x in factors]
-        align = [jnp.zeros((0, 0))] * 2
+        inner = align = [jnp.zeros((0, 0))] * 2
         if case.rank <= ALIGNMENT_RANK:
             lengths = [jnp.outer(norm, jnp.linalg.norm(y, axis=0)) for norm, y in zip(norms, target, strict=True)]
-            align = [jnp.abs(x.T @ y) / length for x, y, length in zip(factors, target, lengths, strict=True)]
-        value = loss(factors, target[0] @ target[1].T)
-        return Record(step=step, loss=value, norm_a=norms[0], norm_b=norms[1], align_a=align[0], align_b=align[1])
+            inner = [jnp.abs(x.T @ y) for x, y in zip(factors, target, strict=True)]
+            align = [each / length for each, length in zip(inner, lengths, strict=True)]
+        return Record(step, loss(factors, target[0] @ target[1].T), *norms, *align, *inner)
 
     def one(seed):
         factors, target = _draw(case, root, seed)
@@ -192,12 +193,13 @@ def torch_compiled(whole: Whole) -> Run:
 
     def observe(a, b, u, v, c):
         norms = [torch.linalg.vector_norm(x, dim=-2) for x in (a, b)]
-        aligned = [x.new_zeros(len(x), 0, 0) for x in (a, b)]
+        inner = aligned = [x.new_zeros(len(x), 0, 0) for x in (a, b)]
         if case.rank <= ALIGNMENT_RANK:
             others = [torch.linalg.vector_norm(y, dim=-2) for y in (u, v)]
             lengths = [x[:, :, None] * y[:, None, :] for x, y in zip(norms, others, strict=True)]
-            aligned = [(x.mT @ y).abs() / length for x, y, length in zip((a, b), (u, v), lengths, strict=True)]
-        return loss(a, b, c), *norms, *aligned
+            inner = [(x.mT @ y).abs() for x, y in ((a, u), (b, v))]
+            aligned = [each / length for each, length in zip(inner, lengths, strict=True)]
+        return loss(a, b, c), *norms, *aligned, *inner
 
     observed = torch.compile(observe)
 
@@ -261,20 +263,22 @@ def c_loop(whole: Whole) -> Run:
         programs.extend([] if programs else [_compiled(case)])
         shape = case.seeds, len(waits)
         loss, norms = np.empty(shape, np.float32), np.empty((*shape, 2, case.rank), np.float32)
-        align = np.empty((*shape, 2, case.rank, case.rank) if aligned else (*shape, 2, 0, 0), np.float32)
+        width = case.rank if aligned else 0
+        align, inner = (np.empty((*shape, 2, width, width), np.float32) for _ in range(2))
 
         def some(part: slice) -> int:
-            arrays = (x[part].ctypes.data_as(ctypes.c_void_p) for x in (loss, norms, align))
+            arrays = [x[part].ctypes.data_as(ctypes.c_void_p) for x in (loss, norms, align, inner)]
             drawn = start[part].ctypes.data_as(ctypes.c_void_p)
             steps = len(waits), waits.ctypes.data_as(ctypes.c_void_p), ctypes.c_float(case.learning_rate)
-            losses, columns, cosines = arrays
-            return programs[0].train(len(start[part]), drawn, *steps, losses, columns, cosines if aligned else None)
+            return programs[0].train(
+                len(start[part]), drawn, *steps, *(arrays if aligned else [*arrays[:2], None, None])
+            )
 
         ends = np.linspace(0, case.seeds, min(8 * cores, case.seeds) + 1).astype(int)
         with concurrent.futures.ThreadPoolExecutor(cores) as pool:
             if any(pool.map(some, map(slice, ends[:-1], ends[1:]))):
                 raise RunError("the C program could not have its memory")
-        pairs = (x[:, :, side] for x in (norms, align) for side in (0, 1))
+        pairs = (x[:, :, side] for x in (norms, align, inner) for side in (0, 1))
         return Record(_steps(whole), loss, *pairs)
 
     return _around(whole, train)

@@ -5,5 +5,14 @@ from jaxmyopia.measures.curves import bumps, descents, final_ratio, oscillation,
 from jaxmyopia.measures.measure import Derived, Measure, summarise
 
 __all__ = [
-    "Derived", "Measure", "bumps", "descents", "final_ratio", "oscillation", "plateaus", "summarise", "time_to", "upticks",
-]  # fmt: skip
+    "Derived",
+    "Measure",
+    "bumps",
+    "descents",
+    "final_ratio",
+    "oscillation",
+    "plateaus",
+    "summarise",
+    "time_to",
+    "upticks",
+]

@@ -175,9 +175,13 @@ class AtBudget:
 
     def __call__(self, curves: Any, budget: Any, **thresholds: Any) -> Any:
         """From curves `(T, S, ...)`."""
-        steps = curves.step.astype(curves.loss.dtype)
-        last = (steps <= jnp.asarray(budget, steps.dtype) * steps[-1]).sum() - 1
-        return self.fn(Curves.of(curves).held_from(last), **thresholds)
+        return self.fn(Curves.of(curves).held_from(last_within(curves, budget)), **thresholds)
+
+
+def last_within(curves: Any, budget: Any) -> jax.Array:
+    """The place of the last record within a share of the steps."""
+    steps = curves.step.astype(curves.loss.dtype)
+    return (steps <= jnp.asarray(budget, steps.dtype) * steps[-1]).sum() - 1
 
 
 @functools.lru_cache(maxsize=4096)  # every cell asks, and thousands share their measures

@@ -174,3 +174,64 @@ def _count(curve: jax.Array, delta: float | jax.Array) -> tuple[jax.Array, jax.A
     finite = jnp.isfinite(curve).all(axis=0)
     maxima, minima = (jnp.where(finite, count, 0).astype(jnp.int32).reshape(shape) for count in counts)
     return maxima, minima
+
+
+@struct.dataclass
+class Falls:
+    """The falls after some of a curve's interior maxima, in their order.
+
+    `count`: `(...)` int32, how many interior maxima there are in all. `top`, `bottom`: `(slots, ...)` int32, from where
+    along the curve to where it falls; 0 where there is no such maximum.
+    """
+
+    count: jax.Array
+    top: jax.Array
+    bottom: jax.Array
+
+
+def find_falls(
+    curve: jax.Array, delta: float | jax.Array, *, slots: int, skip: int | jax.Array = 0, last: jax.Array | None = None
+) -> Falls:
+    """Where a curve falls after its interior maxima: from the last point at the maximum to the first at the lowest
+    point after it, before the curve has risen by `delta` again.
+
+    Maxima are those of `turning_points`. Of a level top or bottom the ends are taken between which the curve falls.
+
+    Args:
+      curve: `(T, ...)` floats, time first.
+      delta: how far a curve must turn back, in the curve's units; a scalar or `(...)`.
+      slots: of how many maxima the falls are told.
+      skip: how many maxima are passed by before those.
+      last: the place after which the curve is taken to stay as it is; by default its end.
+
+    Returns:
+      The `Falls`; of a curve that is not finite up to `last`, none.
+    """
+    chex.assert_type(curve, float)
+    shape, dtype = curve.shape[1:], curve.dtype
+    delta = jnp.broadcast_to(jnp.asarray(delta, dtype), shape).reshape(-1)
+    curve = curve.reshape(len(curve), delta.size)
+    times = jnp.arange(len(curve)).astype(dtype)
+    within = times <= jnp.asarray(len(curve) - 1 if last is None else last, dtype)
+    skip = jnp.asarray(skip, dtype)
+
+    def walk(carry, timed):  # as `_count`, with places; these are floats too
+        mode, high, top, low, count, tops, bottoms = carry
+        t, told, x = timed
+        peak, lower = (mode >= 0) & (x >= high), x < low
+        high, top, low = jnp.where(peak, x, high), jnp.where(peak, t, top), jnp.minimum(low, x)
+        fell, rose, after = _turn(mode, high, low, x, delta)
+        new, falling = told & fell & (mode > 0), told & (fell | (lower & (mode < 0)))
+        tops = [jnp.where(new & (count == skip + i), top, each) for i, each in enumerate(tops)]
+        count = count + jnp.where(new, jnp.ones_like(x), jnp.zeros_like(x))
+        bottoms = [jnp.where(falling & (count == skip + i + 1), t, each) for i, each in enumerate(bottoms)]
+        high, top = jnp.where(rose, x, high), jnp.where(rose, t, top)
+        return (after, high, top, jnp.where(fell, x, low), count, tops, bottoms), None
+
+    none, at = jnp.zeros_like(curve[0]), [jnp.zeros_like(curve[0])] * slots
+    start = none, curve[0], none, curve[0], none, at, at
+    (*_, count, tops, bottoms), _ = jax.lax.scan(walk, start, (times, within, curve))
+    finite = (jnp.isfinite(curve) | ~within[:, None]).all(axis=0)
+    count, *places = (jnp.where(finite, x, 0).astype(jnp.int32).reshape(shape) for x in (count, *tops, *bottoms))
+    stacked = jnp.stack(places) if places else jnp.zeros((0, *shape), jnp.int32)
+    return Falls(count=count, top=stacked[:slots], bottom=stacked[slots:])

@@ -14,7 +14,7 @@ CASES = {
     "cross-entropy adam": Case("cross_entropy", "adam", 6, 2, seeds=5, learning_rate=0.1),
     "square sgd, wide": Case("square", "sgd", 18, 17, seeds=5, learning_rate=0.01),
 }
-TOLD = ("upticks", "plateaus_r0.5_f0.02_b1", "descents_r0.75_f0.01_b0.5", "bumps_d0.05_b1", "half_time")
+TOLD = ("upticks", "plateaus_r0.5_f0.02_b1", "descents_r0.75_f0.01_b0.5", "bumps_inner_delta=0.05_b1", "half_time")
 TOLD += ("final_alignment",)
 
 
@@ -42,7 +42,7 @@ def test_a_peer_has_the_start_the_curves_and_the_counts_of_ours(ours, name, case
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):  # a user's plain optax
         found = peers.peers()[name](whole)()
     wanted = ours(whole)
-    for field in ("loss", "norm_a", "norm_b", "align_a", "align_b"):
+    for field in ("loss", "norm_a", "norm_b", "align_a", "align_b", "inner_a", "inner_b"):
         mine, other = (np.asarray(getattr(each.curves, field)) for each in (wanted, found))
         assert mine.shape == other.shape
         np.testing.assert_allclose(other, mine, rtol=1e-4, atol=1e-5 * np.abs(mine).max(initial=1))

@@ -32,11 +32,13 @@ from jaxmyopia.values import conform
 SCALES, ADAM_RATES, SGD_RATE = (0.001, 0.01, 0.1, 1.0), (0.001, 0.003, 0.01, 0.03, 0.1), 1e-3
 LOW, HIGH = 0.1, 1.0  # ratios of rate to scale up to which there is no excess, from which on there is
 MARGIN = 0.1  # bumps a pair: what still counts as no excess
+DEFINITIONS = ("inner", "cosine")  # of bumps: what an eye sees, and what the predictions were made of
 CAPTION = Caption(
     name="excess",
     title="Bumps of Adam minus bumps of SGD, against the ratio of Adam's rate to the scale of the start",
-    text="Square loss, a colour a scale; its points are Adam's rates. If the ratio is all that counts, the colours lie "
-    "on one curve. Predicted: within the band left of the first line, above it right of the second.",
+    text="Square loss, a row a definition of bumps, a colour a scale; its points are Adam's rates. If the ratio is all "
+    "that counts, the colours lie on one curve. Predicted: within the band left of the first line, above it right of "
+    "the second.",
 )
 
 
@@ -48,7 +50,7 @@ class Sweep:
     ranks: tuple[int, ...] = flag((1, 2, 4), "Ranks of target and learned factors, at most 16.")
     seeds: int = flag(64, "Seeds in every cell: 0, 1, ...")
     steps: int = flag(3000, "Optimisation steps.")
-    bump_delta: float = flag(0.1, "A bump: an alignment falls by this much after a maximum.")
+    bump_delta: float = flag(0.1, "A bump: its prominence, over the greatest final inner product.")
 
     def __post_init__(self) -> None:
         conform(self)
@@ -70,7 +72,8 @@ class Sweep:
 def excess(adam: Trials, sgd: Trials, delta: float) -> Quantity:
     """Adam's bumps minus SGD's on the same seeds, one trial a seed on either side."""
     capped, most = functools.partial(np.minimum, MOST_BUMPS), (0, MOST_BUMPS)
-    difference = paired(adam, sgd, Thresholds(delta).bumps, capped, range=most)
+    bumps = Thresholds(delta).bumps_by(*DEFINITIONS)
+    difference = paired(adam, sgd, bumps, capped, range=most)
     return difference.named("bumps a pair, Adam minus SGD, same seed")
 
 
@@ -90,7 +93,7 @@ def _pieces(
 
 def make_claims(sweep: Sweep) -> list[Claim]:
     """Both predictions, judged at each rank, rate and scale that they speak of; controls are planted."""
-    delta, columns = sweep.bump_delta, Thresholds(sweep.bump_delta).bumps.columns
+    delta, columns = sweep.bump_delta, Thresholds(sweep.bump_delta).bumps_by(*DEFINITIONS).columns
     by_optimizer: Callable[[Trials], np.ndarray] = lambda rows: 1.0 * (rows["optimizer"] == "adam")
     plus_one = lambda trials: planted(trials.main, diverged=False, **dict.fromkeys(columns, by_optimizer))
     none = lambda trials: planted(trials.main, diverged=False, **dict.fromkeys(columns, 0.0))
@@ -119,22 +122,31 @@ def make_claims(sweep: Sweep) -> list[Claim]:
 
 
 def draw_excess(trials: Trials, delta: float) -> Figure:
-    """The excess against the ratio of rate to scale: a panel a rank, a colour a scale."""
+    """The excess against the ratio of rate to scale: a row a definition, a panel a rank, a colour a scale."""
     ranks, ratios = trials.unique("rank"), np.array(ADAM_RATES)
-    figure, axes = panels(1, len(ranks), height=2.3, sharey=True)
-    for ax, rank in zip(axes[0], ranks, strict=True):
+    figure, axes = panels(len(DEFINITIONS), len(ranks), height=2.3, sharex=True, sharey=True)
+    for column, rank in zip(axes.T, ranks, strict=True):
         for scale, colour in zip(SCALES, COLOURS, strict=False):
             mine = trials.where(rank=rank, init_scale=scale)
             adam, sgd = mine.where(optimizer="adam"), mine.where(optimizer="sgd")
-            found = [excess(adam.where(learning_rate=rate), sgd, delta).above(0).interval for rate in ADAM_RATES]
-            draw_intervals(ax, ratios / scale, found, colour, ls="-", marker="o", label=f"{scale:g}")
-        ax.axhspan(-MARGIN, MARGIN, color="0.9", zorder=0)
-        for ratio in (LOW, HIGH):
-            ax.axvline(ratio, color="0.5", lw=0.7, ls=":")
-        ax.set(title=f"rank {rank}", xscale="log", xlabel="Adam's rate / scale of the start")
-    axes[0, 0].set_ylabel("bumps a pair, Adam minus SGD")
+            found = [_by_definition(excess(adam.where(learning_rate=rate), sgd, delta)) for rate in ADAM_RATES]
+            for ax, name in zip(column, DEFINITIONS, strict=True):
+                intervals = [each[name].above(0).interval for each in found]
+                draw_intervals(ax, ratios / scale, intervals, colour, ls="-", marker="o", label=f"{scale:g}")
+        for ax, name in zip(column, DEFINITIONS, strict=True):
+            ax.axhspan(-MARGIN, MARGIN, color="0.9", zorder=0)
+            for ratio in (LOW, HIGH):
+                ax.axvline(ratio, color="0.5", lw=0.7, ls=":")
+            ax.set(title=f"rank {rank}, {name}", xscale="log")
+        column[-1].set_xlabel("Adam's rate / scale of the start")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("bumps a pair, Adam minus SGD")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), title="scale of the start", loc="outside right center")
     return figure
+
+
+def _by_definition(difference: Quantity) -> dict[object, Quantity]:
+    return {at["definition"]: part for at, part in difference.parts(("budget",))}
 
 
 ADAM_BUMPS = Experiment(

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures of alignments: single seeds with their bumps, and how many more bumps Adam shows than SGD."""
+"""Figures of bumps: inner products and alignments of single seeds, and how many more bumps Adam shows than SGD."""
+
+from typing import Any
 
 import jax
 import numpy as np
@@ -12,6 +14,7 @@ from jaxmyopia.report.figures import COLOURS, LOSS_NAMES, draw_intervals, log_st
 from jaxmyopia.stats.estimates import of_mean
 from jaxmyopia.stats.intervals import Interval
 from jaxmyopia.stats.table import Trials, pair
+from jaxmyopia.studies.lowrank.bumps import DEFINITIONS
 from jaxmyopia.studies.lowrank.figures import by_scale
 from jaxmyopia.studies.lowrank.finished import FinishedRun
 from jaxmyopia.studies.lowrank.matching import MATCHINGS, NoRate, at_matched_rates, shown_rate
@@ -21,8 +24,12 @@ from jaxmyopia.studies.lowrank.plateau_claims import OPTIMIZERS
 _turning_points = jax.jit(turning_points)
 
 
+_SEEDS = 3  # that are drawn
+_DRAWN = {"inner": "inner product over\nthe greatest final one", "align": "|cos| with a\ntarget column"}
+
+
 def alignment_curves(run: FinishedRun, rank: int, loss: str, scale: float) -> Figure:
-    """Alignments of single seeds with their bumps marked, `(optimisers, seeds)` panels.
+    """Inner products and alignments of single seeds with their bumps marked, `(2 optimisers, seeds)` panels.
 
     Args:
       run: the finished run; curves are `(T, S)` a cell.
@@ -34,27 +41,31 @@ def alignment_curves(run: FinishedRun, rank: int, loss: str, scale: float) -> Fi
       The figure.
     """
     optimizers = run.values("optimizer")
-    figure, grid = panels(len(optimizers), 3, sharex=True, sharey=True)
+    figure, grid = panels(len(_DRAWN) * len(optimizers), _SEEDS, height=1.7, sharex=True)
     for i, optimizer in enumerate(optimizers):
         at = {"loss": loss, "rank": rank, "optimizer": optimizer, "init_scale": scale}
         rate = shown_rate(run.rows(**at))
         number = run.by_rate(**at)[rate]
         steps = run.cells[number].record_steps()
-        for seed, axes in enumerate(grid[i]):
-            for name, style in (("align_a", "-"), ("align_b", "--")):
-                curves = run.kept(number, name)
-                if seed < curves.shape[1]:
-                    _alignments_of_one(axes, steps, curves[:, seed], style, run.thresholds.bump_delta)
-            axes.set_title(f"seed {seed}")
-            axes.set_ylim(0, 1.02)
-            log_steps(axes, steps)
-        grid[i, 0].set_ylabel(f"{optimizer}, rate {rate:g}\n|cos| with a target column")
+        for row, (name, label) in zip(grid[len(_DRAWN) * i :], _DRAWN.items(), strict=False):
+            sides = [run.kept(number, f"{name}_{side}") for side in ("a", "b")]
+            if name == "inner":
+                sides = [side / side[-1].max(axis=(-2, -1), keepdims=True) for side in sides]
+            for seed, axes in enumerate(row):
+                for curves, style in zip(sides, ("-", "--"), strict=True):
+                    if seed < curves.shape[1]:
+                        _curves_of_one(axes, steps, curves[:, seed], style, run.thresholds.bump_delta)
+                axes.set_ylim(0, 1.02 if name == "align" else None)
+                log_steps(axes, steps)
+            row[0].set_ylabel(label)
+        for seed, axes in enumerate(grid[len(_DRAWN) * i]):
+            axes.set_title(f"{optimizer}, rate {rate:g}, seed {seed}")
     for axes in grid[-1]:
         axes.set_xlabel("step")
     return figure
 
 
-def _alignments_of_one(axes: Axes, steps: np.ndarray, curves: np.ndarray, style: str, delta: float) -> None:
+def _curves_of_one(axes: Axes, steps: np.ndarray, curves: np.ndarray, style: str, delta: float) -> None:
     points = _turning_points(curves.astype(np.float32), delta)
     kind, index = np.asarray(points.kind), np.asarray(points.index)
     pairs = [(k, j) for k in range(curves.shape[1]) for j in range(curves.shape[2])]
@@ -65,7 +76,7 @@ def _alignments_of_one(axes: Axes, steps: np.ndarray, curves: np.ndarray, style:
 
 
 def bump_figure(run: FinishedRun, scale: float) -> Figure:
-    """The paired difference in bumps across ranks and thresholds, `(losses, matchings)` panels.
+    """The paired difference in bumps across ranks, definitions and thresholds, `(losses, matchings)` panels.
 
     Args:
       run: the finished run; curves are `(T, S)` a cell.
@@ -87,11 +98,13 @@ def bump_figure(run: FinishedRun, scale: float) -> Figure:
             axes = grid[i, j]
             found = {rank: sides[kind] for rank, sides in by_rank.items() if kind in sides}
             matched = {rank: sides for rank, sides in found.items() if not isinstance(sides, NoRate)}
-            choices = sorted(bumps.choices_at(), key=lambda choice: choice["delta"])
+            inner, *others = (bumps.choices_at(definition=name) for name in DEFINITIONS)
+            choices = [*sorted(inner, key=lambda choice: choice["delta"]), *(found[0] for found in others)]
             for number, choice in enumerate(choices):
                 places = [ranks.index(rank) + (number - (len(choices) - 1) / 2) * 0.12 for rank in matched]
                 means = [_difference(adam, sgd, bumps, choice) for sgd, adam in matched.values()]
-                draw_intervals(axes, places, means, COLOURS[number], label=f"δ = {choice['delta']:g}", marker="o")
+                name = f"{choice['definition']}, δ = {choice['delta']:g}"
+                draw_intervals(axes, places, means, COLOURS[number], label=name, marker="o")
             axes.axhline(0, color="k", lw=0.7)
             axes.set_xticks(range(len(ranks)), [str(rank) for rank in ranks])
             axes.set_title(f"{LOSS_NAMES[loss]}, {kind}")
@@ -102,7 +115,7 @@ def bump_figure(run: FinishedRun, scale: float) -> Figure:
     return figure
 
 
-def _difference(a: Trials, b: Trials, measure: Measure, choice: dict[str, float]) -> Interval:
+def _difference(a: Trials, b: Trials, measure: Measure, choice: dict[str, Any]) -> Interval:
     pairs = pair(a, b, apart=("learning_rate",))
     differences = a.values(measure, choice)[pairs.a] - b.values(measure, choice)[pairs.b]
     return of_mean(differences[np.isfinite(differences)]).interval()

@@ -17,6 +17,7 @@ from jaxmyopia.checks import require
 from jaxmyopia.flags import When, flag
 from jaxmyopia.measures import Derived, Measure
 from jaxmyopia.stats.table import Trials
+from jaxmyopia.studies.lowrank.bumps import DEFINITIONS, bumps
 from jaxmyopia.studies.lowrank.layouts import Layout
 from jaxmyopia.values import check_settings, conform
 
@@ -34,7 +35,8 @@ class Record:
     """One record point, or with a leading T, the curves of a run.
 
     `step`: scalar. `loss`: `(S,)`. `norm_a`, `norm_b`: `(S, r)` the learned columns' norms. `align_a`, `align_b`:
-    `(S, r, R)` |cos(a_k, u_j)| and |cos(b_k, v_j)|, or `(S, 0, 0)` above rank `ALIGNMENT_RANK`.
+    `(S, r, R)` |cos(a_k, u_j)| and |cos(b_k, v_j)|; `inner_a`, `inner_b`: likewise |a_k . u_j| and |b_k . v_j|; all
+    four `(S, 0, 0)` above rank `ALIGNMENT_RANK`.
     """
 
     step: jax.Array
@@ -43,13 +45,15 @@ class Record:
     norm_b: jax.Array
     align_a: jax.Array
     align_b: jax.Array
+    inner_a: jax.Array
+    inner_b: jax.Array
 
 
 @dataclasses.dataclass(frozen=True)
 class Thresholds:
     """Where counting starts; the definitions are in `jaxmyopia.measures`. All but `uptick` are in (0, 1)."""
 
-    bump_delta: float = flag(0.1, "A bump: an alignment falls by this much after a maximum.", when=NARROW)
+    bump_delta: float = flag(0.1, "A bump: its prominence, over the greatest final inner product.", when=NARROW)
     plateau_ratio: float = flag(0.5, "A plateau: the loss falls at most this many times as fast as beside it.")
     descent_fall: float = flag(0.02, "A descent: the loss falls by at least this share of the first loss.")
     uptick: float = flag(1.05, "An uptick: the loss rises by at least this factor.")
@@ -85,9 +89,12 @@ class Thresholds:
 
     @property
     def bumps(self) -> Measure:
-        """Bumps a (learned, target) pair, the mean of its two curves' counts."""
-        delta = self._grid("bump_delta", 0.5, 0.75, 1.5, 2.0)
-        return measures.bumps("align_a", "align_b", delta=delta).at_budgets(*SHARES)
+        """Bumps a (learned, target) pair, under each definition."""
+        return self.bumps_by(*DEFINITIONS)
+
+    def bumps_by(self, *definitions: str) -> Measure:
+        """The same under some of the definitions alone."""
+        return bumps(self._grid("bump_delta", 0.5, 2.0), definitions, SHARES)
 
     @property
     def at_zero(self) -> Derived:
@@ -104,13 +111,8 @@ class Thresholds:
     def measures(self, *, aligned: bool) -> tuple[Measure, ...]:
         """What is taken of every trial; bumps only where alignments are recorded."""
         arrival = measures.time_to(share=self.zero_loss, name="zero_time")
-        taken = (
-            measures.upticks(rise=self.uptick, floor=self.uptick_floor),
-            self.descents,
-            self.plateaus,
-            *_RATIOS,
-            arrival,
-        )
+        upticks = measures.upticks(rise=self.uptick, floor=self.uptick_floor)
+        taken = (upticks, measures.oscillation(), self.descents, self.plateaus, *_RATIOS, arrival)
         return (*taken, self.bumps) if aligned else taken
 
 
@@ -137,8 +139,8 @@ def column_norms(layout: Layout, x: jax.Array) -> jax.Array:
     return jnp.sqrt(layout.lead(jnp.square(x).sum(axis=layout.side_axis)))
 
 
-def alignments(layout: Layout, x: jax.Array, y: jax.Array) -> jax.Array:
-    """|cos| between every learned and every target column, on either side.
+def inner_products(layout: Layout, x: jax.Array, y: jax.Array) -> jax.Array:
+    """The sizes of the inner products of every learned with every target column, on either side.
 
     Args:
       layout: of the pairs.
@@ -146,11 +148,22 @@ def alignments(layout: Layout, x: jax.Array, y: jax.Array) -> jax.Array:
       y: the target's pair, likewise of rank R.
 
     Returns:
-      `(2, S, r, R)`, 0 where a column is zero; `(2, S, 0, 0)` above rank `ALIGNMENT_RANK`.
+      `(2, S, r, R)`; `(2, S, 0, 0)` above rank `ALIGNMENT_RANK`.
     """
     if max(x.shape[2], y.shape[2]) > ALIGNMENT_RANK:
         return jnp.zeros((2, x.shape[layout.seed_axis], 0, 0), x.dtype)
-    dots = jnp.abs(layout.lead(layout.gram(x, y)))
+    return jnp.abs(layout.lead(layout.gram(x, y)))
+
+
+def alignments(layout: Layout, x: jax.Array, y: jax.Array) -> jax.Array:
+    """|cos| between every learned and every target column, on either side; arguments as of `inner_products`.
+
+    Returns:
+      `(2, S, r, R)`, 0 where a column is zero; `(2, S, 0, 0)` above rank `ALIGNMENT_RANK`.
+    """
+    dots = inner_products(layout, x, y)
+    if not dots.size:
+        return dots
     lengths = column_norms(layout, x)[..., :, None] * column_norms(layout, y)[..., None, :]
     return jnp.where(lengths > 0, dots / jnp.where(lengths > 0, lengths, 1), 0)
 

@@ -55,17 +55,17 @@ _CAPTIONS = (
     ),
     Caption(
         "alignments",
-        "Alignments and their bumps",
-        "|cos| between learned and target columns at each optimiser's best rate; solid: a with u, dashed: b with "
-        f"v, one colour a pair (at most {len(COLOURS)} pairs). Triangles: bumps, maxima after which the alignment "
-        "falls by at least the threshold: the learned column leaves a target that another column wins.",
+        "Inner products, alignments and their bumps",
+        "The sizes of inner products of learned and target columns, over the greatest at the end, and |cos| below "
+        "them, at each optimiser's best rate; solid: a with u, dashed: b with v, one colour a pair (at most "
+        f"{len(COLOURS)} pairs). Triangles: bumps, maxima that stand out by the threshold.",
     ),
     Caption(
         "bumps",
         "Bumps: Adam minus SGD",
-        "Difference in bumps a pair between Adam and SGD on the same seeds, with 95 % intervals, by rank and "
-        "threshold, at each optimiser's best rate and at rates with equal median half-times. Above zero: more "
-        "bumps with Adam.",
+        "Difference in bumps a pair between Adam and SGD on the same seeds, with 95 % intervals, by rank, "
+        "definition and threshold, at each optimiser's best rate and at rates with equal median half-times. Above "
+        "zero: more bumps with Adam.",
     ),
     Caption(
         "bumps_by_scale",

@@ -253,10 +253,15 @@ class LowRank(Study):
         """What one record point keeps: a `Record` with arrays `(S, ...)`."""
         del params
         layout = self.path.layout
-        norm_a, norm_b = observables.column_norms(layout, state.factors)
-        align_a, align_b = observables.alignments(layout, state.factors, state.target.factors)
-        loss = arithmetic(self._loss).value(layout, state.factors, state.target)
-        return Record(step=state.step, loss=loss, norm_a=norm_a, norm_b=norm_b, align_a=align_a, align_b=align_b)
+        learned, target = state.factors, state.target.factors
+        norm_a, norm_b = observables.column_norms(layout, learned)
+        align_a, align_b = observables.alignments(layout, learned, target)
+        inner_a, inner_b = observables.inner_products(layout, learned, target)
+        loss = arithmetic(self._loss).value(layout, learned, state.target)
+        return Record(
+            step=state.step, loss=loss, norm_a=norm_a, norm_b=norm_b, align_a=align_a, align_b=align_b,
+            inner_a=inner_a, inner_b=inner_b,
+        )  # fmt: skip
 
     def summarise(self, curves: Record) -> dict[str, jax.Array]:
         """One number a seed, `(S,)` each, from the curves `(T, S, ...)`; see `observables.summarise`."""

@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 # Log grids around each optimiser's best rates at n = 100, found in first runs, with outcomes in view; at the highest,
 # seeds oscillate. The best rate of plain gradient descent follows the gradient's scale: that of the square loss grows
 # with n, that of cross-entropy falls with it. Optimisers that normalise the gradient share one grid.
-_DESCENT_RATES = {"square": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), "cross_entropy": (0.03, 0.1, 0.3, 1.0, 3.0)}
+_DESCENT_RATES = {"square": (3e-5, 1e-4, 3e-4, 1e-3, 3e-3), "cross_entropy": (0.01, 0.03, 0.1, 0.3, 1.0)}
 _NORMALISED_RATES = (0.0006, 0.002, 0.006, 0.02, 0.06)
 _DESCENT = {"sgd": 1.0, "momentum": 0.1, "noisy_sgd": 1.0}
-_PLACES = {2: slice(1, 3), 3: slice(1, 4), 4: slice(4), 5: slice(5)}
+_PLACES = {2: slice(2, 4), 3: slice(2, 5), 4: slice(1, 5), 5: slice(0, 5)}
+_WIDE_PLACES = {2: slice(0, 2), 3: slice(0, 3), 4: slice(0, 4), 5: slice(0, 5)}  # more columns, larger gradients
 
 
-def default_rates(loss: str, optimizer: str, n: int, count: int) -> tuple[float, ...]:
+def default_rates(loss: str, optimizer: str, n: int, count: int, *, wide: bool = False) -> tuple[float, ...]:
     """A log grid of learning rates that brackets the best one.
 
     Args:
@@ -37,14 +38,16 @@ def default_rates(loss: str, optimizer: str, n: int, count: int) -> tuple[float,
       optimizer: an optimiser's name.
       n: side of the matrices.
       count: how many rates, 2 to 5.
+      wide: for ranks above `ALIGNMENT_RANK`, at which the lower rates are steady.
 
     Returns:
       Rates, shape `(count,)`.
     """
+    places = (_WIDE_PLACES if wide else _PLACES)[count]
     if optimizer not in _DESCENT:
-        return _NORMALISED_RATES[_PLACES[count]]
+        return _NORMALISED_RATES[places]
     scale = _DESCENT[optimizer] * (100 / n if loss == "square" else n / 100)
-    return tuple(float(f"{scale * rate:.6g}") for rate in _DESCENT_RATES[loss][_PLACES[count]])
+    return tuple(float(f"{scale * rate:.6g}") for rate in _DESCENT_RATES[loss][places])
 
 
 Settings = tuple[tuple[str, tuple[float, ...]], ...]
@@ -119,7 +122,7 @@ class Sweep:
 
     def _sweeps(self, loss: str, optimizer: str, wide: bool) -> list[Settings]:
         """The settings of a study's cells, one value each."""
-        rates = self.learning_rates or default_rates(loss, optimizer, self.n, self.rates)
+        rates = self.learning_rates or default_rates(loss, optimizer, self.n, self.rates, wide=wide)
         scales = [scale for scale in self.init_scale if not wide or scale in self.wide_scale]
         values: dict[str, Sequence[float]] = {"learning_rate": rates, "init_scale": scales}
         if optimizer == "adamw":

@@ -33,8 +33,9 @@ def test_every_curve_and_every_count_is_that_of_the_entries(optimizer, rank, tar
     loss, expected = (each.curves["loss"] / each.curves["loss"][:1] for each in (spanned, direct))
     assert np.median(expected[-1]) < 0.05  # they learn
     np.testing.assert_allclose(loss, expected, atol=5e-6)
-    for name in ("norm_a", "align_a", "align_b"):
-        np.testing.assert_allclose(spanned.curves[name], direct.curves[name], atol=2e-4, err_msg=name)
+    for name in ("norm_a", "align_a", "align_b", "inner_a", "inner_b"):
+        scale = direct.curves[name].max()
+        np.testing.assert_allclose(spanned.curves[name], direct.curves[name], atol=2e-4 * scale, err_msg=name)
     thresholds = LowRank().thresholds
     for measure in (thresholds.descents, thresholds.plateaus, thresholds.bumps):
         for choice in measure.choices:
