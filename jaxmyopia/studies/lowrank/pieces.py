@@ -32,6 +32,21 @@ def at_steady_rates(rows: Trials, make: OF_ONE, **condition: Any) -> Iterator[Ev
             yield found.at(named("", at), **at)
 
 
+def beside_best(other: Trials, make: OF_TWO) -> OF_ONE:
+    """Of the trials of one scale: they beside those of `other` from that scale, at its best steady rate there."""
+
+    def make_one(rows: Trials) -> Evidence:
+        theirs = other.matching(init_scale=float(rows["init_scale"][0]))
+        rate = best_rate(theirs) if len(theirs) else NoRate("what it is compared with was not run")
+        return (
+            not_applicable(rate)
+            if isinstance(rate, NoRate)
+            else make(rows, judged(theirs.matching(learning_rate=rate)))
+        )
+
+    return make_one
+
+
 def at_best_rate(rows: Trials, make: OF_ONE, **condition: Any) -> Iterator[Evidence]:
     """A piece at each scale, at the best steady rate."""
     for scale, mine in by_scale(rows):

@@ -14,7 +14,7 @@ from jaxmyopia.measures import Measure
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank import controls
 from jaxmyopia.studies.lowrank.measures import Thresholds
-from jaxmyopia.studies.lowrank.pieces import RATE, at_best_rates, at_matched, at_steady_rates
+from jaxmyopia.studies.lowrank.pieces import RATE, at_best_rates, at_matched, at_steady_rates, beside_best
 
 MARGIN = 0.5  # of a descent or a plateau: what still counts as the same number on average
 LEAST = 0.25  # of a plateau: the least excess that counts
@@ -61,7 +61,8 @@ def two_plateaus(thresholds: Thresholds) -> Claim:
             found += at_steady_rates(mine, exactly, shown="exactly two", optimizer=optimizer)
             found += at_steady_rates(mine, at_least, shown="two or more", optimizer=optimizer)
             square = narrow.matching(loss="square", optimizer=optimizer)
-            found += at_best_rates(mine, square, excess, shown="more than square loss", optimizer=optimizer)
+            at = {"shown": "more than square loss", "optimizer": optimizer}
+            found += at_steady_rates(mine, beside_best(square, excess), **at)
         return found
 
     return pieces
