@@ -54,10 +54,13 @@ def _fixed(what: str | Measured, fixed: Choice) -> tuple[Choice, ...]:
     return what.choices_at(**fixed) if isinstance(what, Measure) else _grid(what)
 
 
-def _parts(make: _Make, sides: _Sides, what: str | Measured, over: Sequence[str]) -> list[tuple[Condition, Quantity]]:
-    """A quantity under each condition by itself: the settings that all sides share, and the measure's conditions."""
+def _parts(
+    make: _Make, sides: _Sides, what: str | Measured, over: Sequence[str], fixed: Choice
+) -> list[tuple[Condition, Quantity]]:
+    """A quantity under each condition by itself: the settings that all sides share, and those of the measure's
+    conditions that are not `fixed`."""
     names = [name for name in shared_settings(*sides) if name not in over]
-    axes = [name for name in _definitions(what) if name not in over]
+    axes = [name for name in _definitions(what) if name not in (*over, *fixed)]
     for axis in axes:
         own = f"must not have the name of a setting in which the trials differ, {', '.join(names)}"
         require(axis not in names, f"conditions of {_name(what)}", axis, own)
@@ -65,8 +68,8 @@ def _parts(make: _Make, sides: _Sides, what: str | Measured, over: Sequence[str]
     found = []
     for settings, parts in _by_setting(sides, names):
         for values in chosen:
-            fixed = dict(zip(axes, values, strict=True))
-            found.append((settings | (fixed if len(chosen) > 1 else {}), make(parts, fixed)))
+            at = dict(zip(axes, values, strict=True))
+            found.append((settings | (at if len(chosen) > 1 else {}), make(parts, {**fixed, **at})))
     return found
 
 
@@ -129,7 +132,7 @@ def _shares(
         return _over_seeds(seed, shown, numbers, given, combine, lost, (0.0, 1.0))
 
     make = lambda parts, at: _shares(parts, at, what, show, given, combine, apart)
-    parts = lambda over: [] if combine else _parts(make, sides, what, [*over, *apart])
+    parts = lambda over: [] if combine else _parts(make, sides, what, [*over, *apart], fixed)
     return Quantity(
         f"share of seeds by {_name(what)}", sample, _fixed(what, fixed), parts, cells=_cells(*sides),
         definitions=_definitions(what), of_all=True, anytime=any(side.anytime for side in sides),
@@ -207,7 +210,7 @@ def mean(trials: Trials, what: str | Measured, show: Show | None = None, *, rang
             lost = int(np.isnan(shown).sum())
             return Sample(*over_seeds(_seeds(mine), shown), len(mine), lost, range=known)
 
-        parts = lambda over: _parts(make, sides, what, over)
+        parts = lambda over: _parts(make, sides, what, over, fixed)
         choices = _fixed(what, fixed)
         return Quantity(
             f"mean {_name(what)}",
@@ -281,7 +284,7 @@ def _difference(
     whole = ~(np.isnan(first) | np.isnan(second))
     superior = ((first > second) + (first == second) / 2)[whole]
     details: dict[str, object] = {"means": [_mean(first[whole]), _mean(second[whole])], "P(a > b)": _mean(superior)}
-    parts = lambda averaged: _parts(make, both, what, [*averaged, *apart, *over])
+    parts = lambda averaged: _parts(make, both, what, [*averaged, *apart, *over], fixed)
     statistic, anytime = f"{_name(what)}, difference on the same seeds", a.anytime or b.anytime
     return Quantity(statistic, sample, choices, parts, details, _cells(a, b), _definitions(what), anytime=anytime)
 

@@ -47,10 +47,8 @@ def joint(judgements: Sequence[Judgement], by: Sequence[str] = ()) -> Joint | No
     for each in several:
         for at, held in _held(each, values):
             holds[at][each.id] = holds[at].get(each.id, False) or held
-    asked = {at: held for at, held in holds.items() if held}
-    return Joint(
-        _headline(several, shared, asked), tuple((dict(zip(shared, at, strict=True)), h) for at, h in asked.items())
-    )
+    asked = [(dict(zip(shared, at, strict=True)), held) for at, held in holds.items() if held]
+    return Joint(_headline(len(several), asked), tuple(asked))
 
 
 def _of_all(judgements: Sequence[Judgement]) -> list[str]:

@@ -5,13 +5,19 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from jaxmyopia.claims import Evidence, not_applicable
-from jaxmyopia.claims.conditions import named
+from jaxmyopia.claims.conditions import named, split
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank.matching import NoRate, at_matched_rates, best_rate, judged, rate_of, steady_rates
 
 RATE = ("learning_rate",)  # chosen for each side, so that they differ in it
 OF_ONE = Callable[[Trials], Evidence]
 OF_TWO = Callable[[Trials, Trials], Evidence]
+
+
+def only(piece: Evidence, **condition: Any) -> list[Evidence]:
+    """Of a piece, split by its conditions, those parts with these values."""
+    parts = split([piece])
+    return [part for part in parts if all(part.condition.get(name) == value for name, value in condition.items())]
 
 
 def by_scale(trials: Trials) -> Iterator[tuple[float, Trials]]:

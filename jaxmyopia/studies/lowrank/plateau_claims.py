@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 
 from jaxmyopia.claims import Claim, Evidence, claim, paired, share
-from jaxmyopia.claims.conditions import split
 from jaxmyopia.claims.quantity import Quantity
 from jaxmyopia.measures import Measure
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank import controls
 from jaxmyopia.studies.lowrank.measures import Thresholds
-from jaxmyopia.studies.lowrank.pieces import RATE, at_best_rates, at_matched, at_steady_rates, beside_best
+from jaxmyopia.studies.lowrank.pieces import RATE, at_best_rates, at_matched, at_steady_rates, beside_best, only
 
 MARGIN = 0.5  # of a descent or a plateau: what still counts as the same number on average
 LEAST = 0.25  # of a plateau: the least excess that counts
@@ -44,9 +43,8 @@ def two_plateaus(thresholds: Thresholds) -> Claim:
         return found.named("plateaus, cross-entropy minus square loss").above(0, least=LEAST)
 
     def staircases(trials: Trials) -> list[Evidence]:
-        named = (exactly(controls.staircase(trials, modes=modes)).at(f"{modes} modes") for modes in (2, 3))
-        linear, log = (split([piece]) for piece in named)
-        return [*_in_time(linear, "linear"), *_in_time(log, "log")]
+        two, three = (exactly(controls.staircase(trials, modes=modes)).at(f"{modes} modes") for modes in (2, 3))
+        return [*only(two, time="linear"), *only(three, time="log")]
 
     passes = {"staircases of two modes, and of three in log time": staircases}
     fails = {"a staircase of one mode": lambda trials: exactly(controls.staircase(trials, modes=1)),
@@ -66,10 +64,6 @@ def two_plateaus(thresholds: Thresholds) -> Claim:
         return found
 
     return pieces
-
-
-def _in_time(pieces: list[Evidence], time: str) -> list[Evidence]:
-    return [piece for piece in pieces if piece.condition.get("time", time) == time]
 
 
 def full_rank_same(thresholds: Thresholds) -> Claim:
