@@ -103,7 +103,7 @@ def bump_figure(run: FinishedRun) -> Figure:
         grid[i, 0].set_ylabel("bumps a pair,\nAdam − SGD")
     for axes in grid[-1]:
         axes.set_xlabel("rank")
-    grid[0, -1].legend(ncols=2)
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), ncols=3, loc="outside upper center")
     return figure
 
 

@@ -12,7 +12,7 @@ from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.study import Cell
 
 RATE, HALF, SLOW = 0.02, 0.01, 0.0001
-LEAP = 0.1  # Adam's rate, a hundred times the small start's scale
+LEAP = 0.6  # Adam's rate, far above the small start's scale: bumps by all definitions, after a quarter of the steps too
 SMALL, LARGE = 1e-3, 1.0
 SPECTRUM = (8.0, 2.0)
 SEEDS, STEPS = 64, 3000

@@ -34,8 +34,8 @@ class Record:
     """One record point, or with a leading T, the curves of a run.
 
     `step`: scalar. `loss`: `(S,)`. `norm_a`, `norm_b`: `(S, r)` the learned columns' norms. `align_a`, `align_b`:
-    `(S, r, R)` |cos(a_k, u_j)| and |cos(b_k, v_j)|; `inner_a`, `inner_b`: likewise |a_k . u_j| and |b_k . v_j|; all four
-    `(S, 0, 0)` above rank `ALIGNMENT_RANK`.
+    `(S, r, R)` |cos(a_k, u_j)| and |cos(b_k, v_j)|. `inner_a`, `inner_b`: likewise |a_k . u_j| and |b_k . v_j|. These
+    four are `(S, 0, 0)` above rank `ALIGNMENT_RANK`.
     """
 
     step: jax.Array
