@@ -52,8 +52,9 @@ def joint(judgements: Sequence[Judgement], by: Sequence[str] = ()) -> Joint | No
 
 
 def _of_all(judgements: Sequence[Judgement]) -> list[str]:
-    """The settings that all pieces have."""
-    every = [piece.condition for each in judgements for piece in each.evidence]
+    """The settings that all pieces have, but for those that could not be asked."""
+    pieces = (piece for each in judgements for piece in each.evidence)
+    every = [piece.condition for piece in pieces if piece.verdict != "not applicable"]
     return [name for name in every[0] if name != PART and all(name in each for each in every)] if every else []
 
 

@@ -54,9 +54,12 @@ def test_the_predictions_on_adams_bumps_are_judged(tmp_path):
     claims = json.loads((tmp_path / "claims.json").read_text())
     assert [claim["id"] for claim in claims] == ["no-excess-below", "excess-above"]
     for claim in claims:
-        places = {tuple(piece["condition"].values()) for piece in claim["evidence"]}
-        assert len(places) == len(claim["evidence"]) == 18  # nine of twenty pairs of rate and scale, at either rank
-        for _, rate, scale in places:
+        names = ("rank", "adam_rate", "init_scale", "definition")
+        places = {tuple(piece["condition"][name] for name in names) for piece in claim["evidence"]}
+        # Nine of twenty pairs of rate and scale, at either rank, under either definition.
+        assert len(places) == len(claim["evidence"]) == 36
+        assert {definition for *_, definition in places} == {"inner", "cosine"}
+        for _, rate, scale, _ in places:
             assert rate <= 0.101 * scale if claim["id"] == "no-excess-below" else rate >= 0.999 * scale
         assert all(piece["interval"]["n"] + piece["diverged"] == 24 for piece in claim["evidence"])
     assert (tmp_path / "figures" / "excess.svg").is_file() and (tmp_path / "report.html").is_file()

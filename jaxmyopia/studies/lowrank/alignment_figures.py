@@ -40,7 +40,7 @@ def alignment_curves(run: FinishedRun, rank: int, loss: str, scale: float) -> Fi
     Returns:
       The figure.
     """
-    optimizers = run.values("optimizer")
+    optimizers = [name for name in OPTIMIZERS if name in run.values("optimizer")] or run.values("optimizer")[:2]
     figure, grid = panels(len(_DRAWN) * len(optimizers), _SEEDS, height=1.7, sharex=True)
     for i, optimizer in enumerate(optimizers):
         at = {"loss": loss, "rank": rank, "optimizer": optimizer, "init_scale": scale}
@@ -111,7 +111,7 @@ def bump_figure(run: FinishedRun, scale: float) -> Figure:
         grid[i, 0].set_ylabel("bumps a pair,\nAdam − SGD")
     for axes in grid[-1]:
         axes.set_xlabel("rank")
-    grid[0, -1].legend(ncols=2)
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), ncols=3, loc="outside upper center")
     return figure
 
 

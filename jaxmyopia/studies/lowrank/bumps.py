@@ -58,9 +58,8 @@ def bumps(
     require(len(definitions) > 1, "definitions", definitions, "must be several, so that columns tell them apart")
     for share in budgets:
         require(0 < share <= 1, "budgets", share, "must be above 0 and at most 1")
-    grid = {"definition": definitions, "delta": delta, "budget": budgets}
     conditions = ("definition", "budget") if len(budgets) > 1 else ("definition",)
-    return Measure("bumps", _bumps, conditions=conditions, **grid)
+    return Measure("bumps", _bumps, conditions=conditions, definition=definitions, delta=delta, budget=budgets)
 
 
 def _bumps(curves: Any, definition: str, delta: Any, budget: Any) -> jax.Array:

@@ -13,7 +13,7 @@ from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.study import Cell
 
 RATE, HALF, SLOW = 0.02, 0.01, 0.0001
-LEAP = 0.1  # Adam's rate, a hundred times the small start's scale
+LEAP = 0.6  # Adam's rate, far above the small start's scale: bumps by all definitions, after a quarter of the steps too
 SMALL, LARGE = 1e-3, 1.0
 DECAY = 0.01  # of weights, where one strength stands for all: PyTorch's default
 # Each mode takes at least 6 % of the first loss; all are learned in a tenth of the steps.
