@@ -13,6 +13,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
+from jaxmyopia.claims.conditions import named
 from jaxmyopia.claims.judged import Condition, Value
 from jaxmyopia.report.figures import panels
 
@@ -103,7 +104,8 @@ def frames(where: Places, title: str) -> tuple[Figure, dict[Panel, Axes], float]
         axes.grid(False)
         axes.spines[:].set_visible(False)
         if where.apart and place < len(combinations):
-            axes.set_title(told(dict(zip(where.apart, combinations[place], strict=True))), fontsize=7)
+            title = named("", dict(zip(where.apart, combinations[place], strict=True)))
+            axes.set_title(title, fontsize=min(7.0, 7 * _ROOM / columns / (_CHARACTER * len(title))))
     return figure, dict(zip(combinations, grid.ravel(), strict=False)), width
 
 

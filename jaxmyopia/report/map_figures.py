@@ -2,6 +2,7 @@
 """Where claims hold: a claim at each of its conditions, several claims at the conditions that they share, and an
 estimate under each specification."""
 
+import itertools
 import string
 import textwrap
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from matplotlib.figure import Figure
 from jaxmyopia.checks import ArgumentError, require
 from jaxmyopia.claims.conditions import named
 from jaxmyopia.claims.joint import joint
-from jaxmyopia.claims.judged import Condition, Evidence, GridPoint, Judgement
+from jaxmyopia.claims.judged import Condition, Evidence, GridPoint, Judgement, Value
 from jaxmyopia.claims.verdicts import Question, Verdict
 from jaxmyopia.report.cells import cell, frames, key, number, places, shade, shown, told
 from jaxmyopia.report.claim_figures import VERDICT_COLOURS
@@ -67,11 +68,11 @@ def claim_map(judgement: Judgement) -> Figure:
       ArgumentError: if there is no evidence.
     """
     require(len(judgement.evidence) > 0, "judgement", judgement.id, "must have evidence")
-    found = _conditions(judgement.evidence)
-    where = places(found)
+    drawn = _everywhere(judgement.evidence, _conditions(judgement.evidence))
+    where = places([condition for _, condition in drawn])
     title = _heading(f"{judgement.text} — {judgement.verdict}", judgement.headline, told(where.fixed))
     figure, axes, width = frames(where, title)
-    for piece, condition in zip(judgement.evidence, found, strict=True):
+    for piece, condition in drawn:
         panel, at = where.of(condition)
         texts = [SIGNS[piece.verdict], number(piece.interval.estimate)]
         cell(axes[panel], at, texts, VERDICT_COLOURS[piece.verdict], width)
@@ -82,6 +83,20 @@ def claim_map(judgement: Judgement) -> Figure:
 
 def _heading(*lines: str) -> str:
     return "\n".join(line for each in lines if each for line in textwrap.wrap(each, _LINE, break_on_hyphens=False))
+
+
+def _everywhere(pieces: Sequence[Evidence], conditions: Sequence[Condition]) -> list[tuple[Evidence, Condition]]:
+    """The pieces with their conditions; one that could not be asked stands at all values of what it does not say."""
+    values: dict[str, dict[Value, None]] = {}
+    for condition in conditions:
+        for name, value in condition.items():
+            values.setdefault(name, {})[value] = None
+    found = []
+    for piece, condition in zip(pieces, conditions, strict=True):
+        lacking = [name for name in values if name not in condition and piece.verdict == "not applicable"]
+        for each in itertools.product(*(values[name] for name in lacking)):
+            found.append((piece, condition | dict(zip(lacking, each, strict=True))))
+    return found
 
 
 def _conditions(pieces: Sequence[Evidence]) -> list[Condition]:
