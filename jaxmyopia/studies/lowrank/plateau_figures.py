@@ -60,7 +60,8 @@ def _one_seed(run: FinishedRun, axes: Axes, steps: np.ndarray, curve: np.ndarray
         return
     found = where_plateaus(steps, curve, ratio=run.thresholds.plateau_ratio, fall=run.thresholds.descent_fall)
     peaks, spans = found.peaks, found.spans
-    axes.plot(steps[peaks], curve[peaks], "v", color="k", ms=4, clip_on=False)
+    if len(peaks):  # an empty line that is not clipped would upset the layout
+        axes.plot(steps[peaks], curve[peaks], "v", color="k", ms=4, clip_on=False)
     for first, last in spans:
         axes.axvspan(first, last, color="0.6", alpha=0.35, lw=0)
     axes.set_title(f"seed {seed}: descents {len(peaks)}, plateaus {len(spans)}", fontsize=6.5)
