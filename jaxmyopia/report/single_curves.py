@@ -71,7 +71,8 @@ def _draw(axes: Axes, run: Run, find: Find) -> None:
         _scale(axes, steps, curve[finite])
         if not run.reason:
             found = find(run.steps, run.loss)
-            axes.plot(run.steps[found.peaks], curve[found.peaks], "v", color="k", ms=4, clip_on=False)
+            if len(found.peaks):  # an empty line that is not clipped would upset the layout
+                axes.plot(run.steps[found.peaks], curve[found.peaks], "v", color="k", ms=4, clip_on=False)
             for first, last in found.spans:
                 axes.axvspan(first, last, color="0.6", alpha=0.35, lw=0)
             name += f"\n{_many(len(found.peaks), 'descent')}, {_many(len(found.spans), 'plateau')}"

@@ -66,7 +66,7 @@ def weight_decay(thresholds: Thresholds) -> Claim:
     passes = {"planted: just so": lambda trials: each(*_just_so(trials, thresholds))}
     fails = {"two copies of Adam": lambda trials: each(*controls.copies(controls.leaping(trials)[1]))}
 
-    @claim(text, id="weight-decay", passes=passes, fails=fails, over=("time", "budget"))
+    @claim(text, id="weight-decay", passes=passes, fails=fails, over=("time", "budget", "definition"))
     def pieces(trials: Trials) -> list[Evidence]:
         decayed, found = trials.where(optimizer="adamw"), []
         for loss in LOSSES:
