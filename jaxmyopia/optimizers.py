@@ -138,6 +138,31 @@ def make(optimizer: Optimizer, argument: str = "optimizer") -> Factory:
 
 
 @functools.cache
+def default_decay(name: str) -> float | None:
+    """The weight decay of a named optimiser whose factory takes `weight_decay=` beside the rate; None if it takes none.
+
+    >>> default_decay("adamw"), default_decay("adam")
+    (0.0001, None)
+
+    Args:
+      name: see `make`.
+
+    Returns:
+      optax's own default; it may be an array in its place, one number a trial.
+
+    Raises:
+      ArgumentError: see `check`.
+    """
+    factory = make(name)
+    given = inspect.signature(factory).parameters.get("weight_decay")
+    if given is None or not isinstance(given.default, int | float):
+        return None
+    # Some ask in Python whether it is zero: not of an array.
+    whole = lambda rate: factory(rate, weight_decay=0.1 * rate)
+    return float(given.default) if _try_out(whole) is None else None
+
+
+@functools.cache
 def _fingerprint(optimizer: Optimizer) -> str:
     """Eight digits that tell the arithmetic of one update from that of another."""
 

@@ -29,10 +29,11 @@ _NOISE = 2**31  # folded into the key of a seed whose optimiser draws noise
 
 @struct.dataclass
 class Params:
-    """What may differ by seed without another compilation: `learning_rate` and `init_scale`, `(S,)` each."""
+    """What may differ by seed without another compilation, `(S,)` each; `weight_decay` None is the optimiser's own."""
 
     learning_rate: jax.Array
     init_scale: jax.Array
+    weight_decay: jax.Array | None = None
 
 
 @struct.dataclass
@@ -56,6 +57,10 @@ class LowRank(Study):
     `n`: side of the matrices. `rank`: columns r of the learned factors. `target_rank`: rank R of the target, by
     default r. `target`: a name of `TARGETS`; `spectrum`: its singular values. `loss`: a name of `LOSSES`.
     `optimizer`: a name, see `optimizers.make`. `thresholds`: where counting starts.
+
+    Settings: `learning_rate`, `init_scale`, and `weight_decay` of optimisers that take one (adamw, nadamw, lion, muon,
+    ...; others refuse it), as optax applies it: adamw takes rate times decay times each entry off at every step. By
+    default it is optax's own, which for adamw is 1e-4; PyTorch's is 0.01.
 
     A loss of one's own is a pair of functions of one seed's Z and C, `(n, n)` each: `value(Z, C)`, a scalar, and
     `slope(Z, C)`, dL/dZ, `(n, n)`; or `value` alone, then its slope is automatic.
@@ -172,24 +177,36 @@ class LowRank(Study):
         names = ("n", "rank", "target_rank", "target", "loss", "optimizer")
         return {name: getattr(self, name) for name in names} | {"target": str(self._target), "loss": str(self._loss)}
 
-    def params(self, *, learning_rate: np.ndarray, init_scale: np.ndarray) -> Params:
+    def known_settings(self) -> dict[str, bool]:
+        """The settings and whether each must be given; `weight_decay` where the optimiser takes one."""
+        decays = optimizers.default_decay(self.optimizer) is not None
+        return {"learning_rate": True, "init_scale": True} | ({"weight_decay": False} if decays else {})
+
+    def params(
+        self, *, learning_rate: np.ndarray, init_scale: np.ndarray, weight_decay: np.ndarray | None = None
+    ) -> Params:
         """Makes the parameters of S seeds.
 
         Args:
           learning_rate: `(S,)`, positive.
           init_scale: `(S,)`, positive.
+          weight_decay: `(S,)`, not negative; by default the optimiser's own.
 
         Returns:
           The `Params`.
 
         Raises:
-          ValueError: if a value is not positive and finite.
+          ArgumentError: if a value is not positive and finite, or the optimiser takes no weight decay.
         """
         for name, values in (("learning_rates", learning_rate), ("init_scale", init_scale)):
             for value in np.unique(values):
                 require(0 < value < np.inf, name, float(value), "must be positive and finite")
-        dtype = float_dtype()
-        return Params(learning_rate=jnp.asarray(learning_rate, dtype), init_scale=jnp.asarray(init_scale, dtype))
+        if weight_decay is not None:
+            for value in map(float, np.unique(weight_decay)):
+                require("weight_decay" in self.known_settings(), "weight_decay", value, f"{self.optimizer} takes none")
+                require(0 <= value < np.inf, "weight_decay", value, "must be finite, and not negative")
+        rate, scale = (jnp.asarray(each, float_dtype()) for each in (learning_rate, init_scale))
+        return Params(rate, scale, None if weight_decay is None else jnp.asarray(weight_decay, float_dtype()))
 
     def init(self, keys: jax.Array, params: Params) -> State:
         """Draws targets and starts.
@@ -236,7 +253,9 @@ class LowRank(Study):
         return State(
             step=jnp.zeros((), jnp.int32),
             factors=factors,
-            opt_state=dynamics.init_optimizer(self.optimizer, layout, factors, params.learning_rate, noise),
+            opt_state=dynamics.init_optimizer(
+                self.optimizer, layout, factors, params.learning_rate, noise, params.weight_decay
+            ),
             target=self.path.prepare(self._loss, target),
         )
 
@@ -245,8 +264,9 @@ class LowRank(Study):
         path = self.path
         gradients = path.gradient(self._loss, state.factors, state.target)
         factors, opt_state = dynamics.apply_optimizer(
-            self.optimizer, path.layout, gradients, state.opt_state, state.factors, params.learning_rate
-        )
+            self.optimizer, path.layout, gradients, state.opt_state, state.factors, params.learning_rate,
+            params.weight_decay,
+        )  # fmt: skip
         return dataclasses.replace(state, step=state.step + 1, factors=factors, opt_state=opt_state)
 
     def observe(self, state: State, params: Params) -> Record:

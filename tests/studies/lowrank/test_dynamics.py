@@ -29,20 +29,20 @@ def draw(trials: int) -> tuple[jax.Array, jax.Array]:
 
 
 def compiled(name: str, layout: Layout, loss: str = "square"):
-    """STEPS steps of an optimiser: pairs of factors, of the target and rates -> the pairs and losses at their end."""
+    """STEPS steps of an optimiser: pairs of factors, of the target, rates and decays -> the pairs and losses after."""
     path = Path(layout=layout, factored=False)
 
     @jax.jit
-    def descend(learned, target, rates):
+    def descend(learned, target, rates, decays=None):
         factors, target = (jax.vmap(layout.turn, out_axes=layout.seed_axis)(x) for x in (learned, target))
         target = path.prepare(loss, target)
 
         def step(_, carry):
             factors, opt_state = carry
             gradients = path.gradient(loss, factors, target)
-            return dynamics.apply_optimizer(name, layout, gradients, opt_state, factors, rates)
+            return dynamics.apply_optimizer(name, layout, gradients, opt_state, factors, rates, decays)
 
-        start = factors, dynamics.init_optimizer(name, layout, factors, rates)
+        start = factors, dynamics.init_optimizer(name, layout, factors, rates, weight_decay=decays)
         factors, _ = jax.lax.fori_loop(0, STEPS, step, start)
         return jax.vmap(layout.turn, in_axes=layout.seed_axis)(factors), LOSSES[loss].value(layout, factors, target)
 
@@ -64,7 +64,26 @@ def test_entry_by_entry_is_the_same_as_seed_by_seed(x64, monkeypatch, name, layo
 PLAIN = {
     "adam": optax.adam, "sgd": optax.sgd, "momentum": functools.partial(optax.sgd, momentum=0.9),
     "rmsprop": optax.rmsprop, "lion": optax.lion, "adamw": optax.adamw, "muon": optax.contrib.muon, "lamb": optax.lamb,
+    "nadamw": optax.nadamw,
 }  # fmt: skip
+
+
+def alone(factory, learned, target):
+    """STEPS steps of plain optax on one seed, `(2, N, RANK)` each, by the entries: A and B."""
+
+    def square(factors, target):
+        (a, b), (u, v) = factors, target
+        return jnp.square(a @ b.T - u @ v.T).sum() / 2
+
+    optimizer = factory()
+
+    def step(_, carry):
+        factors, opt_state = carry
+        updates, opt_state = optimizer.update(jax.grad(square)(factors, target), opt_state, factors)
+        return optax.apply_updates(factors, updates), opt_state
+
+    with jax.numpy_dtype_promotion("standard"):  # optax itself mixes integers and floats
+        return jax.lax.fori_loop(0, STEPS, step, (tuple(learned), optimizer.init(tuple(learned))))[0]
 
 
 @LAYOUTS
@@ -73,26 +92,38 @@ def test_trials_of_different_rates_are_runs_of_plain_optax(x64, name, layout):
     learned, target = draw(3)
     rates = jnp.array([0.003, 0.01, 0.05])
     after, _ = compiled(name, layout)(learned, target, rates)
+    plain = jax.jit(lambda learned, target, rate: alone(lambda: PLAIN[name](rate), learned, target))
+    for trial in range(3):
+        expected = plain(learned[trial], target[trial], rates[trial])
+        chex.assert_trees_all_close(tuple(after[trial]), expected, rtol=1e-9, atol=1e-12)
 
-    def square(factors, target):
-        (a, b), (u, v) = factors, target
-        return jnp.square(a @ b.T - u @ v.T).sum() / 2
 
-    @jax.jit
-    def alone(factors, target, rate):
-        optimizer = PLAIN[name](rate)
+@LAYOUTS
+@pytest.mark.parametrize("name", ("adamw", "lion", "nadamw", "muon", "lamb"))
+def test_trials_of_different_weight_decays_are_runs_of_plain_optax(x64, name, layout):
+    learned, target = draw(4)
+    rates, decays = jnp.array([0.003, 0.01, 0.05, 0.05]), jnp.array([0.3, 0.0, 0.01, 2.0])
+    after, _ = compiled(name, layout)(learned, target, rates, decays)
+    plain = jax.jit(
+        lambda learned, target, rate, decay: alone(lambda: PLAIN[name](rate, weight_decay=decay), learned, target)
+    )
+    for trial in range(4):
+        expected = plain(learned[trial], target[trial], rates[trial], decays[trial])
+        chex.assert_trees_all_close(tuple(after[trial]), expected, rtol=1e-9, atol=1e-12)
+    without, _ = compiled(name, layout)(learned, target, rates, 0 * decays)
+    moved = np.abs(after - without).max(axis=(1, 2, 3))
+    assert moved[1] == 0 and (moved[[0, 2, 3]] > 1e-5).all()
 
-        def step(_, carry):
-            factors, opt_state = carry
-            updates, opt_state = optimizer.update(jax.grad(square)(factors, target), opt_state, factors)
-            return optax.apply_updates(factors, updates), opt_state
 
-        return jax.lax.fori_loop(0, STEPS, step, (factors, optimizer.init(factors)))[0]
-
-    with jax.numpy_dtype_promotion("standard"):  # optax itself mixes integers and floats
-        for trial in range(3):
-            expected = alone(tuple(learned[trial]), target[trial], rates[trial])
-            chex.assert_trees_all_close(tuple(after[trial]), expected, rtol=1e-9, atol=1e-12)
+@LAYOUTS
+def test_adamw_without_decay_is_adam_and_left_to_itself_decays_by_optaxs_default(x64, layout):
+    learned, target = draw(3)
+    rates = jnp.array([0.003, 0.01, 0.05])
+    adam, _ = compiled("adam", layout)(learned, target, rates)
+    adamw = compiled("adamw", layout)
+    np.testing.assert_array_equal(adamw(learned, target, rates, jnp.zeros(3))[0], adam)
+    np.testing.assert_array_equal(adamw(learned, target, rates)[0], adamw(learned, target, rates, jnp.full(3, 1e-4))[0])
+    assert (np.asarray(adamw(learned, target, rates)[0]) != np.asarray(adam)).any()
 
 
 @LAYOUTS

@@ -110,6 +110,39 @@ def test_a_target_of_lower_rank_than_the_learned_matrix_is_learned():
     assert (np.asarray(record.align_a)[np.arange(SEEDS), longest, 0] > 0.99).all()
 
 
+def test_weight_decay_varies_by_trial_in_one_program_and_only_where_there_is_one():
+    study, scale = LowRank(n=N, rank=RANK, optimizer="adamw"), {"learning_rate": 0.03, "init_scale": 0.5}
+    sizes = {"seeds": 6, "steps": 200, "progress": False}
+    (cell,) = study.cells(seeds=6, steps=200, weight_decay=(0.0, 0.01, 1.0), **scale)
+    assert cell.trials == 18
+    decayed = run(study, weight_decay=(0.0, 0.01, 1.0), **scale, **sizes).trials
+    final = [decayed.where(weight_decay=decay)["loss_ratio"] for decay in (0.0, 0.01, 1.0)]
+    assert (final[1] < 0.1).all() and (final[2] > 3 * final[1]).all()  # it keeps from the target what it pulls at
+    adam = run(LowRank(n=N, rank=RANK, optimizer="adam"), **scale, **sizes).trials
+    np.testing.assert_allclose(final[0], adam["loss_ratio"], rtol=1e-4, atol=1e-9)
+    both = study.cells(seeds=6, steps=200, optimizer=("sgd", "adamw"), weight_decay=(0.0, 0.01), **scale)
+    assert "weight_decay" not in adam.columns and ["weight_decay" in dict(each.sweep) for each in both] == [False, True]
+    (usual,) = study.cells(seeds=6, steps=200, **scale)  # by optax's default, which is no setting
+    assert set(dict(usual.sweep)) == set(scale)
+
+
+@pytest.mark.parametrize("optimizer", ("adam", "sgd", "momentum", "rmsprop"))
+def test_weight_decay_is_refused_where_there_is_none(optimizer):
+    study, given = LowRank(n=N, rank=RANK, optimizer=optimizer), {"learning_rate": 0.1, "init_scale": 1.0}
+    with pytest.raises(ValueError, match=r"^weight_decay=0.1 is not allowed: must be one of what LowRank has: [^\n]*$"):
+        study.cells(seeds=1, steps=9, weight_decay=0.1, **given)
+    columns = {name: np.full(3, value) for name, value in (given | {"weight_decay": 0.1}).items()}
+    with pytest.raises(ValueError, match=rf"^weight_decay=0.1 is not allowed: {optimizer} takes none$"):
+        study.params(**columns)
+
+
+@pytest.mark.parametrize("value", (-0.1, float("nan"), float("inf")))
+def test_weight_decay_that_is_negative_or_not_finite_is_refused(value):
+    columns = {"learning_rate": np.full(3, 0.1), "init_scale": np.full(3, 0.1), "weight_decay": np.array([0, value, 1])}
+    with pytest.raises(ValueError, match=rf"^weight_decay={value!r} is not allowed: must be finite, and not negative$"):
+        LowRank(n=N, rank=RANK, optimizer="adamw").params(**columns)
+
+
 @pytest.mark.parametrize(
     ("name", "arguments"),
     (
