@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class CurvesOfOnesOwn:
 
 def counts(settings: CurvesOfOnesOwn) -> list[tuple[str, Measure, Choice]]:
     """What is counted: the heading of each column, its measure, and the choice of its thresholds."""
-    how = {"ratio": settings.ratio, "fall": settings.fall}
+    how: dict[str, Any] = {"ratio": settings.ratio, "fall": settings.fall}
     return [
         ("plateaus", measures.plateaus(**how), {}),
         ("descents", measures.descents(**how), {}),

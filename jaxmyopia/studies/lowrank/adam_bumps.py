@@ -23,7 +23,7 @@ from jaxmyopia.flags import flag
 from jaxmyopia.report.figures import COLOURS, Caption, draw_intervals, panels
 from jaxmyopia.report.page import Report
 from jaxmyopia.stats.table import Trials
-from jaxmyopia.studies.lowrank.claims import MOST_BUMPS
+from jaxmyopia.studies.lowrank.bump_claims import MOST as MOST_BUMPS
 from jaxmyopia.studies.lowrank.measures import ALIGNMENT_RANK, Thresholds
 from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.study import Cell

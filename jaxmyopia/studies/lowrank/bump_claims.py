@@ -37,8 +37,8 @@ def more_bumps(thresholds: Thresholds, id: str, text: str, ranks: Sequence[int])
         for loss in LOSSES:
             for rank in ranks:
                 mine = trials.matching(loss=loss, rank=rank)
-                sides = (mine.matching(optimizer=name) for name in OPTIMIZERS)
-                found += at_matched(*sides, excess, loss=loss, rank=rank)
+                sgd, adam = (mine.matching(optimizer=name) for name in OPTIMIZERS)
+                found += at_matched(sgd, adam, excess, loss=loss, rank=rank)
         return found
 
     return pieces
@@ -72,7 +72,8 @@ def bumps_common(thresholds: Thresholds) -> Claim:
 
     @claim(text, id="bumps-common", passes=passes, fails=fails)
     def pieces(trials: Trials) -> list[Evidence]:
-        narrow, found = trials.where(rank=2), []
+        narrow = trials.where(rank=2)
+        found: list[Evidence] = []
         for loss in LOSSES:
             for name in OPTIMIZERS:
                 mine, at = narrow.matching(loss=loss, optimizer=name), {"loss": loss, "optimizer": name}

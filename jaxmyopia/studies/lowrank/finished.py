@@ -45,8 +45,8 @@ class FinishedRun:
         return mine.keep(np.isnan(decay) | (decay == self._decay))
 
     @functools.cached_property
-    def _decay(self) -> float:
-        return next(float(each["weight_decay"]) for each in self._settings if "weight_decay" in each)  # type: ignore[arg-type]
+    def _decay(self) -> object:
+        return next(each["weight_decay"] for each in self._settings if "weight_decay" in each)
 
     def values(self, field: str) -> list:
         """The values of a study's field over the cells, in the order run."""
@@ -70,7 +70,7 @@ class FinishedRun:
 
     @functools.cached_property
     def _settings(self) -> list[dict[str, object]]:
-        return [cell.study.settings() | {name: value for name, (value,) in cell.sweep} for cell in self.cells]
+        return [{**cell.study.settings(), **{name: value for name, (value,) in cell.sweep}} for cell in self.cells]
 
     def colour(self, optimizer: str) -> str:
         """The colour of an optimiser in every figure."""

@@ -3,6 +3,7 @@
 
 import functools
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from jaxmyopia.studies.lowrank.bump_claims import LEAST as LEAST_BUMPS
 from jaxmyopia.studies.lowrank.bump_claims import MOST as MOST_BUMPS
 from jaxmyopia.studies.lowrank.matching import NoRate, best_rate, judged
 from jaxmyopia.studies.lowrank.measures import ALIGNMENT_RANK, HALF_TIME, Thresholds
-from jaxmyopia.studies.lowrank.pieces import RATE, at_best_rate, at_best_rates, by_scale
+from jaxmyopia.studies.lowrank.pieces import OF_TWO, RATE, at_best_rate, at_best_rates, by_scale
 from jaxmyopia.studies.lowrank.plateau_claims import LOSSES, MARGIN, OPTIMIZERS, more
 
 FASTER = 0.1  # of a halving: the least gain in half-time that counts
@@ -39,7 +40,8 @@ def rank10_stuck(thresholds: Thresholds) -> Claim:
 
     @claim(text, id="ce-rank10-stuck", passes=passes, fails=fails)
     def pieces(trials: Trials) -> list[Evidence]:
-        entropy, found = trials.where(rank=10).where(loss="cross_entropy"), []
+        entropy = trials.where(rank=10).where(loss="cross_entropy")
+        found: list[Evidence] = []
         narrow = trials.matching(rank=2, loss="cross_entropy")
         for name in OPTIMIZERS:
             ten, two = (side.matching(optimizer=name) for side in (entropy, narrow))
@@ -52,7 +54,7 @@ def rank10_stuck(thresholds: Thresholds) -> Claim:
 
 def weight_decay(thresholds: Thresholds) -> Claim:
     """A reader's: three things that weight decay does, each judged of AdamW against Adam at the same rate."""
-    asks = {
+    asks: dict[str, OF_TWO] = {
         "the minimum is not reached": functools.partial(_not_reached, thresholds),
         "the first decay is faster": _faster,
         "as many plateaus": functools.partial(_as_many_plateaus, thresholds),
@@ -68,7 +70,8 @@ def weight_decay(thresholds: Thresholds) -> Claim:
 
     @claim(text, id="weight-decay", passes=passes, fails=fails, over=("time", "budget", "definition"))
     def pieces(trials: Trials) -> list[Evidence]:
-        decayed, found = trials.where(optimizer="adamw"), []
+        decayed = trials.where(optimizer="adamw")
+        found: list[Evidence] = []
         for loss in LOSSES:
             for rank in sorted(each for each in decayed.unique("rank") if each <= ALIGNMENT_RANK):
                 adamw, adam = (
@@ -82,7 +85,7 @@ def weight_decay(thresholds: Thresholds) -> Claim:
     return pieces
 
 
-def _at_adams_rate(adamw: Trials, adam: Trials, ask, at: dict) -> Iterator[Evidence]:
+def _at_adams_rate(adamw: Trials, adam: Trials, ask: OF_TWO, at: dict[str, Any]) -> Iterator[Evidence]:
     """A piece at each scale and strength of decay, at the rate that is best for Adam."""
     for scale, mine in by_scale(adam):
         rate = best_rate(mine)

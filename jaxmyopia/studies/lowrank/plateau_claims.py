@@ -53,7 +53,8 @@ def two_plateaus(thresholds: Thresholds) -> Claim:
     @claim("At rank 2, cross-entropy shows two plateaus.", id="ce-two-plateaus", passes=passes, fails=fails)
     def pieces(trials: Trials) -> list[Evidence]:
         narrow = trials.where(rank=2)
-        entropy, found = narrow.where(loss="cross_entropy"), []
+        entropy = narrow.where(loss="cross_entropy")
+        found: list[Evidence] = []
         for optimizer in OPTIMIZERS:
             mine = entropy.matching(optimizer=optimizer)
             found += at_steady_rates(mine, exactly, shown="exactly two", optimizer=optimizer)
@@ -84,8 +85,8 @@ def full_rank_same(thresholds: Thresholds) -> Claim:
         entropy, square = (wide.where(loss=loss) for loss in ("cross_entropy", "square"))
         found: list[Evidence] = []
         for name in OPTIMIZERS:
-            sides = entropy.matching(optimizer=name), square.matching(optimizer=name)
-            found += at_best_rates(*sides, same_descents, optimizer=name)
+            mine, theirs = entropy.matching(optimizer=name), square.matching(optimizer=name)
+            found += at_best_rates(mine, theirs, same_descents, optimizer=name)
         return found
 
     return pieces
@@ -107,7 +108,8 @@ def full_rank_plateau(thresholds: Thresholds) -> Claim:
     @claim(text, id="adam-full-rank-plateau", passes=passes, fails=fails, over=("time",))
     def pieces(trials: Trials) -> list[Evidence]:
         square = _full_rank(trials).where(loss="square")
-        return list(at_matched(*(square.matching(optimizer=name) for name in OPTIMIZERS), regained))
+        sgd, adam = (square.matching(optimizer=name) for name in OPTIMIZERS)
+        return list(at_matched(sgd, adam, regained))
 
     return pieces
 

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 # Log grids around each optimiser's best rates at n = 100, found in first runs, with outcomes in view; at the highest,
 # seeds oscillate. The best rate of plain gradient descent follows the gradient's scale: that of the square loss grows
 # with n, that of cross-entropy falls with it. Optimisers that normalise the gradient share one grid.
-_DESCENT_RATES = {"square": (3e-5, 1e-4, 3e-4, 1e-3, 3e-3), "cross_entropy": (0.01, 0.03, 0.1, 0.3, 1.0)}
-_NORMALISED_RATES = (0.0006, 0.002, 0.006, 0.02, 0.06)
+_DESCENT_RATES: dict[str, tuple[float, ...]] = {
+    "square": (3e-5, 1e-4, 3e-4, 1e-3, 3e-3),
+    "cross_entropy": (0.01, 0.03, 0.1, 0.3, 1.0),
+}
+_NORMALISED_RATES: tuple[float, ...] = (0.0006, 0.002, 0.006, 0.02, 0.06)
 _DESCENT = {"sgd": 1.0, "momentum": 0.1, "noisy_sgd": 1.0}
 _PLACES = {2: slice(2, 4), 3: slice(2, 5), 4: slice(1, 5), 5: slice(0, 5)}
 _WIDE_PLACES = {2: slice(0, 2), 3: slice(0, 3), 4: slice(0, 4), 5: slice(0, 5)}  # more columns, larger gradients
@@ -116,7 +119,7 @@ class Sweep:
             )
             wide = rank > ALIGNMENT_RANK
             seeds, steps = (self.wide_seeds, self.wide_steps) if wide else (self.seeds, self.steps)
-            size: dict[str, int] = {"seeds": seeds, "steps": steps, "records": self.records}
+            size: dict[str, Any] = {"seeds": seeds, "steps": steps, "records": self.records}
             cells += [Cell(study=study, sweep=sweep, **size) for sweep in self._sweeps(loss, optimizer, wide)]
         return [*cells, *controls.cells(self.thresholds)]
 
