@@ -94,7 +94,7 @@ class Thresholds:
 
     def bumps_by(self, *definitions: str) -> Measure:
         """The same under some of the definitions alone."""
-        return bumps(self._grid("bump_delta", 0.5, 2.0), definitions, SHARES)
+        return bumps(self._grid("bump_delta", 0.5, 0.75, 1.5, 2.0), definitions, SHARES)
 
     @property
     def at_zero(self) -> Derived:

@@ -108,6 +108,9 @@ class Sweep:
         them; and those of the controls."""
         cells = []
         for target, rank, loss, optimizer in itertools.product(self.targets, self.ranks, self.losses, self.optimizers):
+            wide = rank > ALIGNMENT_RANK
+            if wide and optimizer == "adamw":  # what is claimed of it is claimed of low ranks
+                continue
             study = LowRank(
                 n=self.n,
                 rank=rank,
@@ -117,7 +120,6 @@ class Sweep:
                 optimizer=optimizer,
                 thresholds=self.thresholds,
             )
-            wide = rank > ALIGNMENT_RANK
             seeds, steps = (self.wide_seeds, self.wide_steps) if wide else (self.seeds, self.steps)
             size: dict[str, Any] = {"seeds": seeds, "steps": steps, "records": self.records}
             cells += [Cell(study=study, sweep=sweep, **size) for sweep in self._sweeps(loss, optimizer, wide)]
@@ -129,7 +131,7 @@ class Sweep:
         scales = [scale for scale in self.init_scale if not wide or scale in self.wide_scale]
         values: dict[str, Sequence[float]] = {"learning_rate": rates, "init_scale": scales}
         if optimizer == "adamw":
-            values["weight_decay"] = self.weight_decay[:1] if wide else self.weight_decay
+            values["weight_decay"] = self.weight_decay
         return [
             tuple((name, (value,)) for name, value in zip(values, chosen, strict=True))
             for chosen in itertools.product(*values.values())

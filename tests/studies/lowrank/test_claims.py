@@ -176,7 +176,7 @@ def test_more_bumps_under_one_loss_or_definition_alone_depend_on_it_and_fewer_co
 
 def test_a_sign_that_turns_within_the_grid_depends_on_the_threshold():
     def summary(at, seeds):
-        signs = {0.1: "adam", 0.05: "sgd", 0.2: "adam"}
+        signs = {0.1: "adam", 0.05: "sgd", 0.075: "sgd", 0.15: "adam", 0.2: "sgd"}
         choices = THRESHOLDS.bumps.choices
         return {THRESHOLDS.bumps.column(each): (signs[each["delta"]] == at.optimizer) * (1.0 + seeds % 2)
                 for each in choices}  # fmt: skip
