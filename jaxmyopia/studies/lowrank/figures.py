@@ -60,8 +60,9 @@ def _by_loss_and_rank(
         for j, rank in enumerate(ranks):
             for optimizer in run.values("optimizer"):
                 at = {"loss": loss, "rank": rank, "optimizer": optimizer, "init_scale": scale}
-                best = shown_rate(run.rows(**at))
-                for rate, number in run.by_rate(**at).items():
+                rates = run.by_rate(**at)  # none where an optimiser was not run at a rank
+                best = shown_rate(run.rows(**at)) if rates else None
+                for rate, number in rates.items():
                     draw(run, grid[i, j], number, run.colour(optimizer), rate == best)
             grid[0, j].set_title(f"rank {rank}" + (" (full)" if rank == n else ""))
         grid[i, 0].set_ylabel(f"{LOSS_NAMES[loss]}\n{label}")
@@ -125,6 +126,8 @@ def by_scale(run: FinishedRun, ranks: Sequence[int], measure: Callable[[Trials],
             for number, rank in enumerate(ranks):
                 at = {"loss": loss, "rank": rank, "optimizer": optimizer}
                 scales, estimates = np.array(run.scales(**at)), []
+                if not len(scales):
+                    continue
                 for scale in scales:
                     mine = run.rows(**at, init_scale=float(scale))
                     estimates.append(measure(mine.matching(learning_rate=shown_rate(mine))))

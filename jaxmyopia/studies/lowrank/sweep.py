@@ -29,7 +29,7 @@ _DESCENT_RATES: dict[str, tuple[float, ...]] = {
 }
 _NORMALISED_RATES: tuple[float, ...] = (0.0006, 0.002, 0.006, 0.02, 0.06)
 _DESCENT = {"sgd": 1.0, "momentum": 0.1, "noisy_sgd": 1.0}
-_PLACES = {2: slice(2, 4), 3: slice(2, 5), 4: slice(1, 5), 5: slice(0, 5)}
+_PLACES = {2: slice(2, 4), 3: slice(1, 4), 4: slice(1, 5), 5: slice(0, 5)}
 _WIDE_PLACES = {2: slice(0, 2), 3: slice(0, 3), 4: slice(0, 4), 5: slice(0, 5)}  # more columns, larger gradients
 
 
@@ -143,7 +143,7 @@ PRESETS: dict[str, Sweep] = {
     "full": Sweep(
         init_scale=(1.0, 0.3, 0.1, 0.03, 0.01),
         wide_scale=(1.0, 0.1, 0.01),
-        rates=4,
+        rates=3,
         weight_decay=(0.01, 0.1),
         steps=10_000,
         wide_steps=3000,
