@@ -120,7 +120,7 @@ def drifting(draws: Draws, u: np.ndarray) -> Labelled:
 
 
 def risen(draws: Draws, u: np.ndarray) -> Labelled:
-    """A rise to a height of up to 30 and a smooth fall from there, or one that undoes all stages or some, on the way."""
+    """A rise to a height of up to 30 and a fall from there: at first, or after stages, which it undoes or not."""
     top = float(np.exp(draws.uniform(np.log(1.1), np.log(30))))
     turn = draws.uniform(0.2, 0.5)
     before, after = u < turn, (u - turn) / (1 - turn)

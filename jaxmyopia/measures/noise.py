@@ -15,7 +15,8 @@ from jaxmyopia.measures.descents import SURE, Descents, descents, resolution
 WINDOW = 31  # records over which the level is taken
 COARSER, FINER = 1.5, 0.75  # the least change that counts, over the usual one
 COARSE = 2.0  # descents: three quarters of the records must tell apart losses that lie closer
-CLEAN = 2e-5  # of the loss: no more noise than rounding and few records make; measured on the labelled curves
+CLEAN = 0.1  # of the changes: with noise between a third and two thirds are reversed, but on steep falls
+ROUNDING = 1e-6  # of the first loss
 _NORMAL = 0.6745  # the median of |x| for a standard normal x
 
 
@@ -64,6 +65,14 @@ def _residuals(steps: jax.Array, loss: jax.Array) -> jax.Array:
     return jnp.abs(left) / jnp.sqrt(squared).reshape((-1,) + (1,) * (loss.ndim - 1))
 
 
+def reversals(loss: jax.Array) -> jax.Array:
+    """The share of changes from record to record that the next one reverses, rounding aside, `(...)`."""
+    change = jnp.diff(loss, axis=0)
+    change = jnp.where(jnp.abs(change) > ROUNDING * loss[:1], change, 0)
+    reversed_ = (change[1:] * change[:-1] < 0).sum(axis=0)
+    return reversed_ / jnp.maximum((change != 0).sum(axis=0), 1)
+
+
 def in_noise(
     steps: jax.Array,
     loss: jax.Array,
@@ -99,8 +108,7 @@ def in_noise(
     agreed = jnp.stack([same(usual, other) for other in others]).all(axis=0)
     least = resolution(loss, noise, ratio=ratio, fall=fall) / (jnp.asarray(fall, loss.dtype) * loss[0])
     fine = jnp.quantile(least, 0.75, axis=0) < COARSE
-    share = jnp.where(loss > 0.01 * loss[:1], noise / jnp.where(loss > 0, loss, 1), jnp.nan)
-    clean = ~(jnp.nanmedian(share, axis=0) > CLEAN)
+    clean = reversals(loss) < CLEAN
     rough = jnp.where(clean, ~same(usual, plain), ~(agreed & fine))
     return jnp.where(clean, plain.count, usual.count), jnp.where(clean, plain.plateaus, usual.plateaus), rough
 
@@ -118,8 +126,9 @@ def too_rough(
 
     A curve can be counted if its counts are the same where changes count from half as much again on, or from three
     quarters on, and in every second record, the even and the odd ones; and if the noise leaves apart losses that lie
-    two least descents from each other in three quarters of the records. One whose noise is no more than rounding can if
-    its counts are the same with and without that noise.
+    two least descents from each other in three quarters of the records. One that hardly ever
+    turns back from record to record holds no noise, and can be counted if its counts are the same with and without what
+    was taken for it.
 
     Args:
       steps: `(T,)`, increasing.
