@@ -61,22 +61,24 @@ def walk(loss: jax.Array, slack: jax.Array | float = 0.0) -> tuple[jax.Array, ja
     slack = jnp.broadcast_to(jnp.asarray(slack, loss.dtype), loss.shape)
 
     def step(carry, now):
-        high, low, least, calm = carry
+        high, low, least, calm, away = carry
         x, ahead, back, little = now
         undone = (x >= high) & (x > low + little)
         quiet = calm >= CALM
         gained = jnp.where(quiet & ~(back & (ahead < high)), x, ahead) <= jnp.minimum(least, low - little)
         kept = undone | gained
-        low = jnp.where(undone | (gained & quiet), x, jnp.where(gained, ahead, low))
+        after = jnp.where(undone | (gained & quiet), x, jnp.where(gained, ahead, low))
+        ends = gained & ~undone & (away <= NEAR * (low - after))
         calm = jnp.where(undone, float(CALM), jnp.where(kept, calm + 1, 0))
-        return (jnp.where(undone, x, high), low, jnp.where(undone, x, jnp.minimum(least, x)), calm), (kept, undone, low)
+        away = jnp.where(kept, 0, jnp.maximum(away, jnp.abs(x - low)))
+        carry = (jnp.where(undone, x, high), after, jnp.where(undone, x, jnp.minimum(least, x)), calm, away)
+        return carry, (kept, undone, after, ends)
 
-    first = (loss[0], loss[0], loss[0], jnp.full_like(loss[0], CALM))
-    _, (kept, undone, low) = jax.lax.scan(step, first, (loss, *_what_follows(loss), slack))
-    # A plateau lasts up to the record before it ends, if that lies hardly above `low`.
-    fall, above = low[:-1] - low[1:], loss[:-1] - low[:-1]
-    level = kept[1:] & ~undone[1:] & (jnp.abs(above) <= NEAR * fall)
-    kept = jnp.concatenate([jnp.ones_like(kept[:1]), kept[1:-1] | level[1:], kept[-1:]])
+    none = jnp.zeros_like(loss[0])
+    first = (loss[0], loss[0], loss[0], none + CALM, none)
+    _, (kept, undone, low, ends) = jax.lax.scan(step, first, (loss, *_what_follows(loss), slack))
+    # A plateau, all records of which lie next to `low`, lasts up to the record before it ends.
+    kept = jnp.concatenate([jnp.ones_like(kept[:1]), kept[1:-1] | ends[2:], kept[-1:]])
     return kept, undone, low
 
 
