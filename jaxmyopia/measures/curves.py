@@ -16,11 +16,13 @@ from jaxmyopia.measures.concrete import require_between
 from jaxmyopia.measures.descents import FLOOR, TIMES, count_upticks
 from jaxmyopia.measures.descents import descents as find_descents
 from jaxmyopia.measures.measure import Measure
+from jaxmyopia.measures.noise import in_noise, noise_level
 from jaxmyopia.measures.progress import walk
 from jaxmyopia.measures.turning_points import count_maxima
 
 Thresholds = float | tuple[float, ...]  # main first
 Times = str | tuple[str, ...]
+NOISES = ("none", "estimated")
 
 
 def counted(curves: Any, count: jax.Array) -> jax.Array:
@@ -34,9 +36,15 @@ def _finite(curves: Any) -> jax.Array:
     return jnp.where(jnp.isfinite(curves.loss).all(axis=0), curves.loss, 0)
 
 
-def _stages(curves: Any, ratio: Any, fall: Any, time: str = "linear") -> dict[str, jax.Array]:
-    found = find_descents(curves.step, _finite(curves), ratio=ratio, fall=fall, time=time)
-    return {"descents": counted(curves, found.count), "plateaus": counted(curves, found.plateaus)}
+def _stages(curves: Any, ratio: Any, fall: Any, time: str = "linear", noise: str = "none") -> dict[str, jax.Array]:
+    loss, step = _finite(curves), curves.step
+    if noise == "none":
+        found = find_descents(step, loss, ratio=ratio, fall=fall, time=time)
+        counts = {"descents": found.count, "plateaus": found.plateaus}
+        return {name: counted(curves, count) for name, count in counts.items()}
+    descents, plateaus, rough = in_noise(step, loss, noise_level(step, loss), ratio=ratio, fall=fall, time=time)
+    counts = {"descents": descents, "plateaus": plateaus}
+    return {name: jnp.where(rough, jnp.nan, counted(curves, count)) for name, count in counts.items()}
 
 
 def _oscillation(curves: Any, rise: Any) -> jax.Array:
@@ -74,20 +82,23 @@ def _between(name: str, values: Thresholds, low: float, high: float) -> None:
         require_between(name, value, low, high)
 
 
-def _of_stages(part: str, ratio: Thresholds, fall: Thresholds, time: Times) -> Measure:
+def _of_stages(part: str, ratio: Thresholds, fall: Thresholds, time: Times, noise: str) -> Measure:
     _between("ratio", ratio, 0, 1)
     _between("fall", fall, 0, 1)
     times = (time,) if isinstance(time, str) else tuple(time)
     for each in times:
         require_one_of("time", each, TIMES)
-    definitions = {} if times == ("linear",) else {"time": times}
+    require_one_of("noise", noise, NOISES)
+    definitions: dict[str, object] = {} if times == ("linear",) else {"time": times}
+    definitions |= {} if noise == "none" else {"noise": noise}
     several = ("time",) if len(times) > 1 else ()
     return Measure(part, _stages, part=part, conditions=several, ratio=ratio, fall=fall, **definitions)
 
 
 def plateaus(
-    *, ratio: Thresholds = (0.5, 0.25, 0.75), fall: Thresholds = (0.02, 0.01, 0.05), time: Times = "linear"
-) -> Measure:
+    *, ratio: Thresholds = (0.5, 0.25, 0.75), fall: Thresholds = (0.02, 0.01, 0.05), time: Times = "linear",
+    noise: str = "none",
+) -> Measure:  # fmt: skip
     """How many plateaus the loss has: slow stretches before or between descents.
 
     Args:
@@ -95,21 +106,24 @@ def plateaus(
       fall: a descent falls by at least this share of the first loss; in (0, 1), main first.
       time: "linear" for speeds by step, "log" by the logarithm of the step, as an eye sees a logarithmic axis; or both,
         main first: two definitions, at each of which a claim is judged.
+      noise: "none" for training without noise, as in this package's studies; "estimated" for curves from elsewhere,
+        whose noise is estimated from each.
 
     Returns:
-      The `Measure`.
+      The `Measure`; NaN for a trial whose curve is too rough to be counted.
 
     Raises:
       ArgumentError: if a threshold or a definition is not allowed.
     """
-    return _of_stages("plateaus", ratio, fall, time)
+    return _of_stages("plateaus", ratio, fall, time, noise)
 
 
 def descents(
-    *, ratio: Thresholds = (0.5, 0.25, 0.75), fall: Thresholds = (0.02, 0.01, 0.05), time: Times = "linear"
-) -> Measure:
+    *, ratio: Thresholds = (0.5, 0.25, 0.75), fall: Thresholds = (0.02, 0.01, 0.05), time: Times = "linear",
+    noise: str = "none",
+) -> Measure:  # fmt: skip
     """How many descents the loss has; arguments as of `plateaus`."""
-    return _of_stages("descents", ratio, fall, time)
+    return _of_stages("descents", ratio, fall, time, noise)
 
 
 def upticks(*, rise: Thresholds = 1.05, floor: float = 1e-6) -> Measure:

@@ -25,11 +25,13 @@ import jax.numpy as jnp
 from flax import struct
 
 from jaxmyopia.checks import require_one_of
-from jaxmyopia.measures.concrete import require_between, require_finite, require_steps
+from jaxmyopia.measures.concrete import known, require_between, require_finite, require_steps
 from jaxmyopia.measures.progress import RISING, Progress, progress
+from jaxmyopia.measures.smoothing import smoothed
 from jaxmyopia.measures.turning_points import count_rises, turning_points
 
 TIMES = ("linear", "log")
+SURE = 8.0  # over log(1/ratio): the standard deviations by which the loss must change; measured on labelled curves
 FLOOR = 1e-6  # of the first loss: what lies below is rounding noise
 
 
@@ -166,6 +168,45 @@ def _merge(walk: _Walk, point: _Point, ratio: jax.Array, needed: jax.Array) -> t
     return _choose(closed | undone, renewed, _choose(valley, grown, walk)), found
 
 
+def _progress(
+    steps: jax.Array,
+    loss: jax.Array,
+    ratio: jax.Array,
+    fall: jax.Array,
+    time: str,
+    noise: float | jax.Array,
+    sure: float,
+) -> Progress:
+    """The progress of curves, of which with noise only such changes count as make speeds that are known well."""
+    level = known(noise)
+    if level is not None and not level.any():
+        return progress(steps, loss, time=time)
+    clear, least = _resolved(loss, jnp.asarray(noise, loss.dtype), ratio, fall, sure)
+    return progress(steps, clear, time=time, slack=least)
+
+
+def _resolved(
+    loss: jax.Array, noise: jax.Array, ratio: jax.Array, fall: jax.Array, sure: float
+) -> tuple[jax.Array, jax.Array]:
+    """The loss without its noise, and the least change that counts: a speed over it errs by so little that noise makes
+    no peak that stands out by `log(1/ratio)`."""
+    deviations = sure / -jnp.log(ratio)
+    clear, spread = smoothed(loss, jnp.broadcast_to(noise, loss.shape), fall * loss[0] / (2 * deviations))
+    return clear, jnp.where(noise > 0, jnp.maximum(deviations * spread, fall * loss[0] / 4), 0)
+
+
+def resolution(
+    loss: jax.Array, noise: jax.Array, *, ratio: float | jax.Array = 0.5, fall: float | jax.Array = 0.02
+) -> jax.Array:
+    """The least change of the loss that counts in spite of the noise, arguments as of `descents`.
+
+    Returns:
+      `(T, ...)`, in units of the loss.
+    """
+    ratio, fall = jnp.asarray(ratio, loss.dtype), jnp.asarray(fall, loss.dtype)
+    return _resolved(loss, noise, ratio, fall, SURE)[1]
+
+
 def descents(
     steps: jax.Array,
     loss: jax.Array,
@@ -173,6 +214,8 @@ def descents(
     ratio: float | jax.Array = 0.5,
     fall: float | jax.Array = 0.02,
     time: str = "linear",
+    noise: float | jax.Array = 0.0,
+    sure: float = SURE,
 ) -> Descents:
     """Finds the descents of loss curves and the plateaus before them.
 
@@ -182,6 +225,9 @@ def descents(
       ratio: scalar, the speed of a plateau over that of the neighbouring descents, at most; in (0, 1).
       fall: scalar, the least fall of a descent, as a share of the first loss; in (0, 1).
       time: "linear" for the speed by step, "log" by the logarithm of the step, as on a logarithmic axis.
+      noise: scalar, `(...)` or `(T, ...)`, the standard deviation of the noise in units of the loss; 0 for curves of
+        training without noise. With noise the counts may err: see `jaxmyopia.measures.noise.too_rough`.
+      sure: over `log(1/ratio)`, by how many standard deviations of the noise the loss must change for it to count.
 
     Returns:
       The `Descents`; under jit none for a curve that is not finite throughout, and none for one that does not start
@@ -199,7 +245,7 @@ def descents(
     chex.assert_axis_dimension(steps, 0, loss.shape[0])
     ratio, fall, steps = jnp.asarray(ratio, loss.dtype), jnp.asarray(fall, loss.dtype), jnp.asarray(steps)
     finite = jnp.isfinite(loss).all(axis=0)
-    made = progress(steps, jnp.where(finite, loss, 0), time=time)
+    made = _progress(steps, jnp.where(finite, loss, 0), ratio, fall, time, noise, sure)
     # A loss of zero has nothing to fall.
     needed = jnp.where(finite & (loss[0] > 0), fall * loss[0], jnp.inf)
     _, found = jax.lax.scan(lambda walk, point: _merge(walk, point, ratio, needed), _start(made), _points(made, ratio))

@@ -3,11 +3,11 @@
 
 Walking along a curve, `high` is the loss from which the walk started and `low` the least since then. A loss that is
 back at `high`, or above it, has undone all progress: the walk starts anew from there, and as long as the curve rises
-further. Any lesser rise is oscillation, and is passed over: the curve runs straight from the last record of progress to
-the next one, so that a spike in a descent makes no plateau. While a curve oscillates (one of the last `CALM` records
-was no progress) a loss below `low` is progress only if the next `CALM` records stay below `low` too, and counts with the
-highest of them: the late dip of a curve that jitters around a level is no descent. A curve that never rises stays as
-it is.
+further. Any lesser rise is oscillation, and is passed over: the curve runs straight from the last record of progress
+to the next one, so that a spike in a descent makes no plateau. While a curve oscillates (one of the last `CALM`
+records was no progress) a loss below `low` is progress only if the next `CALM` records stay below `low` too, and counts
+with the highest of them: the late dip of a curve that jitters around a level is no descent. A curve that never rises
+stays as it is.
 
 With noise of standard deviation `s` only changes by more than `slack = k s` are progress or rises.
 """
@@ -18,6 +18,8 @@ from flax import struct
 
 SPEED_FLOOR = 1e-10  # of the greatest speed: far below any plateau, far above float32's smallest number
 CALM = 8  # records: jitter and oscillation of shorter periods are passed over
+LAST = 3  # records
+NEAR = 0.1  # of the fall after it
 RISING = 2 * jnp.log(SPEED_FLOOR).item()  # the log-speed of a rise that undoes: below the floor, a valley of its own
 
 
@@ -59,34 +61,39 @@ def walk(loss: jax.Array, slack: jax.Array | float = 0.0) -> tuple[jax.Array, ja
     slack = jnp.broadcast_to(jnp.asarray(slack, loss.dtype), loss.shape)
 
     def step(carry, now):
-        high, low, least, calm = carry
-        x, ahead, little = now
+        high, low, least, calm, away = carry
+        x, ahead, back, little = now
         undone = (x >= high) & (x > low + little)
         quiet = calm >= CALM
-        gained = jnp.where(quiet, x, ahead) <= jnp.minimum(least, low - little)
+        gained = jnp.where(quiet & ~(back & (ahead < high)), x, ahead) <= jnp.minimum(least, low - little)
         kept = undone | gained
-        low = jnp.where(undone | (gained & quiet), x, jnp.where(gained, ahead, low))
+        after = jnp.where(undone | (gained & quiet), x, jnp.where(gained, ahead, low))
+        ends = gained & ~undone & (away <= NEAR * (low - after))
         calm = jnp.where(undone, float(CALM), jnp.where(kept, calm + 1, 0))
-        return (jnp.where(undone, x, high), low, jnp.where(undone, x, jnp.minimum(least, x)), calm), (kept, undone, low)
+        away = jnp.where(kept, 0, jnp.maximum(away, jnp.abs(x - low)))
+        carry = (jnp.where(undone, x, high), after, jnp.where(undone, x, jnp.minimum(least, x)), calm, away)
+        return carry, (kept, undone, after, ends)
 
-    first = (loss[0], loss[0], loss[0], jnp.full_like(loss[0], CALM))
-    _, (kept, undone, low) = jax.lax.scan(step, first, (loss, _highest_ahead(loss), slack))
-    return kept.at[0].set(True), undone, low
-
-
-def _highest_ahead(loss: jax.Array) -> jax.Array:
-    """The highest of each record and the `CALM` ones after it."""
-    width = 1
-    while width < CALM:  # windows of 1, 2, 4, 8 records
-        loss = jnp.maximum(loss, _ahead(loss, width))
-        width *= 2
-    return jnp.maximum(loss, _ahead(loss, 1))
+    none = jnp.zeros_like(loss[0])
+    first = (loss[0], loss[0], loss[0], none + CALM, none)
+    _, (kept, undone, low, ends) = jax.lax.scan(step, first, (loss, *_what_follows(loss), slack))
+    # A plateau, all records of which lie next to `low`, lasts up to the record before it ends.
+    kept = jnp.concatenate([jnp.ones_like(kept[:1]), kept[1:-1] | ends[2:], kept[-1:]])
+    return kept, undone, low
 
 
-def _ahead(loss: jax.Array, by: int) -> jax.Array:
-    """The curve so many records further on, at its end the last."""
-    by = min(by, len(loss))
-    return jnp.concatenate([loss[by:], jnp.broadcast_to(loss[-1:], loss[:by].shape)])
+def _what_follows(loss: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The highest of each record and the `CALM` after it; whether one of these is above the record before it, and a
+    later one is not: a dip that is taken back."""
+    before = jnp.concatenate([loss[:1], loss[:-1]])
+    highest, above, back = loss, jnp.zeros_like(loss, bool), jnp.zeros_like(loss, bool)
+    for by in range(1, CALM + 1):
+        ahead = jnp.concatenate([loss[by:], jnp.broadcast_to(loss[-1:], loss[:by].shape)])[: len(loss)]
+        highest = jnp.maximum(highest, ahead)
+        back |= above & (ahead <= before)
+        above |= ahead > before
+    # Whether the last records are a dip will never be known.
+    return (highest.at[-LAST:].set(jnp.inf) if len(loss) > CALM else highest), back
 
 
 def progress(steps: jax.Array, loss: jax.Array, *, time: str = "linear", slack: jax.Array | float = 0.0) -> Progress:

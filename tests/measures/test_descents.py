@@ -263,7 +263,7 @@ def test_what_cannot_be_counted_is_refused_where_it_is_known(argument, wrong):
 
 def test_log_time_refuses_steps_below_zero():
     descents(STEPS - 1, jnp.ones(T))
-    with pytest.raises(ArgumentError, match="^steps="):
+    with pytest.raises(ArgumentError, match=r"^steps="):
         descents(STEPS - 1, jnp.ones(T), time="log")
 
 

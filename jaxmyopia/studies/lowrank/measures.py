@@ -76,16 +76,20 @@ class Thresholds:
     @property
     def plateaus(self) -> Measure:
         """How many plateaus the loss has, in linear and in log time."""
-        return measures.plateaus(**self._stages, time=TIMES).at_budgets(*SHARES)
+        return measures.plateaus(ratio=self._ratios, fall=self._falls, time=TIMES).at_budgets(*SHARES)
 
     @property
     def descents(self) -> Measure:
         """How many descents the loss has, likewise."""
-        return measures.descents(**self._stages, time=TIMES).at_budgets(*SHARES)
+        return measures.descents(ratio=self._ratios, fall=self._falls, time=TIMES).at_budgets(*SHARES)
 
     @property
-    def _stages(self) -> dict[str, tuple[float, ...]]:
-        return {"ratio": self._grid("plateau_ratio", 0.5, 1.5), "fall": self._grid("descent_fall", 0.5, 2.5)}
+    def _ratios(self) -> tuple[float, ...]:
+        return self._grid("plateau_ratio", 0.5, 1.5)
+
+    @property
+    def _falls(self) -> tuple[float, ...]:
+        return self._grid("descent_fall", 0.5, 2.5)
 
     @property
     def bumps(self) -> Measure:
