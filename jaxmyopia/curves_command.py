@@ -15,6 +15,7 @@ from jaxmyopia.elsewhere import curves
 from jaxmyopia.elsewhere.records import Run
 from jaxmyopia.engine.session import say, show
 from jaxmyopia.flags import flag
+from jaxmyopia.measures.descents import TIMES
 from jaxmyopia.measures.measure import Choice, Measure
 from jaxmyopia.measures.spans import Spans, where_plateaus
 
@@ -44,17 +45,20 @@ class CurvesOfOnesOwn:
 
 def counts(settings: CurvesOfOnesOwn) -> list[tuple[str, Measure, Choice]]:
     """What is counted: the heading of each column, its measure, and the choice of its thresholds."""
-    how: dict[str, Any] = {"ratio": settings.ratio, "fall": settings.fall}
+    how: dict[str, Any] = {"ratio": settings.ratio, "fall": settings.fall, "noise": "estimated", "time": TIMES}
+    plateaus, descents = measures.plateaus(**how), measures.descents(**how)
     return [
-        ("plateaus", measures.plateaus(**how), {}),
-        ("descents", measures.descents(**how), {}),
+        ("plateaus", plateaus, {"time": "linear"}),
+        ("descents", descents, {"time": "linear"}),
+        ("in log time", plateaus, {"time": "log"}),
+        ("descents", descents, {"time": "log"}),
         ("upticks", measures.upticks(rise=settings.uptick), {}),
     ]
 
 
 def find(settings: CurvesOfOnesOwn) -> Callable[[np.ndarray, np.ndarray], Spans]:
     """What the figure marks: of steps and losses `(T,)`, the descents and plateaus that are counted."""
-    return functools.partial(where_plateaus, ratio=settings.ratio, fall=settings.fall)
+    return functools.partial(where_plateaus, ratio=settings.ratio, fall=settings.fall, noisy=True)
 
 
 def show_curves(settings: CurvesOfOnesOwn, files: list[str]) -> None:

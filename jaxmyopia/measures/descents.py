@@ -191,8 +191,8 @@ def _resolved(
     """The loss without its noise, and the least change that counts: a speed over it errs by so little that noise makes
     no peak that stands out by `log(1/ratio)`."""
     deviations = sure / -jnp.log(ratio)
-    clear, spread = smoothed(loss, jnp.broadcast_to(noise, loss.shape), fall * loss[0] / (2 * deviations))
-    return clear, jnp.where(noise > 0, jnp.maximum(deviations * spread, fall * loss[0] / 4), 0)
+    clear, spread = smoothed(loss, jnp.broadcast_to(noise, loss.shape), fall * loss[:1] / (2 * deviations))
+    return clear, jnp.where(noise > 0, jnp.maximum(deviations * spread, fall * loss[:1] / 4), 0)
 
 
 def resolution(

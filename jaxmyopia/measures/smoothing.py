@@ -18,7 +18,7 @@ def smoothed(
     Args:
       loss: `(T, ...)` floats, finite.
       noise: `(T, ...)` the standard deviation of the noise at each record.
-      wanted: scalar or `(...)`, the standard deviation below which a window need not grow.
+      wanted: scalar or `(1, ...)`, the standard deviation below which a window need not grow.
       apart: how far means may differ.
 
     Returns:

@@ -28,11 +28,12 @@ def test_it_prints_a_line_a_run_and_draws_them(csv, capsys):
     show_curves(CurvesOfOnesOwn(), [str(csv)])
     out, err = capsys.readouterr()
     assert out.splitlines() == [
-        "curve             plateaus  descents  upticks   counted",
-        "two stairs               2         2        0   yes; 1 row left out, without a loss or there twice",
-        "a run that rises         0         0        1   yes; 1 row left out, without a loss or there twice; "
-        "ends above its start: claims take it for diverged",
-        "c                        -         -        -   no: it is not finite at step 40",
+        "curve             plateaus  descents  in log time  descents  upticks   counted",
+        "two stairs               2         2            1         2        0   yes; 1 row left out, without a loss or "
+        "there twice",
+        "a run that rises         0         0            0         0        1   yes; 1 row left out, without a loss or "
+        "there twice; ends above its start: claims take it for diverged",
+        "c                        -         -            -         -        -   no: it is not finite at step 40",
     ]
     picture = imread(csv.with_name("losses.curves.png"))
     assert err == f"The figure is in {csv.with_name('losses.curves.png')}.\n"
@@ -58,6 +59,18 @@ def test_columns_are_named_by_flags(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[0] for line in lines[1:]] == ["a, 0", "a, 1", "b, 0", "b, 1"]
     assert all(line.split()[2:4] == ["2", "2"] for line in lines[1:])
+
+
+def test_noise_is_told_from_descents_and_what_is_too_rough_is_not_counted(tmp_path, capsys):
+    rng, steps = np.random.default_rng(0), np.arange(600)
+    decay, jitter = np.exp(-steps / 150), rng.normal(size=(2, 600))
+    noisy, wild = decay + 1e-3 * jitter[0], 0.05 + np.abs(decay + 0.5 * jitter[1])
+    rows = np.stack([steps, decay, noisy, wild], axis=1)
+    np.savetxt(tmp_path / "b.csv", rows, delimiter=",", header="step,smooth,noisy,wild", comments="")
+    show_curves(CurvesOfOnesOwn(), [str(tmp_path / "b.csv")])
+    found = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()[1:]}
+    assert found["smooth"][:4] == found["noisy"][:4] == ["0", "1", "0", "1"]
+    assert found["wild"][:4] == ["-"] * 4 and " ".join(found["wild"][5:]) == "no: it is too rough for these thresholds"
 
 
 def test_more_runs_than_a_figure_holds(tmp_path):
