@@ -12,6 +12,8 @@ stays as it is.
 With noise of standard deviation `s` only changes by more than `slack = k s` are progress or rises.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 from flax import struct
@@ -20,7 +22,7 @@ SPEED_FLOOR = 1e-10  # of the greatest speed: far below any plateau, far above f
 CALM = 8  # records: jitter and oscillation of shorter periods are passed over
 LAST = 3  # records
 NEAR = 0.1  # of the fall after it
-RISING = 2 * jnp.log(SPEED_FLOOR).item()  # the log-speed of a rise that undoes: below the floor, a valley of its own
+RISING = 2 * math.log(SPEED_FLOOR)  # the log-speed of a rise that undoes: below the floor, a valley of its own
 
 
 @struct.dataclass
