@@ -90,7 +90,7 @@ def _of_stages(part: str, ratio: Thresholds, fall: Thresholds, time: Times, nois
     for each in times:
         require_one_of("time", each, TIMES)
     require_one_of("noise", noise, NOISES)
-    definitions: dict[str, object] = {} if times == ("linear",) else {"time": times}
+    definitions: dict[str, Any] = {} if times == ("linear",) else {"time": times}
     definitions |= {} if noise == "none" else {"noise": noise}
     several = ("time",) if len(times) > 1 else ()
     return Measure(part, _stages, part=part, conditions=several, ratio=ratio, fall=fall, **definitions)

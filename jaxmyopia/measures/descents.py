@@ -181,22 +181,27 @@ def _progress(
     level = known(noise)
     if level is not None and not level.any():
         return progress(steps, loss, time=time)
-    clear, least = _resolved(loss, jnp.asarray(noise, loss.dtype), ratio, fall, sure)
+    clear, least = _resolved(steps, loss, jnp.asarray(noise, loss.dtype), ratio, fall, sure)
     return progress(steps, clear, time=time, slack=least)
 
 
 def _resolved(
-    loss: jax.Array, noise: jax.Array, ratio: jax.Array, fall: jax.Array, sure: float
+    steps: jax.Array, loss: jax.Array, noise: jax.Array, ratio: jax.Array, fall: jax.Array, sure: float
 ) -> tuple[jax.Array, jax.Array]:
     """The loss without its noise, and the least change that counts: a speed over it errs by so little that noise makes
     no peak that stands out by `log(1/ratio)`."""
     deviations = sure / -jnp.log(ratio)
-    clear, spread = smoothed(loss, jnp.broadcast_to(noise, loss.shape), fall * loss[0] / (2 * deviations))
+    clear, spread = smoothed(steps, loss, jnp.broadcast_to(noise, loss.shape), fall * loss[0] / (2 * deviations))
     return clear, jnp.where(noise > 0, jnp.maximum(deviations * spread, fall * loss[0] / 4), 0)
 
 
 def resolution(
-    loss: jax.Array, noise: jax.Array, *, ratio: float | jax.Array = 0.5, fall: float | jax.Array = 0.02
+    steps: jax.Array,
+    loss: jax.Array,
+    noise: jax.Array,
+    *,
+    ratio: float | jax.Array = 0.5,
+    fall: float | jax.Array = 0.02,
 ) -> jax.Array:
     """The least change of the loss that counts in spite of the noise, arguments as of `descents`.
 
@@ -204,7 +209,7 @@ def resolution(
       `(T, ...)`, in units of the loss.
     """
     ratio, fall = jnp.asarray(ratio, loss.dtype), jnp.asarray(fall, loss.dtype)
-    return _resolved(loss, noise, ratio, fall, SURE)[1]
+    return _resolved(steps, loss, noise, ratio, fall, SURE)[1]
 
 
 def descents(
