@@ -1,208 +1,110 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loss curves whose descents and plateaus are known, because they were made of them.
+"""How often descents and plateaus are counted wrongly, or not at all, on curves of which the counts are known.
 
-Time `u` runs from 0 to 1 over a curve, and the first loss is about 1. A stage falls by at least 5 % of it; between two
-stages, and before the first one unless the curve starts with it, the loss moves at most a quarter as fast as in either
-for 3 % of the curve or more, so that no eye would dispute the counts at the main thresholds.
+python -m experiments.benchmarks.labelled        two or three minutes of one core; a Markdown table
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import functools
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-Draws = np.random.Generator
-LEAST_FALL, LEAST_CONTRAST, LEAST_LENGTH = 0.05, 4.0, 0.03
-_FINE = np.linspace(0, 1, 4001)
+from experiments.benchmarks.labelled_curves import KINDS
+from jaxmyopia import launch
+from jaxmyopia.curves import Curves
+from jaxmyopia.engine.session import show
+from jaxmyopia.flags import flag
+from jaxmyopia.measures import descents, plateaus, summarise
+
+LENGTHS = (100, 200, 400, 1000, 2000)  # records
+THINNED = (2, 5, 10)  # where 100 records are left
 
 
 @dataclasses.dataclass(frozen=True)
-class Labelled:
-    """A curve: `loss` `(T,)` at times `u` `(T,)`, and how many `descents` and `plateaus` it was made with."""
+class Settings:
+    """Flags of the benchmark."""
 
-    u: np.ndarray
-    loss: np.ndarray
-    descents: int
-    plateaus: int
+    curves: int = flag(150, "Curves of each kind and length.")
+    root_seed: int = flag(0, "Of the draws.")
 
 
-@dataclasses.dataclass(frozen=True)
-class _Stage:
-    """One fall by `height`: `kind` is sigmoid (fastest at `at`), ramp (likewise in its middle) or decay (from `at`)."""
-
-    kind: str
-    at: float
-    width: float
-    height: float
-
-    def fallen(self, u: np.ndarray) -> np.ndarray:
-        x = (u - self.at) / self.width
-        if self.kind == "sigmoid":
-            return self.height / (1 + np.exp(-np.clip(x, -200, 200)))
-        if self.kind == "ramp":
-            return self.height * np.clip(x / 8 + 0.5, 0, 1)
-        return self.height * (1 - np.exp(-np.maximum(x, 0)))
-
-    @property
-    def window(self) -> slice:
-        """The times around where it is fastest."""
-        place = round(self.at * 4000)
-        return slice(max(place - 40, 0), place + 41)
+FLAGS = launch.flags_of(Settings, name="labelled")
 
 
-def _fallen(stages: Sequence[_Stage], u: np.ndarray) -> np.ndarray:
-    return np.sum([stage.fallen(u) for stage in stages], axis=0)
-
-
-def _apart(stages: Sequence[_Stage], drift: float, length: float) -> bool:
-    """Whether the stages are what an eye sees."""
-    speed = np.diff(_fallen(stages, _FINE)) * 4000 - drift
-    peaks = [speed[stage.window].max() for stage in stages]
-    places = [min(round(stage.at * 4000), 3999) for stage in stages]
-    moving = np.abs(speed)
-
-    def slow(start: int, end: int, peak: float) -> bool:
-        return bool((LEAST_CONTRAST * moving[start:end] <= peak).sum() >= 4000 * length)
-
-    first = stages[0].kind == "decay" and stages[0].at == 0
-    between = all(slow(places[j], places[j + 1], min(peaks[j : j + 2])) for j in range(len(stages) - 1))
-    return between and (first or slow(0, places[0], peaks[0]))
-
-
-def _draw_stages(draws: Draws, kind: str, first: str, most: int, span: tuple[float, float]) -> list[_Stage]:
-    count, (low, high) = int(draws.integers(1, most + 1)), span
-    floor = draws.choice([0.0, draws.uniform(0, 0.1), draws.uniform(0, 0.5)])
-    heights = LEAST_FALL + draws.dirichlet(np.ones(count)) * (1 - floor - count * LEAST_FALL)
-    ends = np.sort(draws.uniform(low, high, count))
-    widths = np.exp(draws.uniform(np.log(0.002), np.log(0.03), count))
-    stages = [_Stage(kind, *each) for each in zip(ends.tolist(), widths.tolist(), heights.tolist(), strict=True)]
-    if first == "decay":
-        stages[0] = dataclasses.replace(stages[0], kind="decay", at=0.0, width=float(draws.uniform(0.005, 0.1)))
-    elif first == "flat":
-        stages[0] = dataclasses.replace(stages[0], kind="decay", width=float(draws.uniform(0.005, 0.1)))
-    return stages
-
-
-def smooth(
-    draws: Draws, u: np.ndarray, kind: str = "sigmoid", first: str = "", drift: float = 0.0, most: int = 4,
-    span: tuple[float, float] = (0.06, 0.94), length: float = LEAST_LENGTH,
-) -> Labelled:  # fmt: skip
-    """A curve of up to `most` stages that lie within `span`.
+@functools.partial(jax.jit, static_argnames="noise")
+def counts(steps: jax.Array, losses: jax.Array, noise: str) -> jax.Array:
+    """Descents and plateaus at the main thresholds, NaN where a curve is not counted.
 
     Args:
-      draws: of everything.
-      u: `(T,)` the times of records.
-      kind: of the stages.
-      first: "decay" if the curve starts with an exponential decay, "flat" if it begins with one after a flat top.
-      drift: how much the loss rises by itself over the curve; it falls if that is below 0.
+      steps: `(S, T)`.
+      losses: `(S, T)`.
+      noise: as of `plateaus`.
 
     Returns:
-      The curve.
+      `(S, 2)`.
     """
-    for _ in range(10_000):
-        stages = _draw_stages(draws, kind, first, most, span)
-        if _apart(stages, drift, length):
-            break
-    early = first == "decay"
-    loss = 1 - _fallen(stages, u) + drift * u + max(0.0, -drift)
-    return Labelled(u, loss, len(stages), len(stages) - early)
+    taken = [make(ratio=0.5, fall=0.02, noise=noise) for make in (descents, plateaus)]
+
+    def one(step: jax.Array, loss: jax.Array) -> jax.Array:
+        found = summarise(taken, Curves({"step": step, "loss": loss[:, None]}))
+        return jnp.concatenate([found[measure.column()] for measure in taken])
+
+    return jax.vmap(one)(steps, losses)
 
 
-def _mixed(draws: Draws, u: np.ndarray, **changes: object) -> Labelled:
-    """A smooth curve of any kind."""
-    kind, first = draws.choice(["sigmoid", "ramp"]), draws.choice(["", "decay", "flat"])
-    return smooth(draws, u, str(kind), str(first), **changes)  # type: ignore[arg-type]
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """Of curves of one kind, bool `(S,)`: `counted`, counted `wrong`; by how many records it was thinned, whether a
+    curve that was counted before and after `changed`, `(S',)`."""
+
+    counted: np.ndarray
+    wrong: np.ndarray
+    changed: dict[int, np.ndarray]
+
+    def __add__(self, other: "Found") -> "Found":
+        join = lambda a, b: np.concatenate([a, b])
+        changed = {by: join(self.changed[by], other.changed[by]) for by in self.changed}
+        return Found(join(self.counted, other.counted), join(self.wrong, other.wrong), changed)
 
 
-def drifting(draws: Draws, u: np.ndarray) -> Labelled:
-    """Stages on a curve that drifts up or down by itself."""
-    return _mixed(draws, u, drift=float(draws.choice([draws.uniform(-0.15, -0.01), draws.uniform(0.01, 0.03)])))
+def check(kind: str, records: int, curves: int, noise: str, root_seed: int = 0) -> Found:
+    """Counts curves of one kind and length, and thinned ones, and holds them against what they were made with."""
+    draws = np.random.default_rng([root_seed, records, list(KINDS).index(kind)])
+    made = [KINDS[kind](draws, np.linspace(0, 1, records)) for _ in range(curves)]
+    u, losses = (np.stack([getattr(each, name) for each in made]).astype(np.float32) for name in ("u", "loss"))
+    known = np.array([(each.descents, each.plateaus) for each in made])
+    found = np.asarray(counts(u, losses, noise))
+    counted = np.isfinite(found).all(axis=1)
+    wrong = counted & ((found != known) & (known >= 0)).any(axis=1)
+    changed = {}
+    for by in THINNED:
+        changed[by] = np.zeros(0, bool)
+        if records // by >= 100:
+            fewer = np.asarray(counts(u[:, ::by], losses[:, ::by], noise))
+            both = counted & np.isfinite(fewer).all(axis=1)
+            changed[by] = ((fewer != found) & (known >= 0)).any(axis=1)[both]
+    return Found(counted, wrong, changed)
 
 
-def risen(draws: Draws, u: np.ndarray) -> Labelled:
-    """A rise to a height of up to 30 and a fall from there: at first, or after stages, which it undoes or not."""
-    top = float(np.exp(draws.uniform(np.log(1.1), np.log(30))))
-    turn = draws.uniform(0.2, 0.5)
-    before, after = u < turn, (u - turn) / (1 - turn)
-    later = _mixed(draws, after, span=(0.15, 0.94), length=LEAST_LENGTH / (1 - turn))
-    how = draws.choice(["at first", "undone", "lesser"])
-    if how == "at first":
-        loss = np.where(before, 1 + (top - 1) * np.sin(np.pi / 2 * u / turn), top * later.loss)
-        return Labelled(u, loss, later.descents, -1)
-    earlier = _mixed(draws, np.minimum(u / (0.7 * turn), 1), most=2, length=LEAST_LENGTH / (0.7 * turn))
-    low = earlier.loss[-1]
-    height = top if how == "undone" else low + draws.uniform(0.05, 0.9) * (1 - low)
-    up = np.clip((u / turn - 0.8) / 0.2, 0, 1)
-    loss = np.where(before, earlier.loss + (height - low) * up, 0)
-    if how == "undone":
-        loss = np.where(before, loss, height * later.loss)
-        return Labelled(u, loss, earlier.descents + later.descents, -1)
-    back = low + (height - low) * np.clip(1 - (u - turn) / 0.05, 0, 1)
-    return Labelled(u, np.where(before, loss, back), earlier.descents, earlier.plateaus)
+def _row(kind: str, noise: str) -> str:
+    found = [check(kind, records, FLAGS.curves, noise, FLAGS.root_seed) for records in LENGTHS]
+    total = functools.reduce(lambda a, b: a + b, found)
+    cells = [kind, noise, len(total.counted), f"{1 - total.counted.mean():.1%}"]
+    cells += [f"{total.wrong.sum()} ({total.wrong.sum() / max(total.counted.sum(), 1):.2%})"]
+    cells += [f"{total.changed[by].mean():.1%}" for by in THINNED]
+    return " | ".join(map(str, cells))
 
 
-def spiked(draws: Draws, u: np.ndarray) -> Labelled:
-    """Up to ten spikes, of up to five records each, none of which undoes what was gained."""
-    made = _mixed(draws, u)
-    loss = made.loss.copy()
-    for _ in range(int(draws.integers(1, min(11, 1 + len(u) // 20)))):
-        at, length = int(draws.integers(5, len(u))), int(draws.integers(1, 2 + min(4, len(u) // 100)))
-        low, high = made.loss[at - 1] + 0.02, 0.98 * made.loss[0]  # it is seen to rise, and undoes nothing
-        if low < high:
-            loss[at : at + length] = np.maximum(loss[at : at + length], draws.uniform(low, high))
-    return dataclasses.replace(made, loss=loss)
+def main() -> None:
+    """Prints a line a kind: curves, not counted, wrong of those counted, and changed by thinning."""
+    show("| kind | noise | curves | not counted | wrong | thinned by 2 | by 5 | by 10 |\n" + "|---" * 8 + "|")
+    for kind in KINDS:
+        for noise in ("none", "estimated"):
+            if noise == "estimated" or "noise" not in kind:
+                show(f"| {_row(kind, noise)} |")
 
 
-def jittered(draws: Draws, u: np.ndarray) -> Labelled:
-    """Jitter by 5 to 50 % of the level on which the last stage arrives, of noise or of a wave of a few records."""
-    made = _mixed(draws, u, span=(0.06, 0.5))
-    while made.loss[np.searchsorted(u, 0.65)] - made.loss[-1] > 0.005:
-        made = _mixed(draws, u, span=(0.06, 0.5))
-    level = made.loss[-1] if made.loss[-1] > 0.02 else 0.02
-    size, records = draws.uniform(0.05, 0.5), np.arange(len(u))
-    shapes = [
-        np.clip(draws.normal(size=len(u)) / 2, -1, 1),
-        draws.uniform(-1, 1, len(u)),
-        np.sin(2 * np.pi * records / draws.uniform(2, 7)),
-    ]
-    on = np.clip((u - draws.uniform(0.65, 0.75)) / draws.choice([1e-9, 0.05]), 0, 1)
-    loss = np.maximum(made.loss, level) * (1 + size * shapes[draws.integers(3)] * on)
-    return dataclasses.replace(made, loss=loss)
-
-
-def jittered_on_levels(draws: Draws, u: np.ndarray) -> Labelled:
-    """Jitter throughout, by up to a tenth of the least stage to either side."""
-    made = _mixed(draws, u)
-    wave = np.sin(2 * np.pi * np.arange(len(u)) / draws.uniform(2, 7))
-    size = draws.uniform(0.02, 0.1) * LEAST_FALL
-    return dataclasses.replace(
-        made, loss=made.loss + size * (wave if draws.random() < 0.5 else draws.uniform(-1, 1, len(u)))
-    )
-
-
-def noisy(level: float, *, additive: bool) -> Callable[[Draws, np.ndarray], Labelled]:
-    """Curves of any smooth kind with noise of so many first losses, or of so large a share of the loss."""
-
-    def make(draws: Draws, u: np.ndarray) -> Labelled:
-        made = _mixed(draws, u)
-        noise = level * draws.normal(size=len(u))
-        return dataclasses.replace(made, loss=made.loss + noise * (1 if additive else made.loss))
-
-    return make
-
-
-KINDS: dict[str, Callable[[Draws, np.ndarray], Labelled]] = {
-    "sigmoids": smooth,
-    "an exponential, then sigmoids": lambda draws, u: smooth(draws, u, first="decay"),
-    "flat tops": lambda draws, u: smooth(draws, u, first="flat"),
-    "staircases": lambda draws, u: smooth(draws, u, "ramp"),
-    "drift": drifting,
-    "rises": risen,
-    "spikes": spiked,
-    "jitter after arrival": jittered,
-    "jitter throughout": jittered_on_levels,
-} | {
-    f"noise {level:g}, {'additive' if additive else 'multiplicative'}": noisy(level, additive=additive)
-    for level in (1e-4, 1e-3, 1e-2)
-    for additive in (False, True)
-}
+if __name__ == "__main__":
+    launch.launch(lambda _: main(), FLAGS, about=__doc__)

@@ -88,9 +88,9 @@ class _Point:
     """A turning point of the speed; every field `(T', ...)`, or `(...)` of one.
 
     `kind`: as of `TurningPoints`. `peak`: its record. `end`, `end_loss` and `start`, `start_loss`: if it is a valley,
-    the record at which the stretch before it ends and the one after it starts, and the losses there. `speed`,
-    `slowest`: its log-speed, and the least since the last rise that undid progress. `rising`: whether it is such a
-    rise, and then `before`: the least log-speed before it.
+    the record at which the stretch before it ends and the one after it starts, and the losses there; these are two
+    where a rise undoes progress. `speed`: its log-speed. `slowest`: the least since the last such rise; of such a rise,
+    the least before it.
     """
 
     kind: jax.Array
@@ -101,8 +101,6 @@ class _Point:
     start_loss: jax.Array
     speed: jax.Array
     slowest: jax.Array
-    rising: jax.Array
-    before: jax.Array
 
 
 def _points(made: Progress, ratio: jax.Array) -> _Point:
@@ -111,18 +109,23 @@ def _points(made: Progress, ratio: jax.Array) -> _Point:
     low, high = jnp.full_like(made.speed[:1], RISING), jnp.zeros_like(made.speed[:1])
     found = turning_points(jnp.concatenate([low, made.speed, low, high]), -jnp.log(ratio))
     record = jnp.clip(found.index - 1, 0, len(made.speed))
-    segment = jnp.minimum(record, len(made.speed) - 1)
 
     def at(x: jax.Array, place: jax.Array) -> jax.Array:
         return jnp.take_along_axis(x, place, axis=0)
 
-    rising = at(made.rising, segment)
-    bottom, gained = at(made.bottom, segment), at(made.last, record)
-    end, start = jnp.where(rising, bottom, gained), jnp.where(rising, at(made.top, segment), gained)
+    def each_record(x: jax.Array) -> jax.Array:
+        return jnp.concatenate([x, x[-1:]])
+
+    # What a turning point at any record would be: few arrays are looked up at the many thresholds' turning points.
+    rising = each_record(made.rising)
+    end = jnp.where(rising, each_record(made.bottom), made.last)
+    start = jnp.where(rising, each_record(made.top), made.last)
+    before = jnp.where(end > 0, at(made.slowest, jnp.maximum(end - 1, 0)), 0)
+    slowest = jnp.where(rising, before, each_record(made.slowest))
     return _Point(
-        kind=found.kind, peak=record, end=end, end_loss=at(made.low, end), start=start, start_loss=at(made.low, start),
-        speed=at(made.speed, segment), slowest=at(made.slowest, segment), rising=rising,
-        before=jnp.where(bottom > 0, at(made.slowest, jnp.maximum(bottom - 1, 0)), 0),
+        kind=found.kind, peak=record, end=at(end, record), end_loss=at(at(made.low, end), record),
+        start=at(start, record), start_loss=at(at(made.low, start), record),
+        speed=at(each_record(made.speed), record), slowest=at(slowest, record),
     )  # fmt: skip
 
 
@@ -159,8 +162,8 @@ def _merge(walk: _Walk, point: _Point, ratio: jax.Array, needed: jax.Array) -> t
     # Between two descents lie two valleys, each a plateau to the peak beside it, and the lower one to both.
     plateau = grown.later | grown.slow
     found = Descents(closed=closed, start=grown.start, peak=grown.peak, end=point.end, plateau=plateau)
-    undone = valley & point.rising
-    parted = jnp.where(walk.later | closed, 0, jnp.minimum(walk.slowest, point.before))
+    undone = valley & (point.start > point.end)
+    parted = jnp.where(walk.later | closed, 0, jnp.minimum(walk.slowest, point.slowest))
     renewed = dataclasses.replace(
         grown, start=point.start, start_loss=point.start_loss, valley_loss=point.start_loss,
         most=jnp.full_like(fall, -jnp.inf), later=~undone, slowest=jnp.where(undone, parted, walk.slowest),
@@ -181,22 +184,27 @@ def _progress(
     level = known(noise)
     if level is not None and not level.any():
         return progress(steps, loss, time=time)
-    clear, least = _resolved(loss, jnp.asarray(noise, loss.dtype), ratio, fall, sure)
+    clear, least = _resolved(steps, loss, jnp.asarray(noise, loss.dtype), ratio, fall, sure)
     return progress(steps, clear, time=time, slack=least)
 
 
 def _resolved(
-    loss: jax.Array, noise: jax.Array, ratio: jax.Array, fall: jax.Array, sure: float
+    steps: jax.Array, loss: jax.Array, noise: jax.Array, ratio: jax.Array, fall: jax.Array, sure: float
 ) -> tuple[jax.Array, jax.Array]:
     """The loss without its noise, and the least change that counts: a speed over it errs by so little that noise makes
     no peak that stands out by `log(1/ratio)`."""
     deviations = sure / -jnp.log(ratio)
-    clear, spread = smoothed(loss, jnp.broadcast_to(noise, loss.shape), fall * loss[:1] / (2 * deviations))
-    return clear, jnp.where(noise > 0, jnp.maximum(deviations * spread, fall * loss[:1] / 4), 0)
+    clear, spread = smoothed(steps, loss, jnp.broadcast_to(noise, loss.shape), fall * loss[0] / (2 * deviations))
+    return clear, jnp.where(noise > 0, jnp.maximum(deviations * spread, fall * loss[0] / 4), 0)
 
 
 def resolution(
-    loss: jax.Array, noise: jax.Array, *, ratio: float | jax.Array = 0.5, fall: float | jax.Array = 0.02
+    steps: jax.Array,
+    loss: jax.Array,
+    noise: jax.Array,
+    *,
+    ratio: float | jax.Array = 0.5,
+    fall: float | jax.Array = 0.02,
 ) -> jax.Array:
     """The least change of the loss that counts in spite of the noise, arguments as of `descents`.
 
@@ -204,7 +212,7 @@ def resolution(
       `(T, ...)`, in units of the loss.
     """
     ratio, fall = jnp.asarray(ratio, loss.dtype), jnp.asarray(fall, loss.dtype)
-    return _resolved(loss, noise, ratio, fall, SURE)[1]
+    return _resolved(steps, loss, noise, ratio, fall, SURE)[1]
 
 
 def descents(

@@ -245,23 +245,26 @@ def _checked(measure: Measure, values: Any, curves: Any) -> jax.Array:
 
 
 def _over_grid(measure: Measure, curves: Any) -> list[Any]:
-    """What `fn` gives at every choice, in their order. Numbers of which there are several are data, side by side: one
-    pass over the curves, which takes little longer for nine choices than for one."""
-    varied = [name for name, values in measure.grid if len(values) > 1 and isinstance(values[0], float)]
+    """What `fn` gives at every choice, in their order. Numbers of which there are several are data, an axis each: one
+    pass over the curves, which takes little longer for nine choices than for one, and what hangs on one threshold alone
+    is computed once for each of its values."""
+    varied = {name: values for name, values in measure.grid if len(values) > 1 and isinstance(values[0], float)}
     if not varied or measure.unroll:
         return [measure.fn(curves, **choice) for choice in measure.choices]
-    dtype = curves.loss.dtype
-    by_definition: dict[tuple[tuple[str, Any], ...], list[tuple[int, list[float]]]] = {}
+    by_definition: dict[tuple[tuple[str, Any], ...], list[int]] = {}
     for place, choice in enumerate(measure.choices):
         static = tuple((name, value) for name, value in choice.items() if name not in varied)
-        by_definition.setdefault(static, []).append((place, [choice[name] for name in varied]))
+        by_definition.setdefault(static, []).append(place)
+    columns = [jnp.asarray(values, curves.loss.dtype) for values in varied.values()]
     found: list[Any] = [None] * len(measure.choices)
-    for static, rows in by_definition.items():
+    for static, places in by_definition.items():
 
-        def one(row: jax.Array, static: tuple = static) -> Any:
-            return measure.fn(curves, **dict(static), **{name: row[i] for i, name in enumerate(varied)})
+        def one(*numbers: jax.Array, static: tuple = static) -> Any:
+            return measure.fn(curves, **dict(static), **dict(zip(varied, numbers, strict=True)))
 
-        mapped = jax.vmap(one)(jnp.asarray([row for _, row in rows], dtype))
-        for i, (place, _) in enumerate(rows):
+        for axis in reversed(range(len(columns))):
+            one = jax.vmap(one, [0 if i == axis else None for i in range(len(columns))])
+        mapped = jax.tree.map(lambda x: x.reshape(-1, *x.shape[len(columns) :]), one(*columns))
+        for i, place in enumerate(places):
             found[place] = jax.tree.map(lambda x, i=i: x[i], mapped)
     return found

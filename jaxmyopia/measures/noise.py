@@ -106,7 +106,7 @@ def in_noise(
     if len(loss) >= 4:
         others += [counts(slice(0, None, 2)), counts(slice(1, None, 2))]
     agreed = jnp.stack([same(usual, other) for other in others]).all(axis=0)
-    least = resolution(loss, noise, ratio=ratio, fall=fall) / (jnp.asarray(fall, loss.dtype) * loss[:1])
+    least = resolution(steps, loss, noise, ratio=ratio, fall=fall) / (jnp.asarray(fall, loss.dtype) * loss[0])
     fine = jnp.quantile(least, 0.75, axis=0) < COARSE
     clean = reversals(loss) < CLEAN
     rough = jnp.where(clean, ~same(usual, plain), ~(agreed & fine))
