@@ -7,6 +7,7 @@ that were timed (two CPU cores, 2026-11-26) one took 0.07 to 0.33 ns, where cell
 """
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
@@ -14,7 +15,7 @@ import jax
 import numpy as np
 
 from jaxmyopia import contract
-from jaxmyopia.study import Cell
+from jaxmyopia.study import Cell, Study
 
 _TRANSCENDENTAL = {"exp", "log", "log1p", "expm1", "tanh", "sin", "cos", "pow", "erf", "erf_inv", "logistic", "rsqrt"}
 _TRANSCENDENTAL |= {"sqrt", "cbrt", "div"}
@@ -40,9 +41,14 @@ def work_of(cell: Cell) -> Work:
     Returns:
       The `Work`.
     """
-    batched, seeds = cell.study.batched, cell.study.block
     shapes = contract.shapes(cell.study, cell.columns(np.zeros(1, int)))
-    of_block = shapes.state, shapes.params
+    leaves, tree = jax.tree.flatten((shapes.state, shapes.params))
+    return _work(cell.study, tree, tuple(leaves))
+
+
+@functools.lru_cache(maxsize=256)  # cells that differ in values of settings alone cost the same
+def _work(study: Study, tree: Any, leaves: tuple[jax.ShapeDtypeStruct, ...]) -> Work:
+    batched, seeds, of_block = study.batched, study.block, jax.tree.unflatten(tree, leaves)
     step, record = (jax.make_jaxpr(function)(*of_block).jaxpr for function in (batched.step, batched.observe))
     return Work(step=max(_operations(step) / seeds, 1.0), record=max(_operations(record) / seeds, 1.0))
 

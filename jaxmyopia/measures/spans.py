@@ -4,6 +4,7 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxmyopia.measures.descents import descents
@@ -33,10 +34,10 @@ def where_plateaus(steps: np.ndarray, loss: np.ndarray, *, ratio: float, fall: f
     Returns:
       The `Spans`.
     """
-    curve = loss.astype(np.float32)
+    curve, at = jnp.asarray(loss, jnp.float32), jnp.asarray(steps)
     noisy = noisy and bool(reversals(curve) >= CLEAN)
-    noise = noise_level(steps, curve) if noisy else 0.0
-    found = _descents(steps, curve, ratio=ratio, fall=fall, noise=noise)
+    noise = noise_level(at, curve) if noisy else 0.0
+    found = _descents(at, curve, ratio=ratio, fall=fall, noise=noise)
     closed = np.asarray(found.closed)
     peaks, plateau = np.asarray(found.peak)[closed], np.asarray(found.plateau)[closed]
     speed = -np.diff(_means(loss) if noisy else loss) / np.diff(steps)

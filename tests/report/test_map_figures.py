@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.patches import Rectangle
 
+import jaxmyopia as jm
 from jaxmyopia.checks import ArgumentError
 from jaxmyopia.claims.conditions import named
 from jaxmyopia.claims.joint import joint
@@ -89,7 +90,8 @@ def test_each_condition_is_read_at_its_place_and_what_was_not_run_is_blank(condi
     expected = []
     for piece in judgement.evidence:
         x, y = ([shown(piece.condition[name]) for name in names[:2]] + ["", ""])[:2]
-        panel = ", ".join(f"{name} {shown(piece.condition[name])}" for name in names[2:])
+        told = lambda name, value: value if isinstance(value, str) else f"{name} {shown(value)}"
+        panel = ", ".join(told(name, piece.condition[name]) for name in names[2:])
         text = [SIGNS[piece.verdict], number(piece.interval.estimate)]
         expected.append((panel, x, y, text, VERDICT_COLOURS[piece.verdict]))
     assert sorted(read(figure)) == sorted(expected)
@@ -155,6 +157,14 @@ def test_estimates_are_written_in_few_characters():
     assert {value: number(value) for value in told} == told
 
 
+def test_what_could_not_be_asked_stands_at_all_values_of_what_it_does_not_say():
+    asked = [evidence({"scale": scale, "budget": budget}, "supported") for scale in (0.1, 1.0) for budget in (0.5, 1.0)]
+    whole = Judgement("c", "t", "supported", "", "", (*asked, jm.not_applicable("no rate").at("", scale=10.0)))
+    found = {(x, y): text for _, x, y, text, _ in read(claim_map(whole))}
+    assert {place for place, text in found.items() if text == ["n/a"]} == {("10", "0.5"), ("10", "1")}
+    assert len(found) == 6
+
+
 def test_the_joint_map_counts_which_claims_hold_and_outlines_where_all_do():
     conditions = grid(lr=[0.1, 1.0], scale=[0.1, 1.0])
     everywhere = [evidence(at, "supported") for at in conditions]
@@ -167,14 +177,12 @@ def test_the_joint_map_counts_which_claims_hold_and_outlines_where_all_do():
               (("everywhere", everywhere), ("fast", fast), ("split", split), ("unasked", []))]  # fmt: skip
     figure = joint_map(claims)
     found = {(x, y): text for _, x, y, text, _ in read(figure)}
-    expected = {("0.1", "0.1"): "2/2 AC", ("0.1", "1"): "1/3 A", ("1", "0.1"): "3/3 ABC", ("1", "1"): "2/3 AB"}
+    expected = {("0.1", "0.1"): "2/2 AC", ("0.1", "1"): "2/3 AC", ("1", "0.1"): "3/3 ABC", ("1", "1"): "3/3 ABC"}
     assert found == {place: text.split() for place, text in expected.items()}
     edges = {patch.get_xy(): to_hex(patch.get_edgecolor()) for patch in rectangles(figure.axes[0])}
-    assert {place for place, edge in edges.items() if edge == "#000000"} == {(-0.5, -0.5), (0.5, -0.5)}
+    assert {place for place, edge in edges.items() if edge == "#000000"} == {(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5)}
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["A  everywhere", "B  fast", "C  split"]
-    assert joint(claims).headline == (
-        "3 claims hold at once in 2 of the 4 conditions that they share: where scale is at most 0.1"
-    )
+    assert joint(claims).headline == ("3 claims hold at once in 3 of the 4 conditions that they share")
     with pytest.raises(ArgumentError, match="must be claims that share a setting"):
         joint_map([claims[-1]])
 
