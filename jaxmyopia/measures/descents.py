@@ -31,7 +31,9 @@ from jaxmyopia.measures.smoothing import smoothed
 from jaxmyopia.measures.turning_points import count_rises, turning_points
 
 TIMES = ("linear", "log")
-SURE = 8.0  # over log(1/ratio): the standard deviations by which the loss must change; measured on labelled curves
+# With noise a change of the loss counts from so many standard deviations over log(1/ratio) on, and from so large a
+# share of the least descent: chosen on labelled curves (docs/measures.md).
+SURE, LEAST = 9.5, 0.5
 FLOOR = 1e-6  # of the first loss: what lies below is rounding noise
 
 
@@ -194,8 +196,8 @@ def _resolved(
     """The loss without its noise, and the least change that counts: a speed over it errs by so little that noise makes
     no peak that stands out by `log(1/ratio)`."""
     deviations = sure / -jnp.log(ratio)
-    clear, spread = smoothed(steps, loss, jnp.broadcast_to(noise, loss.shape), fall * loss[0] / (2 * deviations))
-    return clear, jnp.where(noise > 0, jnp.maximum(deviations * spread, fall * loss[0] / 4), 0)
+    clear, spread = smoothed(steps, loss, jnp.broadcast_to(noise, loss.shape), LEAST * fall * loss[:1] / deviations)
+    return clear, jnp.where(noise > 0, jnp.maximum(deviations * spread, LEAST * fall * loss[:1]), 0)
 
 
 def resolution(

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from jaxmyopia.measures.concrete import require_finite, require_steps
 from jaxmyopia.measures.descents import SURE, Descents, descents, resolution
 
-WINDOW = 31  # records over which the level is taken
-COARSER, FINER = 1.5, 0.75  # the least change that counts, over the usual one
+WINDOW = 31  # records over which the level is taken, twice as many from 400 records on
+COARSER, FINER = 1.4, 0.75  # the least change that counts, over the usual one
 COARSE = 2.0  # descents: three quarters of the records must tell apart losses that lie closer
 CLEAN = 0.1  # of the changes: with noise between a third and two thirds are reversed, but on steep falls
 ROUNDING = 1e-6  # of the first loss
@@ -38,7 +38,7 @@ def noise_level(steps: jax.Array, loss: jax.Array) -> jax.Array:
     if len(loss) < 5:
         return jnp.zeros_like(loss)
     left = _residuals(steps, loss)
-    half = min(WINDOW, len(left)) // 2
+    half = min(WINDOW if len(loss) < 400 else 2 * WINDOW, len(left)) // 2
     # Records that repeat the last one, as those after the end of a budget do, tell nothing.
     moves = jnp.cumsum((jnp.diff(loss, axis=0) != 0)[::-1].astype(jnp.int32), axis=0)[::-1]
     left = jnp.where(moves[2:-1] > 0, left, jnp.nan)
@@ -69,8 +69,8 @@ def reversals(loss: jax.Array) -> jax.Array:
     """The share of changes from record to record that the next one reverses, rounding aside, `(...)`."""
     change = jnp.diff(loss, axis=0)
     change = jnp.where(jnp.abs(change) > ROUNDING * loss[:1], change, 0)
-    reversed_ = (change[1:] * change[:-1] < 0).sum(axis=0)
-    return reversed_ / jnp.maximum((change != 0).sum(axis=0), 1)
+    reversals, changes = (change[1:] * change[:-1] < 0).sum(axis=0), (change != 0).sum(axis=0)
+    return reversals.astype(loss.dtype) / jnp.maximum(changes, 1).astype(loss.dtype)
 
 
 def in_noise(
@@ -106,7 +106,7 @@ def in_noise(
     if len(loss) >= 4:
         others += [counts(slice(0, None, 2)), counts(slice(1, None, 2))]
     agreed = jnp.stack([same(usual, other) for other in others]).all(axis=0)
-    least = resolution(steps, loss, noise, ratio=ratio, fall=fall) / (jnp.asarray(fall, loss.dtype) * loss[0])
+    least = resolution(steps, loss, noise, ratio=ratio, fall=fall) / (jnp.asarray(fall, loss.dtype) * jnp.abs(loss[:1]))
     fine = jnp.quantile(least, 0.75, axis=0) < COARSE
     clean = reversals(loss) < CLEAN
     rough = jnp.where(clean, ~same(usual, plain), ~(agreed & fine))
@@ -124,11 +124,10 @@ def too_rough(
 ) -> jax.Array:
     """Which curves cannot be counted at these thresholds.
 
-    A curve can be counted if its counts are the same where changes count from half as much again on, or from three
-    quarters on, and in every second record, the even and the odd ones; and if the noise leaves apart losses that lie
-    two least descents from each other in three quarters of the records. One that hardly ever
-    turns back from record to record holds no noise, and can be counted if its counts are the same with and without what
-    was taken for it.
+    A curve can be counted if its counts are the same where changes count from 40 % more on, or from three quarters on,
+    and in every second record, the even and the odd ones; and if three quarters of the records tell apart losses that
+    lie two least descents from each other. One that hardly ever turns back from record to record holds no noise, and
+    can be counted if its counts are the same with and without what was taken for it.
 
     Args:
       steps: `(T,)`, increasing.

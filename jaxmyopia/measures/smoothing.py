@@ -19,7 +19,7 @@ def smoothed(
       steps: `(T,)`, increasing.
       loss: `(T, ...)` floats, finite.
       noise: `(T, ...)` the standard deviation of the noise at each record.
-      wanted: scalar or `(1, ...)`, the standard deviation below which a window need not grow.
+      wanted: `(1, ...)`, the standard deviation below which a window need not grow.
       apart: how far means may differ.
 
     Returns:

@@ -103,6 +103,63 @@ def test_definitions_are_a_grid_too():
     np.testing.assert_allclose(columns["span_log_b3"], 3 * np.log(columns["span_plain_b1"]), rtol=1e-6)
 
 
+def test_both_definitions_of_time_are_conditions_of_one_measure():
+    both = measures.plateaus(ratio=(0.5, 0.25), fall=0.02, time=("linear", "log"))
+    assert both.columns == ("plateaus_r0.5_linear", "plateaus_r0.5_log", "plateaus_r0.25_linear", "plateaus_r0.25_log")
+    assert both.conditions == ("time",) and measures.plateaus().conditions == ()
+    assert [choice["time"] for choice in both.choices_at(time="log")] == ["log", "log"]
+    columns = found(both)
+    for choice in both.choices:
+        np.testing.assert_array_equal(
+            columns[both.column(choice)], descents(CURVES.step, CURVES.loss, **choice).plateaus
+        )
+    assert measures.plateaus(time="log", noise="estimated").columns == measures.plateaus().columns
+
+
+def test_with_estimated_noise_counts_are_those_without_it_or_nan():
+    exact, estimated = (measures.plateaus(ratio=0.5, fall=0.02, noise=noise) for noise in ("none", "estimated"))
+    noise = jnp.asarray(np.random.default_rng(1).normal(size=CURVES.loss.shape), jnp.float32)
+    expected = found(exact)["plateaus"]
+    for size, least in ((0.0, 6), (1e-4, 5), (2.0, 0)):
+        curves = Curves(dict(CURVES) | {"loss": CURVES.loss + size * noise})
+        counts = np.asarray(jax.jit(lambda curves: summarise((estimated,), curves))(curves)["plateaus"])
+        given = np.isfinite(counts)
+        assert given.sum() >= least and (least > 0 or not given.any())
+        np.testing.assert_array_equal(counts[given], expected[given])
+
+
+def test_oscillation_is_the_share_of_records_above_the_least_so_far():
+    t = np.arange(400)
+    waves = np.where(t >= 200, 0.5 * (1 + 0.2 * (t % 2)), 1 - t / 400)
+    undone = np.interp(t, [0, 100, 200, 399], [1, 0.1, 5, 0.1])
+    lesser = np.interp(t, [0, 100, 200, 300, 399], [1, 0.1, 0.5, 0.1, 0.1])
+    loss = jnp.asarray(np.stack([np.exp(-t / 50), 1 + t / 50, waves, undone, lesser], axis=1), jnp.float32)
+    shares = summarise((measures.oscillation(),), Curves({"step": jnp.arange(400), "loss": loss}))["oscillation"]
+    # On the way back to 1 the loss of the fourth is above 0.1 for 18 records, that of the fifth for 200.
+    np.testing.assert_allclose(shares, [0, 0, 0.25, 18 / 400, 197 / 400], atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("make", "argument"),
+    [
+        (lambda: measures.plateaus(ratio=1), "ratio"),
+        (lambda: measures.descents(fall=(0.02, 1.0)), "fall"),
+        (lambda: measures.plateaus(time=("linear", "steps")), "time"),
+        (lambda: measures.descents(noise="some"), "noise"),
+        (lambda: measures.bumps("align", delta=0), "delta"),
+        (lambda: measures.bumps("align", delta=True), "delta"),
+        (lambda: measures.oscillation(rise=1), "rise"),
+        (lambda: measures.final_ratio(parts=True), "parts"),
+        (lambda: count_maxima(CURVES.align, 0.0), "delta"),
+        (lambda: count_upticks(CURVES.loss, rise=1.0), "rise"),
+        (lambda: count_upticks(CURVES.loss, floor=0.0), "floor"),
+    ],
+)
+def test_thresholds_at_or_beyond_the_ends_of_their_ranges_are_refused(make, argument):
+    with pytest.raises(ArgumentError, match=rf"^{argument}="):
+        make()
+
+
 def test_counts_of_a_curve_that_is_not_finite_are_nan():
     curves = Curves(dict(CURVES) | {"loss": CURVES.loss.at[3, 1].set(jnp.nan)})
     columns = summarise((measures.plateaus(), measures.upticks()), curves)
