@@ -13,6 +13,7 @@ from jaxmyopia.claims.judged import Condition, Evidence, Judgement, Value
 from jaxmyopia.claims.regions import separate
 
 PART = "shown"
+_MOST = 0.75  # of the claims have the settings that are shared
 
 Shared = tuple[Value, ...]
 
@@ -30,14 +31,14 @@ def joint(judgements: Sequence[Judgement], by: Sequence[str] = ()) -> Joint | No
 
     Args:
       judgements: those with several conditions count.
-      by: the settings that are shared; by default those of all pieces. A claim that was not asked by one of them holds
-        at all of its values, or at none.
+      by: the settings that are shared; by default those that three claims of four have. A claim that was not asked by
+        one of them holds at all of its values, or at none.
 
     Returns:
       The `Joint`; None unless two such claims share a setting.
     """
     several = [each for each in judgements if len(each.evidence) > 1]
-    shared = list(by) or _of_all(several)
+    shared = list(by) or _of_most(several)
     if len(several) < 2 or not shared:
         return None
     values = {name: _values(several, name) for name in shared}
@@ -51,11 +52,15 @@ def joint(judgements: Sequence[Judgement], by: Sequence[str] = ()) -> Joint | No
     return Joint(_headline(len(several), asked), tuple(asked))
 
 
-def _of_all(judgements: Sequence[Judgement]) -> list[str]:
-    """The settings that all pieces have, but for those that could not be asked."""
-    pieces = (piece for each in judgements for piece in each.evidence)
-    every = [piece.condition for piece in pieces if piece.verdict != "not applicable"]
-    return [name for name in every[0] if name != PART and all(name in each for each in every)] if every else []
+def _of_most(judgements: Sequence[Judgement]) -> list[str]:
+    """The settings that all pieces of most claims have, but for those that could not be asked."""
+    found: list[set[str]] = []
+    for each in judgements:
+        asked = [set(piece.condition) for piece in each.evidence if piece.verdict != "not applicable"]
+        found += [set.intersection(*asked)] if asked else []
+    names = dict.fromkeys(name for each in judgements for piece in each.evidence for name in piece.condition)
+    shared = [name for name in names if sum(name in each for each in found) >= _MOST * len(found)]
+    return [name for name in shared if name != PART] if found else []
 
 
 def _values(judgements: Sequence[Judgement], name: str) -> list[Value]:
