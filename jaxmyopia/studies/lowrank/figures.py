@@ -118,7 +118,8 @@ def plateau_spans(
             first = peaks[i - 1] if i else 0
             slowest = min(speed[peak], speed[peaks[i - 1]]) if i else speed[peak]
             slow = first + np.flatnonzero(speed[first : peak + 1] <= ratio * slowest)
-            spans.append((float(steps[slow[0]]), float(steps[slow[-1] + 1])))
+            if slow.size:  # where the loss oscillates, no record itself may be slow
+                spans.append((float(steps[slow[0]]), float(steps[slow[-1] + 1])))
     return peaks, spans
 
 
