@@ -19,13 +19,14 @@ def test_smooth_curves_and_rises_are_counted_without_an_error(kind):
     assert not any(changed.any() for changed in found.changed.values())
 
 
-@pytest.mark.parametrize("noise", ["none", "estimated"])
+@pytest.mark.parametrize("noise", ["none", pytest.param("estimated", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["spikes", "jitter after arrival"])
 def test_spikes_and_jitter_are_hardly_ever_descents(kind, noise):
     found = labelled.check(kind, 400, 200, noise, root_seed=1)
     assert found.wrong.mean() <= ROUGH[kind] and found.counted.mean() >= (1 if noise == "none" else 0.8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [*NOISY, "jitter of 0.1 to 0.5 % throughout"])
 def test_noisy_curves_are_counted_rightly_or_not_at_all(kind):
     found = labelled.check(kind, 400, 200, "estimated", root_seed=1)
