@@ -149,9 +149,9 @@ def test_an_error_that_is_no_refused_argument_keeps_its_traceback():
 def test_help_is_printed_and_is_no_failure(flag, capsys):
     assert plateaus.main.exit_code([flag]) == 0
     printed = capsys.readouterr().out
-    assert "Judges six claims" in printed
+    assert "Judges nine claims" in printed
     assert "--bump_delta: A bump" in printed and "--checkpoint_secs" in printed
-    assert "[quick: 80; full: 1024]" in " ".join(printed.split())
+    assert "[quick: 40; full: 64]" in " ".join(printed.split())
     assert ("--verbosity" in printed) == (flag == "--helpfull")
 
 
@@ -201,7 +201,7 @@ def test_the_program_as_a_process(tmp_path):
     done = call("curves", str(tmp_path / "curves.npy"), "--fall=0.1")
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines()]
-    assert rows[1] == ["run", "0", "0", "1", "0", "yes"]
+    assert rows[1] == ["run", "0", "0", "1", "0", "1", "0", "yes"]
     assert rows[2][3] == "2" and int(rows[2][2]) >= 1
     assert done.stdout.splitlines()[3].endswith("no: it is not finite at step 10")
     assert (tmp_path / "curves.curves.png").stat().st_size > 10_000

@@ -17,6 +17,8 @@ IDLE = {  # by experiment: other flags, a flag that does nothing beside them, wh
         ("ranks=20,100", "seeds=100", "at ranks up to 16; above, --wide_seeds does"),
         ("ranks=20", "steps=2000", "at ranks up to 16; above, --wide_steps does"),
         ("ranks=1", "wide_seeds=3", "at ranks above 16"),
+        ("ranks=1", "wide_scale=1", "at ranks above 16"),
+        ("optimizers=sgd", "weight_decay=0.1", "where --optimizers has adamw"),
         ("ranks=16", "wide_steps=3", "at ranks above 16"),
         ("ranks=20", "bump_delta=0.2", "at ranks up to 16"),
         ("", "coordinator=here:80", "with --distributed"),
@@ -52,7 +54,7 @@ IDLE = {  # by experiment: other flags, a flag that does nothing beside them, wh
 # Flags that act in every combination; a new flag belongs here or above.
 ALWAYS = {
     "plateaus": "n ranks losses targets optimizers learning_rates init_scale records "
-    "plateau_ratio descent_fall uptick zero_loss",
+    "plateau_ratio descent_fall uptick uptick_floor zero_loss",
     "adam_bumps": "n ranks seeds steps bump_delta",
     "myopia": "sections seeds",
 }

@@ -69,7 +69,7 @@ def test_all_is_well(made):
     found = jm.verify(made, replay=ALL)
     assert not found.faults
     assert str(found).splitlines() == [
-        "files   14 of 14 chunk files have their checksums",
+        "files   18 of 18 chunk files have their checksums",
         "plan    2 of 2 cells are those that this code makes",
         "not registered",
         f"rows    {ALL} of {ALL} trials have their seed and settings",

@@ -53,7 +53,9 @@ _SHARED: Pools = {
     "preset": (("quick",), ("huge",)),
 }
 _SHARES = (("0.05", "0.5", "0.9"), ("0", "1", *_NUMBERS))
-_THRESHOLDS: Pools = dict.fromkeys(("bump_delta", "plateau_ratio", "descent_fall", "zero_loss"), _SHARES)
+_THRESHOLDS: Pools = dict.fromkeys(
+    ("bump_delta", "plateau_ratio", "descent_fall", "uptick_floor", "zero_loss"), _SHARES
+)
 _OPTIMIZERS = ("sgd", "adam", "sgd,adam", "momentum", "lion", "noisy_sgd", "muon", "lamb")
 POOLS: dict[str, Pools] = {
     "plateaus": _SHARED | _THRESHOLDS | {
@@ -64,8 +66,10 @@ POOLS: dict[str, Pools] = {
         "spectrum": (("2", "3,2,1,0.5", "1e-20,1,1,1"), ("0", *_NUMBERS)),
         "optimizers": (_OPTIMIZERS, ("lbfgs", *_NAMES)),
         "learning_rates": (_RATES, ("0", "0.1,0.1", "0.1,0.1000000000001", *_NUMBERS)),
-        "rates": (("3", "5"), ("4", *_COUNTS)),
-        "init_scale": (("1", "1e-20", "1e10"), ("0", *_NUMBERS)),
+        "rates": (("2", "3", "4", "5"), ("1", "6", *_COUNTS)),
+        "init_scale": (("1", "1e-20", "1e10", "1,0.1"), ("0", "1,1", *_NUMBERS)),
+        "wide_scale": ((), ("1",)),
+        "weight_decay": ((), ("0.1",)),
         "steps": (("2", "1", "3"), _COUNTS),
         "records": (("4", "7", "200"), ("3", *_COUNTS)),
         "seeds": (("1", "2", "3"), _COUNTS),

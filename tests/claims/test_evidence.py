@@ -314,7 +314,6 @@ def _two_scales():
         (lambda t: jm.measures.bumps(delta=0.1), "names=()"),
         (lambda t: jm.measures.bumps("align", delta=0), "delta=0"),
         (lambda t: jm.measures.time_to(share=0), "share=0"),
-        (lambda t: jm.measures.final_ratio(parts=0.5), "parts=0.5"),
     ],
 )
 def test_what_is_wrong_takes_one_line_that_names_it(wrong, named):

@@ -62,7 +62,7 @@ def shards(made, *numbers: int) -> list[str]:
 def test_shards_joined_are_the_whole_run_to_the_byte(made, tmp_path):
     whole, command = merge(shards(made, 1, 0, 2), str(tmp_path / "merged"))
     files = sorted(path.relative_to(made / "whole") for path in (made / "whole").rglob("chunk-*"))
-    assert len(files) == 22  # rows and a sketch of each of four chunks, seven curves of the two with kept seeds
+    assert len(files) == 26  # rows and a sketch of each of four chunks, nine curves of the two with kept seeds
     assert files == sorted(path.relative_to(whole.path) for path in whole.path.rglob("chunk-*"))
     for file in files:
         assert (whole.path / file).read_bytes() == (made / "whole" / file).read_bytes(), file

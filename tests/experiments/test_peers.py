@@ -14,7 +14,13 @@ CASES = {
     "cross-entropy adam": Case("cross_entropy", "adam", 6, 2, seeds=5, learning_rate=0.1),
     "square sgd, wide": Case("square", "sgd", 18, 17, seeds=5, learning_rate=0.01),
 }
-TOLD = ("upticks", "plateaus_r0.5_f0.02_b1", "descents_r0.75_f0.01_b0.5", "bumps_inner_delta=0.05_b1", "half_time")
+TOLD = (
+    "upticks",
+    "plateaus_r0.5_f0.02_log_b1",
+    "descents_r0.75_f0.01_linear_b0.3",
+    "bumps_inner_delta=0.05_b1",
+    "half_time",
+)
 TOLD += ("final_alignment",)
 
 

@@ -149,7 +149,6 @@ def test_oscillation_is_the_share_of_records_above_the_least_so_far():
         (lambda: measures.bumps("align", delta=0), "delta"),
         (lambda: measures.bumps("align", delta=True), "delta"),
         (lambda: measures.oscillation(rise=1), "rise"),
-        (lambda: measures.final_ratio(parts=True), "parts"),
         (lambda: count_maxima(CURVES.align, 0.0), "delta"),
         (lambda: count_upticks(CURVES.loss, rise=1.0), "rise"),
         (lambda: count_upticks(CURVES.loss, floor=0.0), "floor"),

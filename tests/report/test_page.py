@@ -11,12 +11,11 @@ from jaxmyopia.claims.judged import ControlResult, Evidence, GridPoint, Judgemen
 from jaxmyopia.claims.text import claims_json, claims_text
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.schema import built
+from jaxmyopia.measures.spans import where_plateaus
 from jaxmyopia.report.claim_figures import forest
 from jaxmyopia.report.figures import Caption, panels
 from jaxmyopia.report.page import Report, claims_html, write_page
 from jaxmyopia.stats.intervals import Interval
-from jaxmyopia.studies.lowrank.figures import plateau_spans
-from jaxmyopia.studies.lowrank.measures import Thresholds
 
 
 def sigmoid(x):
@@ -26,7 +25,8 @@ def sigmoid(x):
 def test_plateaus_are_marked_where_the_curve_is_flat_and_descents_where_it_is_steep():
     steps = np.arange(0, 401, 2)
     loss = 0.2 + sigmoid((100 - steps) / 5) + sigmoid((300 - steps) / 5)
-    peaks, spans = plateau_spans(steps, loss, Thresholds())
+    found = where_plateaus(steps, loss, ratio=0.5, fall=0.02)
+    peaks, spans = found.peaks, found.spans
     assert steps[peaks] == pytest.approx([100, 300], abs=2)
     # A logistic step of width 5 runs at half its greatest speed 5 * log(3 + sqrt(8)) = 8.8 steps from its middle.
     assert np.ravel(spans) == pytest.approx([0, 91, 109, 291], abs=3)

@@ -92,7 +92,7 @@ def _competing(curves: jax.Array, least: jax.Array, last: jax.Array) -> jax.Arra
         falls = find_falls(curves, least, slots=_SLOTS, skip=seen, last=last)
         # A curve falls while it is met by itself, so that it need not be left out.
         each = (gains(other, falls.top, falls.bottom) for other in range(curves.shape[-2]))
-        slots = jnp.arange(_SLOTS).reshape(-1, *(1,) * least.ndim)
+        slots = jnp.arange(_SLOTS, dtype=jnp.int32).reshape(-1, *(1,) * least.ndim)
         hits = (functools.reduce(jnp.maximum, each) >= least[None]) & ((falls.count - seen)[None] > slots)
         return seen + _SLOTS, falls.count.max(), met + hits.sum(axis=0, dtype=jnp.int32)
 

@@ -91,13 +91,15 @@ class Sweep:
 
     def __post_init__(self):
         conform(self)
-        for name in ("ranks", "losses", "targets", "optimizers", "init_scale"):
+        for name in ("ranks", "losses", "targets", "optimizers", "init_scale", "wide_scale", "weight_decay"):
             require(len(getattr(self, name)) > 0, name, getattr(self, name), "must be a list, not an empty one")
         for name in ("ranks", "losses", "targets", "optimizers", "init_scale", "learning_rates", "weight_decay"):
             values = getattr(self, name)
             require(len(set(values)) == len(values), name, values, "must be a list without repeats")
         check_settings((("learning_rates", self.learning_rates), ("init_scale", self.init_scale)))
-        check_settings((("wide_scale", self.wide_scale),))
+        check_settings((("wide_scale", self.wide_scale), ("weight_decay", self.weight_decay)))
+        for scale in self.wide_scale:
+            require(scale in self.init_scale, "wide_scale", scale, f"must be among init_scale, {self.init_scale}")
         require(self.rates in _PLACES, "rates", self.rates, "must be from 2 to 5")
         for name, most in (("wide_seeds", 2**32), ("wide_steps", 2**31 - 1)):
             require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
@@ -155,10 +157,12 @@ PRESETS: dict[str, Sweep] = {
 }
 
 
-def wide_bounds(base: Sweep, given: Mapping[str, Any]) -> dict[str, int]:
-    """`seeds` and `steps` that are given alone also bound `wide_seeds` and `wide_steps` of the preset `base`."""
+def wide_bounds(base: Sweep, given: Mapping[str, Any]) -> dict[str, Any]:
+    """`seeds` and `steps` that are given alone also bound `wide_seeds` and `wide_steps` of the preset `base`; scales of
+    the start that are given alone are those of all ranks."""
     most = {"seeds": base.wide_seeds, "steps": base.wide_steps}
-    return {f"wide_{name}": max(min(given[name], most[name]), 1) for name in most if name in given}
+    bounds: dict[str, Any] = {f"wide_{name}": max(min(given[name], most[name]), 1) for name in most if name in given}
+    return bounds | ({"wide_scale": given["init_scale"]} if "init_scale" in given else {})
 
 
 def _report(run: "Answer", sweep: Sweep) -> "Report":

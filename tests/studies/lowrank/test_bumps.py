@@ -218,7 +218,7 @@ def test_of_nothing_nothing_is_a_bump():
 def test_there_is_one_measure_under_three_conditions():
     measure = Thresholds().bumps
     assert measure.conditions == ("definition", "budget") and measure.main["definition"] == "inner"
-    assert len(measure.columns) == 3 * 3 * 3 and len(measure.choices_at(definition="cosine")) == 3
+    assert len(measure.columns) == 3 * 5 * 3 and len(measure.choices_at(definition="cosine")) == 5
     assert set(Thresholds().bumps_by("inner", "cosine").columns) < set(measure.columns)
 
 

@@ -94,7 +94,7 @@ def test_bumps_are_those_drawn_by_hand_averaged_over_pairs_and_factors():
     align_b[:, 1, 1] = [0.9, 0.5, 0.3, 0.2, 0.2, 0.1, 0.1, 0.0]  # only falls: its maximum is where it starts
     row = summarise(record(np.linspace(1, 0.1, points), align_a, align_b), thresholds)
     # By threshold: bumps of the eight (learned, target) curves.
-    bumps = {0.05: 1 + 3, 0.1: 1 + 2, 0.2: 0 + 1}
+    bumps = {0.05: 1 + 3, 0.075: 1 + 2, 0.1: 1 + 2, 0.15: 0 + 2, 0.2: 0 + 1}
     assert sorted(bumps) == sorted(choice["delta"] for choice in thresholds.bumps.choices_at(definition="cosine"))
     for delta, count in bumps.items():
         column = thresholds.bumps.column({"definition": "cosine", "delta": delta})
@@ -121,8 +121,8 @@ def test_losses_and_times_are_read_at_the_right_records():
     row = summarise(record(loss, steps=steps), Thresholds())
     assert row["initial_loss"] == 8
     assert row["half_time"] == 26  # the first record at or below 4
-    np.testing.assert_allclose(row["loss_ratio_quarter"], 4.5 / 8)  # step 24 of the 25
-    np.testing.assert_allclose(row["loss_ratio_half"], 3 / 8)  # step 49 of the 50
+    np.testing.assert_allclose(row["loss_ratio_at_b0.1"], 5 / 8)  # step 10 of the 10
+    np.testing.assert_allclose(row["loss_ratio_at_b0.3"], 4 / 8)  # step 26 of the 30
     np.testing.assert_allclose(row["loss_ratio"], 1 / 8)
     assert row["upticks"] == 1
     assert summarise(record(np.array([8.0, 7.0, 5.0])), Thresholds())["half_time"] == np.inf
@@ -144,8 +144,8 @@ def test_a_diverged_seed_is_flagged_and_counts_only_where_its_loss_is_finite(los
     row = summarise(record(np.array(loss), align, align), Thresholds())
     assert row["diverged"] == diverged
     counts = [name for name in row if name.startswith(("bumps", "descents", "plateaus", "upticks"))]
-    assert len(counts) == 3 * (3 * 3 + 2 * 9) + 1  # at three budgets
-    for name in (each for each in counts if not each.endswith(("_b0.5", "_b0.25"))):  # before it is not finite
+    assert len(counts) == 3 * (3 * 5 + 2 * 2 * 9) + 1  # at three budgets
+    for name in (each for each in counts if not each.endswith(("_b0.3", "_b0.1"))):  # before it is not finite
         assert np.isfinite(row[name][0]) == counted, name
     if counted:
         assert row[Thresholds().bumps.column()] == 1
