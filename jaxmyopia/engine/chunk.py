@@ -204,6 +204,7 @@ class ChunkRun:
 
     def _gather(self, leaf: np.ndarray) -> np.ndarray:
         """From `(D, slots, ...)` to `(blocks, ...)`."""
+        leaf = leaf[:, : -(-self._blocks // leaf.shape[0])]  # the slots that are filled: often few
         return leaf.swapaxes(0, 1).reshape(leaf.shape[0] * leaf.shape[1], *leaf.shape[2:])[: self._blocks]
 
     def _spread(self, leaf: np.ndarray) -> np.ndarray:

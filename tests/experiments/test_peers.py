@@ -21,7 +21,7 @@ TOLD = (
     "bumps_inner_delta=0.05_b1",
     "half_time",
 )
-TOLD += ("final_alignment",)
+TOLD += ("half_time", "final_alignment")
 
 
 def pairs() -> list[tuple[str, str]]:

@@ -82,10 +82,10 @@ class Sweep:
     spectrum: tuple[float, ...] = flag((), "Singular values of the target `spectrum`.", when=has("targets", "spectrum"))
     init_scale: tuple[float, ...] = flag((1.0, 0.01), "Standard deviations of the learned factors' start.")
     steps: int = flag(1000, "Optimisation steps.", when=_narrow_or("steps"))
-    records: int = flag(200, "How many records are taken of a run.")
+    records: int = flag(128, "How many records are taken of a run.")
     seeds: int = flag(40, "Seeds in every cell: 0, 1, ...; the first 16 choose rates.", when=_narrow_or("seeds"))
     wide_seeds: int = flag(40, "Seeds in cells of rank above 16, which cost more.", when=WIDE)
-    wide_steps: int = flag(300, "Optimisation steps in cells of rank above 16.", when=WIDE)
+    wide_steps: int = flag(200, "Optimisation steps in cells of rank above 16.", when=WIDE)
     wide_scale: tuple[float, ...] = flag((1.0,), "Of init_scale, those in cells of rank above 16.", when=WIDE)
     thresholds: Thresholds = dataclasses.field(default_factory=Thresholds)
 
