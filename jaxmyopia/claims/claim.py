@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jaxmyopia.checks import ArgumentError, require
-from jaxmyopia.claims.conditions import combine, corrected, named, split, summarise
+from jaxmyopia.claims.conditions import combine, corrected, named, split, summarise, whole
 from jaxmyopia.claims.judged import CameOut, ControlResult, Evidence, Judgement
 from jaxmyopia.claims.specifications import specifications
 from jaxmyopia.stats.table import NoTrials, Trials
@@ -53,8 +53,9 @@ class Claim:
         except NoTrials as error:
             reason = f"the run lacks {error.name}={error.value!r}"
             return Judgement(self.id, self.text, "not judged", reason, f"not judged: {reason}")
-        verdict, reason = combine(evidence)
-        sentence, conditions = summarise(evidence, level)
+        told = whole(evidence)
+        verdict, reason = combine(told)
+        sentence, conditions = summarise(told, level)
         sentence = sentence if evidence else f"not judged: {reason}"
         controls = tuple(self._controls(trials)) if evidence else ()
         failing = [control.name for control in controls if control.came_out == "failed"]
@@ -147,7 +148,7 @@ def _all_named(pieces: Sequence[Evidence]) -> list[Evidence]:
 
 def _came_out(pieces: Sequence[Evidence], *, must_pass: bool) -> CameOut:
     """How a control came out: as a whole, as the claim would be judged."""
-    verdict, _ = combine(pieces)
+    verdict, _ = combine(whole(pieces))
     if not must_pass:
         return "failed" if verdict == "supported" else ("held" if pieces else "undecided")
     few = {piece.verdict for piece in pieces} <= {"supported", "inconclusive"}

@@ -7,9 +7,10 @@ false coverage among the decided at q (Benjamini and Yekutieli 2005), so that at
 to be wrong. The verdicts are those of these intervals.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
-from jaxmyopia.claims.judged import Condition, Conditions, Evidence, Value
+from jaxmyopia.claims.judged import PART, Condition, Conditions, Evidence, Value
 from jaxmyopia.claims.regions import headline, separate
 from jaxmyopia.claims.verdicts import DECIDED, GRID_SHARE, Verdict
 
@@ -52,6 +53,34 @@ def corrected(pieces: Sequence[Evidence]) -> tuple[list[Evidence], float]:
 
 def _again(piece: Evidence, level: float) -> Evidence:
     return piece.asked.judged(level).at(piece.name, **piece.condition) if piece.asked and level > 0.95 else piece
+
+
+def whole(pieces: Sequence[Evidence]) -> list[Evidence]:
+    """One piece for each condition: parts of a sentence, which differ in `PART` alone, hold there if all of them do.
+
+    If one does not, that decides; if one cannot be told, nothing is.
+    """
+    groups: dict[tuple[object, ...], list[Evidence]] = {}
+    for place, piece in enumerate(pieces):
+        rest = tuple(sorted((name, str(value)) for name, value in piece.condition.items() if name != PART))
+        groups.setdefault(rest if PART in piece.condition else (place,), []).append(piece)
+    parts = {piece.condition.get(PART) for piece in pieces if PART in piece.condition}
+    return [_together(group, parts) for group in groups.values()]
+
+
+def _together(group: Sequence[Evidence], parts: set[Value | None]) -> Evidence:
+    piece = min(group, key=_order)
+    lacking = PART in piece.condition and {each.condition[PART] for each in group} != parts
+    if piece.verdict == "supported" and lacking:
+        return dataclasses.replace(piece, verdict="inconclusive", reason="a part of the sentence could not be asked")
+    return piece
+
+
+def _order(piece: Evidence) -> int:
+    """Which part decides: one that fails, then one that could not be asked, one that is open, one that holds."""
+    if piece.verdict in DECIDED:
+        return 3 if piece.verdict == "supported" else 0
+    return 1 if piece.verdict in _ASIDE else 2
 
 
 def combine(pieces: Sequence[Evidence]) -> tuple[Verdict, str]:
@@ -98,4 +127,5 @@ def summarise(pieces: Sequence[Evidence], level: float) -> tuple[str, Conditions
 
 
 def _told(piece: Evidence) -> Condition:
-    return piece.condition or ({"piece": piece.name} if piece.name else {})
+    condition = {name: value for name, value in piece.condition.items() if name != PART}
+    return condition or ({"piece": piece.name} if piece.name else {})

@@ -9,10 +9,9 @@ import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 
-from jaxmyopia.claims.judged import Condition, Evidence, Judgement, Value
+from jaxmyopia.claims.judged import PART, Condition, Evidence, Judgement, Value
 from jaxmyopia.claims.regions import separate
 
-PART = "shown"
 _MOST = 0.75  # of the claims have the settings that are shared
 
 Shared = tuple[Value, ...]

@@ -30,6 +30,9 @@ def checked(condition: Mapping[str, Value]) -> Condition:
     return dict(condition)
 
 
+PART = "shown"  # the setting by which pieces are parts of one sentence, all of which must hold
+
+
 @dataclasses.dataclass(frozen=True)
 class GridPoint:
     """The estimate with its interval under one choice of thresholds and definitions."""

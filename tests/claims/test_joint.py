@@ -4,6 +4,7 @@
 import itertools
 
 import jaxmyopia as jm
+from jaxmyopia.claims.conditions import combine, whole
 from jaxmyopia.claims.joint import joint
 from jaxmyopia.claims.judged import Judgement
 
@@ -65,3 +66,20 @@ def test_where_nothing_holds_at_once_it_says_where_most_do():
     assert joint([EVERY, never, half]).headline == (
         "3 claims hold at once in 0 of the 2 conditions that they share; at most 2 do (scale 0.1)"
     )
+
+
+def test_a_sentence_of_several_parts_holds_at_a_condition_only_if_all_of_them_do():
+    parts = {
+        at(scale=1.0, shown="first"): "supported", at(scale=1.0, shown="second"): "contradicted",
+        at(scale=0.1, shown="first"): "supported", at(scale=0.1, shown="second"): "supported",
+        at(scale=0.3, shown="first"): "supported", at(scale=0.3, shown="second"): "inconclusive",
+        at(scale=0.5, shown="first"): "supported",
+        at(scale=0.7, shown="first"): "not applicable", at(scale=0.7, shown="second"): "not applicable",
+    }  # fmt: skip
+    found = whole(judged("parts", parts).evidence)
+    assert {each.condition["scale"]: each.verdict for each in found} == {
+        1.0: "contradicted", 0.1: "supported", 0.3: "inconclusive", 0.5: "inconclusive", 0.7: "not applicable",
+    }  # fmt: skip
+    alone = judged("alone", {at(scale=s): "supported" for s in SCALES}).evidence
+    assert whole(alone) == list(alone)
+    assert combine(found)[0] == "depends on the condition" and combine(whole(alone))[0] == "supported"
