@@ -236,7 +236,7 @@ def descents(
       fall: scalar, the least fall of a descent, as a share of the first loss; in (0, 1).
       time: "linear" for the speed by step, "log" by the logarithm of the step, as on a logarithmic axis.
       noise: scalar, `(...)` or `(T, ...)`, the standard deviation of the noise in units of the loss; 0 for curves of
-        training without noise. With noise the counts may err: see `jaxmyopia.measures.noise.too_rough`.
+        training without noise. With noise the counts may err: see `jaxmyopia.measures.noise.in_noise`.
       sure: over `log(1/ratio)`, by how many standard deviations of the noise the loss must change for it to count.
 
     Returns:

@@ -84,14 +84,22 @@ def in_noise(
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Counts curves that hold noise, and says which ones are too rough to be counted.
 
+    A curve can be counted if its counts are the same where changes count from 40 % more on, or from three quarters on,
+    and in every second record, the even and the odd ones; and if three quarters of the records tell apart losses that
+    lie two least descents from each other. One that hardly ever turns back from record to record holds no noise, and
+    can be counted if its counts are the same with and without what was taken for it.
+
     Args:
       steps: `(T,)`, increasing.
       loss: `(T, ...)` floats, finite.
-      noise: `(T, ...)` the standard deviation of the noise at each record.
+      noise: `(T, ...)` the standard deviation of the noise at each record, as of `noise_level`.
       ratio, fall, time: as of `descents`.
 
     Returns:
-      `(...)` each: descents, plateaus, and whether the curve is too rough (see `too_rough`).
+      `(...)` each: descents, plateaus, and whether the curve is too rough.
+
+    Raises:
+      ArgumentError: as `descents`.
     """
 
     def counts(every: slice = slice(None), noise: jax.Array | float = noise, sure: float = SURE) -> Descents:
@@ -111,34 +119,3 @@ def in_noise(
     clean = reversals(loss) < CLEAN
     rough = jnp.where(clean, ~same(usual, plain), ~(agreed & fine))
     return jnp.where(clean, plain.count, usual.count), jnp.where(clean, plain.plateaus, usual.plateaus), rough
-
-
-def too_rough(
-    steps: jax.Array,
-    loss: jax.Array,
-    noise: jax.Array,
-    *,
-    ratio: float | jax.Array = 0.5,
-    fall: float | jax.Array = 0.02,
-    time: str = "linear",
-) -> jax.Array:
-    """Which curves cannot be counted at these thresholds.
-
-    A curve can be counted if its counts are the same where changes count from 40 % more on, or from three quarters on,
-    and in every second record, the even and the odd ones; and if three quarters of the records tell apart losses that
-    lie two least descents from each other. One that hardly ever turns back from record to record holds no noise, and
-    can be counted if its counts are the same with and without what was taken for it.
-
-    Args:
-      steps: `(T,)`, increasing.
-      loss: `(T, ...)` floats, finite.
-      noise: `(T, ...)` the standard deviation of the noise at each record, as of `noise_level`.
-      ratio, fall, time: as of `descents`.
-
-    Returns:
-      `(...)` bool.
-
-    Raises:
-      ArgumentError: as `descents`.
-    """
-    return in_noise(steps, loss, noise, ratio=ratio, fall=fall, time=time)[2]

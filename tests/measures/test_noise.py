@@ -9,12 +9,12 @@ from scipy import ndimage
 
 from jaxmyopia.checks import ArgumentError
 from jaxmyopia.measures.descents import descents
-from jaxmyopia.measures.noise import WINDOW, noise_level, reversals, too_rough
+from jaxmyopia.measures.noise import WINDOW, in_noise, noise_level, reversals
 from jaxmyopia.measures.smoothing import smoothed
 
 T, SEEDS = 500, 64
 STEPS = np.arange(T)
-level, rough, smooth = jax.jit(noise_level), jax.jit(too_rough), jax.jit(smoothed)
+level, rough, smooth = jax.jit(noise_level), jax.jit(lambda *curves: in_noise(*curves)[2]), jax.jit(smoothed)
 find = jax.jit(descents)
 
 

@@ -17,7 +17,7 @@ from jaxmyopia.stats.table import Trials, pair
 from jaxmyopia.studies.lowrank.bumps import DEFINITIONS
 from jaxmyopia.studies.lowrank.figures import by_scale
 from jaxmyopia.studies.lowrank.finished import FinishedRun
-from jaxmyopia.studies.lowrank.matching import MATCHINGS, NoRate, at_matched_rates, shown_rate
+from jaxmyopia.studies.lowrank.matching import MATCHINGS, NoRate, at_matched_rates
 from jaxmyopia.studies.lowrank.measures import ALIGNMENT_RANK
 from jaxmyopia.studies.lowrank.plateau_claims import OPTIMIZERS
 
@@ -43,9 +43,7 @@ def alignment_curves(run: FinishedRun, rank: int, loss: str, scale: float) -> Fi
     optimizers = [name for name in OPTIMIZERS if name in run.values("optimizer")] or run.values("optimizer")[:2]
     figure, grid = panels(len(_DRAWN) * len(optimizers), _SEEDS, height=1.7, sharex=True)
     for i, optimizer in enumerate(optimizers):
-        at = {"loss": loss, "rank": rank, "optimizer": optimizer, "init_scale": scale}
-        rate = shown_rate(run.rows(**at))
-        number = run.by_rate(**at)[rate]
+        rate, number = run.best_cell(loss=loss, rank=rank, optimizer=optimizer, init_scale=scale)
         steps = run.cells[number].record_steps()
         for row, (name, label) in zip(grid[len(_DRAWN) * i :], _DRAWN.items(), strict=False):
             sides = [run.kept(number, f"{name}_{side}") for side in ("a", "b")]

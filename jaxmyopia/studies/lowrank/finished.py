@@ -12,6 +12,7 @@ from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.report.figures import COLOURS
 from jaxmyopia.stats.sketch import Sketch
 from jaxmyopia.stats.table import Trials
+from jaxmyopia.studies.lowrank.matching import shown_rate
 from jaxmyopia.studies.lowrank.measures import Thresholds
 from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.study import Cell
@@ -67,6 +68,11 @@ class FinishedRun:
             if all(each[name] == value for name, value in wanted.items()):
                 found.setdefault(cast(float, each["learning_rate"]), number)
         return found
+
+    def best_cell(self, **settings: object) -> tuple[float, int]:
+        """The rate at which these settings are drawn, and the number of its cell."""
+        rate = shown_rate(self.rows(**settings))
+        return rate, self.by_rate(**settings)[rate]
 
     @functools.cached_property
     def _settings(self) -> list[dict[str, object]]:

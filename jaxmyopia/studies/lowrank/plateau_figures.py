@@ -33,9 +33,7 @@ def single_seeds(run: FinishedRun, loss: str, rank: int, scale: float) -> Figure
     optimizers = run.values("optimizer")
     figure, grid = panels(len(optimizers), 4, sharey=True)
     for i, optimizer in enumerate(optimizers):
-        at = {"loss": loss, "rank": rank, "optimizer": optimizer, "init_scale": scale}
-        rate = shown_rate(run.rows(**at))
-        number = run.by_rate(**at)[rate]
+        rate, number = run.best_cell(loss=loss, rank=rank, optimizer=optimizer, init_scale=scale)
         curves, steps = run.kept(number, "loss"), run.cells[number].record_steps()
         for seed, axes in enumerate(grid[i]):
             if seed >= curves.shape[1]:
