@@ -14,7 +14,11 @@ from jaxmyopia.measures.smoothing import smoothed
 
 T, SEEDS = 500, 64
 STEPS = np.arange(T)
-level, rough, smooth = jax.jit(noise_level), jax.jit(lambda *curves: in_noise(*curves)[2]), jax.jit(smoothed)
+level, rough, smooth = (
+    jax.jit(noise_level),
+    jax.jit(lambda *curves, **how: in_noise(*curves, **how)[2]),
+    jax.jit(smoothed),
+)
 find = jax.jit(descents)
 
 
