@@ -43,6 +43,7 @@ def _blank(shapes, *leading: int):
 
 def _in_turn(block: Callable, count: jax.Array, slots: int, *args):
     """`block(*args)` for the first `count` of the slots, one after the other; the others are left blank."""
+    block = jax.jit(block, inline=True)  # so that it is traced once, for its shapes and for the loop
     outcome = jax.eval_shape(block, *(_take(arg, 0) for arg in args))
     return jax.lax.fori_loop(
         0, count, lambda i, out: _put(out, block(*(_take(arg, i) for arg in args)), i), _blank(outcome, slots)
