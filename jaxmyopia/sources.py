@@ -13,6 +13,7 @@ import enum
 import functools
 import hashlib
 import inspect
+import itertools
 import json
 import numbers
 import os
@@ -77,6 +78,13 @@ class _Home:
         name, file = _place(thing)
         return cls(name.partition(".")[0], os.path.dirname(os.path.abspath(file)) if os.path.isfile(file) else "")
 
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The folder, and those of its package and this one: what lies in them may be moved with them."""
+        packages = (sys.modules.get(name) for name in (self.package, _PACKAGE))
+        files = (getattr(each, "__path__", None) or () for each in packages)
+        return tuple(os.path.abspath(each) for each in (*itertools.chain(*files), self.folder) if each)
+
     def holds(self, name: str, file: str) -> bool:
         top, path = name.partition(".")[0], os.path.abspath(file)
         if top in (_PACKAGE, self.package):
@@ -102,7 +110,7 @@ class _Walk:
         self._homes, self._known = homes, known
         self._numbers: dict[int, int] = {}
         self._met: list[Any] = []  # it keeps them alive, so that no two have one id
-        self._within: list[int] = []  # containers that are being told
+        self._around: list[int] = []  # containers that are being told
 
     def entries(self) -> Iterator[Any]:
         """What each of those met says, those included that are met on the way."""
@@ -134,6 +142,8 @@ class _Walk:
             about = [str(value.dtype), value.shape] if isinstance(value, np.ndarray) else []
             data = value.tobytes() if isinstance(value, np.ndarray) else value
             return {"bytes": [*about, hashlib.sha256(data).hexdigest()]}
+        if isinstance(value, str | pathlib.PurePath) and (place := self._within(os.fspath(value))):
+            return {"file": place}
         if isinstance(value, _WRITTEN) and not isinstance(value, bool | int | float):
             return {"written": repr(value)}
         return {"name": _name(value)} if callable(value) or isinstance(value, types.ModuleType) else describe(value)
@@ -153,6 +163,13 @@ class _Walk:
         name, file = _place(thing)
         return name not in self._known and any(home.holds(name, file) for home in self._homes)
 
+    def _within(self, path: str) -> str:
+        """A path from the folder that is followed and holds it; nothing if none does, and it is told as it stands."""
+        for folder in dict.fromkeys(folder for home in self._homes for folder in home.folders):
+            if path == folder or path.startswith(folder + os.sep):
+                return os.path.relpath(path, folder)
+        return ""
+
     def _number(self, thing: Any, entry: Any = None) -> Any:
         if id(thing) not in self._numbers:
             self._numbers[id(thing)] = len(self._met)
@@ -160,16 +177,16 @@ class _Walk:
         return {"entry": self._numbers[id(thing)]}
 
     def _container(self, value: Any) -> Any:
-        if id(value) in self._within:
-            return {"around": len(self._within) - self._within.index(id(value))}
-        self._within.append(id(value))
+        if id(value) in self._around:
+            return {"around": len(self._around) - self._around.index(id(value))}
+        self._around.append(id(value))
         try:
             if isinstance(value, Mapping):
                 return {"items": [[self.told(key), self.told(inner)] for key, inner in value.items()]}
             found = [self.told(each) for each in value]
             return {"set": sorted(map(_canonical, found))} if isinstance(value, set | frozenset) else found
         finally:
-            self._within.pop()
+            self._around.pop()
 
     def _function(self, function: types.FunctionType) -> Any:
         code = function.__code__

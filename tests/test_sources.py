@@ -14,7 +14,7 @@ from jaxmyopia.sources import digest
 ROOT = pathlib.Path(__file__).parents[1]
 HELPER = "def scale(x):\n    return 2 * x\n"
 OWN = """
-import dataclasses, functools, types
+import dataclasses, functools, os, pathlib, types
 import numpy as np
 import helper
 
@@ -24,6 +24,8 @@ WEIGHTS = np.array([0.25, 0.5])
 BY_FUNCTION = types.MappingProxyType({len: 1, max: 2})
 NAMES = {"b", "a", "c"}
 SEEN = []
+HERE = pathlib.Path(__file__).parent  # told from where it lies
+FILES = (str(HERE / "table.csv"), HERE)
 
 def above(x, margin=0.1):
     return x > LIMIT + margin
@@ -42,7 +44,7 @@ class Rule:
         return other()
 
 def other():
-    return 3
+    return 3 if os.path.exists(__file__) and FILES else 4
 
 RULE = Rule(0.7)
 
@@ -92,7 +94,8 @@ def load(folder, own=OWN, helper=HELPER):
         ("max: 2", "min: 2"),
         ("Rule(0.7)", "Rule(0.75)"),
         ("x > self.share", "x < self.share"),
-        ("return 3", "return 4"),
+        ("return 3 if", "return 5 if"),
+        ("table.csv", "tables.csv"),
         ("make(0.25)", "make(0.26)"),
         ("x > threshold", "x < threshold"),
         ("2 * x", "3 * x"),  # in a file beside
