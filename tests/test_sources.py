@@ -132,6 +132,7 @@ def in_a_process(folder, hash_seed, *arguments):
     return done.stdout
 
 
+HERE = "__file__ = '/no/file.py'\n"
 PRINT = "\nfrom jaxmyopia.sources import digest\nprint(digest(claim, of=[claim]))\n"
 
 
@@ -147,8 +148,8 @@ def test_processes_agree_wherever_the_file_lies_and_however_it_is_started(tmp_pa
 
 def test_without_a_source_bytecode_tells(tmp_path):
     (tmp_path / "helper.py").write_text(HELPER)
-    same = {in_a_process(tmp_path, seed, "-c", OWN + PRINT) for seed in (1, 2)}
+    same = {in_a_process(tmp_path, seed, "-c", HERE + OWN + PRINT) for seed in (1, 2)}
     assert len(same) == 1
     for before, after in (("x > LIMIT", "x >= LIMIT"), ("make(0.25)", "make(0.26)")):
-        same.add(in_a_process(tmp_path, 1, "-c", OWN.replace(before, after) + PRINT))
+        same.add(in_a_process(tmp_path, 1, "-c", HERE + OWN.replace(before, after) + PRINT))
     assert len(same) == 3
