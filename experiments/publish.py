@@ -10,19 +10,20 @@ them takes the evidence, the README, if it has them, the verdicts.
 """
 
 import dataclasses
+import gzip
 import json
 import pathlib
 import re
 import shutil
-import textwrap
 from typing import Any
 
 from experiments.benchmarks.faults.kinds import KINDS
 from experiments.benchmarks.load import BOUND, shown
 from experiments.benchmarks.report import machine_line, tables
+from experiments.pages.claims import evidence_list, evidence_rows, verdict_table
+from experiments.pages.markdown import command, made, number, table, wrap
 from jaxmyopia import launch
 from jaxmyopia.checks import require, user_path
-from jaxmyopia.claims.verdicts import reference
 from jaxmyopia.flags import flag
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -30,8 +31,7 @@ RESULTS = ROOT / "experiments" / "results"
 README, PAGES = ROOT / "README.md", ROOT / "docs" / "results"
 MARK = re.compile(r"<!-- answer (\w+) -->")
 ANSWERS = ("claims.json", "benchmark.json", "platforms.json", "soak.json", "calibration.json")  # a run has one of them
-WIDTH = 119  # the longest line of prose
-BULLETS = 12  # pieces of evidence that a page shows of a claim
+LARGE = 500_000  # bytes: larger ones are kept compressed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,76 +41,10 @@ class Publish:
     run: str = flag("runs/plateaus", "Folder of the finished run.")
     name: str = flag("plateaus", "Name of the answer: its folder, and its marks in docs/results and the README.")
     figures: tuple[str, ...] = flag((), "Names of the figures to keep, without their ending.")
+    registration: str = flag("", "File of the run's registration, to keep beside it.")
 
 
 FLAGS = launch.flags_of(Publish, name="publish")
-
-
-def verdict_table(claims: list[dict[str, Any]]) -> str:
-    """The verdicts of a run as a Markdown table, a line a claim; an aside in brackets goes where a line is too long."""
-    lines = ["| claim | verdict |", "|---|---|"]
-    for claim in claims:
-        row = f"| {{}} | **{claim['verdict']}** |"
-        texts = claim["text"], re.sub(r" \([^)]*\)", "", claim["text"])
-        fits = [text for text in texts if len(row.format(text)) <= WIDTH]
-        lines.append(row.format(fits[0] if fits else textwrap.shorten(texts[1], WIDTH - len(row), placeholder=" …")))
-    return "\n".join(lines)
-
-
-def evidence_list(claims: list[dict[str, Any]], manifest: dict[str, Any]) -> str:
-    """The claims of a run with their evidence, a section each, and when and on what it was made; Markdown.
-
-    Args:
-      claims: entries of claims.json.
-      manifest: of the run.
-
-    Returns:
-      Markdown text, no line of it longer than `WIDTH`.
-    """
-    cells = manifest["config"]["cells"]
-    seeds = sorted({cell["seeds"] for cell in cells if not cell.get("control")}, reverse=True)
-    made = f"{_made(manifest)}, {manifest['seconds']:.0f} s, {' or '.join(map(str, seeds))} seeds a cell:"
-    return "\n\n".join([_wrap(made), _command(manifest), *map(_section, claims)])
-
-
-def _section(claim: dict[str, Any]) -> str:
-    """A heading, the verdict, what was found in a sentence, and the evidence below what it measures."""
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for piece in claim["evidence"]:
-        held = reference(piece["null"], piece["direction"], piece["least"])
-        what = f"{piece['statistic']} ({held}):" if piece["statistic"] else "Where it could not be asked:"
-        groups.setdefault(what[0].upper() + what[1:], []).append(piece)
-    found = claim.get("headline") or claim["reason"]
-    parts = [f"## {claim['text']}", _wrap(f"**{claim['verdict']}**: {found}.")]
-    for what, pieces in groups.items():
-        more = [f"- and {len(pieces) - BULLETS} more conditions"] if len(pieces) > BULLETS else []
-        parts += [_wrap(what), "\n".join([*map(_bullet, pieces[:BULLETS]), *more])]
-    controls = "; ".join(f"{each['name']} ({each['came_out']})" for each in claim.get("controls", ()))
-    return "\n\n".join([*parts, *([_wrap(f"Controls: {controls}.")] if controls else [])])
-
-
-def _bullet(piece: dict[str, Any]) -> str:
-    interval = piece["interval"]
-    ends = [_number(interval[end], 2) for end in ("low", "high")]
-    if piece["verdict"] in ("not applicable", "not judged"):
-        return _wrap(f"- {piece['name']}: {piece['verdict']}, {piece['reason']}", indent="  ")
-    known = "undefined" if "–" in ends else ", ".join(ends)
-    numbers = f"{_number(interval['estimate'], 2)} [{known}], n = {interval['n']}"
-    return _wrap(f"- {piece['name']}: {numbers}, {piece['verdict']}", indent="  ")
-
-
-def _wrap(text: str, indent: str = "") -> str:
-    return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-
-
-def _made(manifest: dict[str, Any]) -> str:
-    device = manifest.get("config", {}).get("numerics", {}).get("device_kind", "cpu")
-    on = manifest["machine"] if device == "cpu" else f"{manifest['machine']}, {device}"
-    return f"{manifest['started'][:10]}, {on}, jax {manifest['versions']['jax']}"
-
-
-def _command(manifest: dict[str, Any]) -> str:
-    return f"```bash\n{manifest['command']}\n```"
 
 
 def benchmark_table(measured: dict[str, Any], manifest: dict[str, Any]) -> str:
@@ -125,15 +59,10 @@ def benchmark_table(measured: dict[str, Any], manifest: dict[str, Any]) -> str:
     """
     sections = dict(measured["sections"])
     sections["cells"] = [{"baseline": row.get("contestant"), **row} for row in sections.get("cells", [])]  # before 0.2
-    made = f"{machine_line(manifest)}; medians of {manifest['config']['repeats']}."
+    told = f"{machine_line(manifest)}; medians of {manifest['config']['repeats']}."
     if "other_load" in measured:
-        made += f" Other work took at most {shown(measured['other_load'])} of the machine."
-    return "\n\n".join([_wrap(made), _command(manifest), *map(_markdown, tables(sections))])
-
-
-def _markdown(table: list[list[str]]) -> str:
-    head, *lines = (f"| {' | '.join(line)} |" for line in table)
-    return "\n".join([head, "|---" * len(table[0]) + "|", *lines])
+        told += f" Other work took at most {shown(measured['other_load'])} of the machine."
+    return "\n\n".join([wrap(told), command(manifest), *map(table, tables(sections))])
 
 
 def precision_tables(answer: dict[str, Any], manifest: dict[str, Any]) -> str:
@@ -152,7 +81,7 @@ def precision_tables(answer: dict[str, Any], manifest: dict[str, Any]) -> str:
     platforms = sorted({row["platform"] for row in lowered})
     said = f"{len(lowered)} lowered cells ({', '.join(platforms)}) hold {products} products"
     said += f"; {left} are left at the default."
-    parts = [_wrap(f"{_made(manifest)}, {manifest['seconds']:.0f} s."), _command(manifest), _wrap(said)]
+    parts = [wrap(f"{made(manifest)}, {manifest['seconds']:.0f} s."), command(manifest), wrap(said)]
     for experiment in dict.fromkeys(row["experiment"] for row in rows):
         parts += [
             f"## {experiment}",
@@ -168,12 +97,8 @@ def _by_precision(rows: list[dict[str, Any]], precisions: list[str]) -> str:
         lines.append(f"| {claim} | {' | '.join('**' + mine[each]['verdict'] + '**' for each in precisions)} |")
         for place, piece in enumerate(mine[precisions[0]]["evidence"]):
             found = [mine[each]["evidence"][place] for each in precisions]
-            lines.append(f"| – {piece['name']} | {' | '.join(_number(each['estimate']) for each in found)} |")
+            lines.append(f"| – {piece['name']} | {' | '.join(number(each['estimate']) for each in found)} |")
     return "\n".join(lines)
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    return "–" if value is None else f"{value:.{digits}g}"
 
 
 def faults_table(found: dict[str, Any], manifest: dict[str, Any]) -> str:
@@ -193,9 +118,9 @@ def faults_table(found: dict[str, Any], manifest: dict[str, Any]) -> str:
         lines.append(f"| {row['what']} | {what} | {row['tried']:,} | {row['survived']:,} |")
     tried, survived = (sum(row[name] for row in rows) for name in ("tried", "survived"))
     lines.append(f"| all | | {tried:,} | {survived:,} |")
-    made = f"{_made(manifest)}, {manifest['seconds'] / 60:.0f} minutes, a run of {rows[0]['operations']} operations:"
-    wrong = [_wrap(f"- {row['what']} at {each}", indent="  ") for row in rows for each in row["wrong"]]
-    parts = [_wrap(made), _command(manifest), "\n".join(lines), *(["\n".join(wrong)] if wrong else [])]
+    told = f"{made(manifest)}, {manifest['seconds'] / 60:.0f} minutes, a run of {rows[0]['operations']} operations:"
+    wrong = [wrap(f"- {row['what']} at {each}", indent="  ") for row in rows for each in row["wrong"]]
+    parts = [wrap(told), command(manifest), "\n".join(lines), *(["\n".join(wrong)] if wrong else [])]
     return "\n\n".join(parts)
 
 
@@ -210,11 +135,11 @@ def calibration_tables(found: dict[str, Any], manifest: dict[str, Any]) -> str:
       Markdown text.
     """
     rates, sizes = found["rates"], manifest["config"]["sizes"]
-    parts = [_wrap(f"{_made(manifest)}, {manifest['seconds'] / 60:.0f} minutes, {rates[0]['wrong']['n']} draws:")]
-    parts.append(_command(manifest))
-    for number in dict.fromkeys(rate["number"] for rate in rates):
-        mine = [rate for rate in rates if rate["number"] == number]
-        lines = [f"| {number}: % wrong | {' | '.join(map(str, sizes))} |", "|---" * (1 + len(sizes)) + "|"]
+    parts = [wrap(f"{made(manifest)}, {manifest['seconds'] / 60:.0f} minutes, {rates[0]['wrong']['n']} draws:")]
+    parts.append(command(manifest))
+    for asked in dict.fromkeys(rate["number"] for rate in rates):
+        mine = [rate for rate in rates if rate["number"] == asked]
+        lines = [f"| {asked}: % wrong | {' | '.join(map(str, sizes))} |", "|---" * (1 + len(sizes)) + "|"]
         for kind in dict.fromkeys(rate["kind"] for rate in mine):
             by_size = {rate["seeds"]: _wrong(rate["wrong"]) for rate in mine if rate["kind"] == kind}
             lines.append(f"| {kind} | {' | '.join(by_size.get(size, '') for size in sizes)} |")
@@ -231,10 +156,33 @@ def _sentence(doc: str | None) -> str:
     return " ".join((doc or "").split()).rstrip(".")
 
 
+def holds(folder: pathlib.Path, name: str) -> bool:
+    """Whether a published folder has a file, as it is or compressed."""
+    return (folder / name).is_file() or (folder / f"{name}.gz").is_file()
+
+
+def text_of(folder: pathlib.Path, name: str) -> str:
+    """The text of a file of a published folder, compressed or not."""
+    plain = folder / name
+    data = plain.read_bytes() if plain.is_file() else gzip.decompress((folder / f"{name}.gz").read_bytes())
+    return data.decode()
+
+
+def read(folder: pathlib.Path, name: str) -> Any:
+    """The JSON of a file of a published folder."""
+    return json.loads(text_of(folder, name))
+
+
+def keep(data: bytes, path: pathlib.Path) -> None:
+    """Writes a file of a published folder, compressed if it is `LARGE`; the same bytes give the same file."""
+    large = len(data) > LARGE
+    (path.with_name(f"{path.name}.gz") if large else path).write_bytes(gzip.compress(data, mtime=0) if large else data)
+
+
 def answer_text(folder: pathlib.Path) -> str:
     """What a page of docs/results says of a run's or an answer's folder, whichever of `ANSWERS` it holds."""
-    (name,) = (name for name in ANSWERS if (folder / name).is_file())
-    answer, manifest = (json.loads((folder / file).read_text()) for file in (name, "manifest.json"))
+    (name,) = (name for name in ANSWERS if holds(folder, name))
+    answer, manifest = (read(folder, file) for file in (name, "manifest.json"))
     write = {"claims.json": evidence_list, "benchmark.json": benchmark_table, "platforms.json": precision_tables}
     return (write | {"soak.json": faults_table, "calibration.json": calibration_tables})[name](answer, manifest)
 
@@ -259,7 +207,7 @@ def write_answer(name: str) -> None:
         page.write_text(put_between(page.read_text(), mark, answer_text(folder)))
     text = README.read_text()
     if name in MARK.findall(text):
-        claims = json.loads((folder / "claims.json").read_text())
+        claims = read(folder, "claims.json")
         README.write_text(put_between(text, mark, verdict_table(claims)))
 
 
@@ -286,11 +234,20 @@ def main() -> None:
         require(name in known, "figures", name, f"must be one of {', '.join(known)}")
     known = [name for page in sorted(PAGES.glob("*.md")) for name in MARK.findall(page.read_text())]
     require(FLAGS.name in known, "name", FLAGS.name, f"must have its marks in docs/results, as {', '.join(known)}")
+    kept = {name: (run / name).read_bytes() for name in (*answers, "manifest.json")}
+    if FLAGS.registration:
+        kept["registration.json"] = user_path("registration", FLAGS.registration).read_bytes()
+        registered = json.loads(kept["registration.json"])["hash"] in kept["manifest.json"].decode()
+        require(registered, "registration", FLAGS.registration, "must be what the run's manifest.json names")
+    if "claims.json" in kept:
+        kept["evidence.csv"] = evidence_rows(json.loads(kept["claims.json"])).encode()
     out = RESULTS / FLAGS.name
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    for name in (*answers, "manifest.json", *(f"figures/{name}.png" for name in FLAGS.figures)):
-        shutil.copyfile(run / name, out / pathlib.Path(name).name)
+    for name, data in kept.items():
+        keep(data, out / name)
+    for name in FLAGS.figures:
+        shutil.copyfile(run / "figures" / f"{name}.png", out / f"{name}.png")
     write_answer(FLAGS.name)
 
 

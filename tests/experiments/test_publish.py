@@ -6,35 +6,60 @@ import json
 import pytest
 
 from experiments import publish
+from experiments.pages.claims import evidence_list, evidence_rows, verdict_table
+from experiments.pages.markdown import WIDTH, number
 from jaxmyopia.claims import Judgement
 from jaxmyopia.engine.schema import built, fault
 
 NAMES = sorted(folder.name for folder in publish.RESULTS.iterdir())
+JUDGED = [name for name in NAMES if publish.holds(publish.RESULTS / name, "claims.json")]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_its_page_shows_the_committed_answer(name):
     folder = publish.RESULTS / name
-    assert json.loads((folder / "manifest.json").read_text())["status"] == "complete"
+    assert publish.read(folder, "manifest.json")["status"] == "complete"
     (page,) = publish.places(name)
     text = page.read_text()
     assert text == publish.put_between(text, f"answer {name}", publish.answer_text(folder))
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if (publish.RESULTS / name / "claims.json").is_file()])
+@pytest.mark.parametrize("name", JUDGED)
 def test_published_claims_can_be_read(name):
-    entries = json.loads((publish.RESULTS / name / "claims.json").read_text())
+    entries = publish.read(publish.RESULTS / name, "claims.json")
     assert fault(entries, list[Judgement]) is None
     assert [each.verdict for each in built(entries, list[Judgement])] == [entry["verdict"] for entry in entries]
+    assert publish.text_of(publish.RESULTS / name, "evidence.csv") == evidence_rows(entries)
+
+
+def test_of_many_conditions_a_page_counts_what_came_out_and_shows_the_ends():
+    entries = publish.read(publish.RESULTS / "adam_bumps", "claims.json")
+    text = evidence_list(entries[:1], publish.read(publish.RESULTS / "adam_bumps", "manifest.json"))
+    told = [piece["verdict"] for piece in entries[0]["evidence"]]
+    assert f"| everywhere | {told.count('supported')} |" in text
+    estimates = sorted(piece["interval"]["estimate"] for piece in entries[0]["evidence"])
+    assert text.count("\n- ") == 2 and all(f": {number(each, 2)} [" in text for each in (estimates[0], estimates[-1]))
+    few = [{**entries[0], "evidence": entries[0]["evidence"][:12]}]
+    assert evidence_list(few, publish.read(publish.RESULTS / "adam_bumps", "manifest.json")).count("\n- ") == 12
+
+
+def test_large_files_are_kept_compressed_and_read_alike(tmp_path):
+    told = {"a": "b" * publish.LARGE}
+    for name, value in (("small.json", {"a": 1}), ("large.json", told)):
+        publish.keep(json.dumps(value).encode(), tmp_path / name)
+        assert publish.holds(tmp_path, name) and publish.read(tmp_path, name) == value
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["large.json.gz", "small.json"]
+    once = (tmp_path / "large.json.gz").read_bytes()
+    publish.keep(json.dumps(told).encode(), tmp_path / "large.json")
+    assert (tmp_path / "large.json.gz").read_bytes() == once
 
 
 def test_the_readme_shows_the_committed_verdicts():
     readme = publish.README.read_text()
-    judged = {name for name in NAMES if (publish.RESULTS / name / "claims.json").is_file()}
-    assert set(publish.MARK.findall(readme)) == judged
-    for name in judged:
-        claims = json.loads((publish.RESULTS / name / "claims.json").read_text())
-        assert readme == publish.put_between(readme, f"answer {name}", publish.verdict_table(claims))
+    assert sorted(publish.MARK.findall(readme)) == JUDGED
+    for name in JUDGED:
+        claims = publish.read(publish.RESULTS / name, "claims.json")
+        assert readme == publish.put_between(readme, f"answer {name}", verdict_table(claims))
 
 
 def test_every_mark_belongs_to_an_answer():
@@ -44,11 +69,9 @@ def test_every_mark_belongs_to_an_answer():
 
 def test_a_claim_too_long_for_its_line_loses_its_aside_and_then_its_end():
     long = "word " * 18 + "(an aside of many words) end."
-    aside, cut = publish.verdict_table(
-        [{"text": t, "verdict": "inconclusive"} for t in (long, "word " * 40)]
-    ).splitlines()[2:]
+    aside, cut = verdict_table([{"text": t, "verdict": "inconclusive"} for t in (long, "word " * 40)]).splitlines()[2:]
     assert aside == f"| {'word ' * 18}end. | **inconclusive** |"
-    assert cut.endswith("word … | **inconclusive** |") and len(cut) <= publish.WIDTH
+    assert cut.endswith("word … | **inconclusive** |") and len(cut) <= WIDTH
 
 
 def test_only_what_stands_between_the_marks_is_replaced():

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Claims on a page: their verdicts as a table, their evidence a section each, and all of it as rows of a CSV."""
+
+import csv
+import io
+import re
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from experiments.pages.markdown import WIDTH, command, made, number, table, wrap
+from jaxmyopia.claims.conditions import whole
+from jaxmyopia.claims.judged import PART, Evidence, Judgement
+from jaxmyopia.engine.schema import built
+
+BULLETS = 12  # pieces of evidence that a page shows of a claim; of more, it counts what came out
+_ASIDE = ("not applicable", "not judged")
+
+
+def verdict_table(claims: list[dict[str, Any]]) -> str:
+    """The verdicts of a run as a Markdown table, a line a claim; an aside in brackets goes where a line is too long."""
+    lines = ["| claim | verdict |", "|---|---|"]
+    for claim in claims:
+        row = f"| {{}} | **{claim['verdict']}** |"
+        texts = claim["text"], re.sub(r" \([^)]*\)", "", claim["text"])
+        fits = [text for text in texts if len(row.format(text)) <= WIDTH]
+        lines.append(row.format(fits[0] if fits else textwrap.shorten(texts[1], WIDTH - len(row), placeholder=" …")))
+    return "\n".join(lines)
+
+
+def evidence_list(claims: list[dict[str, Any]], manifest: dict[str, Any]) -> str:
+    """The claims of a run with their evidence, a section each, and when and on what it was made; Markdown.
+
+    Args:
+      claims: entries of claims.json.
+      manifest: of the run.
+
+    Returns:
+      Markdown text, no line of it longer than `WIDTH`.
+    """
+    cells = manifest["config"]["cells"]
+    seeds = sorted({cell["seeds"] for cell in cells if not cell.get("control")}, reverse=True)
+    told = f"{made(manifest)}, {manifest['seconds']:.0f} s, {' or '.join(map(str, seeds))} seeds a cell:"
+    return "\n\n".join([wrap(told), command(manifest), *map(_section, built(claims, list[Judgement]))])
+
+
+def evidence_rows(claims: list[dict[str, Any]]) -> str:
+    """Every piece of evidence of some claims, entries of claims.json, as CSV: a row a piece, a column a setting."""
+    judged = built(claims, list[Judgement])
+    settings = dict.fromkeys(name for each in judged for piece in each.evidence for name in piece.condition)
+    text = io.StringIO()
+    write = csv.writer(text, lineterminator="\n")
+    ends = ("statistic", "asked", "estimate", "low", "high", "n", "holds", "p_value", "verdict")
+    write.writerow(["claim", *settings, *ends])
+    for each in judged:
+        for piece in each.evidence:
+            numbers = (piece.interval.estimate, piece.interval.low, piece.interval.high)
+            write.writerow(
+                [each.id, *(piece.condition.get(name, "") for name in settings), piece.statistic, piece.reference]
+                + [f"{x:.6g}" for x in numbers]
+                + [piece.interval.n, f"{piece.holds:.3g}", f"{piece.p_value:.3g}", piece.verdict]
+            )
+    return text.getvalue()
+
+
+def _section(claim: Judgement) -> str:
+    """A heading, the verdict, what was found in a sentence, and the evidence below what it measures."""
+    parts = [f"## {claim.text}", wrap(f"**{claim.verdict}**: {claim.headline or claim.reason}.")]
+    many = len(claim.evidence) > BULLETS
+    if many:
+        parts.append(_counts(whole(claim.evidence)))
+    for what, pieces in _by_statistic(claim.evidence).items():
+        parts += [wrap(what), "\n".join(map(_bullet, _ends(pieces) if many else pieces))]
+    controls = "; ".join(f"{each.name} ({each.came_out})" for each in claim.controls)
+    return "\n\n".join([*parts, *([wrap(f"Controls: {controls}.")] if controls else [])])
+
+
+def _by_statistic(evidence: Iterable[Evidence]) -> dict[str, list[Evidence]]:
+    groups: dict[str, list[Evidence]] = {}
+    for piece in evidence:
+        what = f"{piece.statistic} ({piece.reference}):" if piece.statistic else "Where it could not be asked:"
+        groups.setdefault(what[0].upper() + what[1:], []).append(piece)
+    return groups
+
+
+def _ends(pieces: Sequence[Evidence]) -> list[Evidence]:
+    """Of many pieces those with the least and the greatest estimate; the first few where there are no numbers."""
+    told = sorted((each for each in pieces if each.verdict not in _ASIDE), key=lambda each: each.interval.estimate)
+    return [told[0], told[-1]] if len(told) > 1 else [*told, *pieces][:2]
+
+
+def _counts(conditions: Sequence[Evidence]) -> str:
+    """How many conditions have each verdict: all of them, then by every setting that is varied."""
+    verdicts = sorted({each.verdict for each in conditions}, key=lambda v: (v in _ASIDE, v != "supported", v))
+    settings: dict[str, dict[object, None]] = {}
+    for each in conditions:
+        for name, value in each.condition.items():
+            if name != PART:
+                settings.setdefault(name, {})[value] = None
+    rows = [["where", *verdicts], ["everywhere", *_each(conditions, verdicts)]]
+    for name, values in settings.items():
+        for value in values if 1 < len(values) <= BULLETS else ():
+            mine = [each for each in conditions if each.condition.get(name) == value]
+            rows.append(
+                [f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}", *_each(mine, verdicts)]
+            )
+    return table(rows)
+
+
+def _each(conditions: Sequence[Evidence], verdicts: Sequence[str]) -> list[str]:
+    return [str(sum(each.verdict == verdict for each in conditions) or "") for verdict in verdicts]
+
+
+def _bullet(piece: Evidence) -> str:
+    interval = piece.interval
+    if piece.verdict in _ASIDE:
+        return wrap(f"- {piece.name}: {piece.verdict}, {piece.reason}", indent="  ")
+    ends = [number(end, 2) for end in (interval.low, interval.high)]
+    known = "undefined" if "–" in ends or "nan" in ends else ", ".join(ends)
+    numbers = f"{number(interval.estimate, 2)} [{known}], n = {interval.n}"
+    return wrap(f"- {piece.name}: {numbers}, {piece.verdict}", indent="  ")
