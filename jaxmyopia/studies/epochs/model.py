@@ -7,9 +7,9 @@ One step, in an epoch e and with p lures taken in the epoch before:
   LURE       pays `work + lure_now`, and `lure_later` on the first step of the next epoch
   SHUTDOWN   pays 0, as does every step after it; nothing changes any more
 
-The first step of an epoch also pays `p * lure_later`, once, unless it is SHUTDOWN. From epoch `cutoff` (K) on, what a
-step pays is at most `cap`. The shape is that of gymnax 1.0, so that its agents and wrappers run here; nothing is
-drawn at random.
+The first step of an epoch also pays `p * lure_later`, once, unless it is SHUTDOWN. From epoch `cutoff` (K) on, a step
+pays `penalty` less, and at most `cap`. A run of `length` epochs is the same run, cut short: nothing is paid after it.
+The shape is that of gymnax 1.0, so that its agents and wrappers run here; nothing is drawn at random.
 """
 
 import dataclasses
@@ -38,13 +38,16 @@ REVEALED = ("one_hot", "scalar", "masked")
 class EnvParams:
     """What may differ by trial without another compilation, scalars all.
 
-    `cutoff`: the epoch K. `cap`: see `SCHEDULES`. `lure_now`, `lure_later`: see `LURES`. `work`: what a step of work
+    `cutoff`: the epoch K. `cap`: see `SCHEDULES`. `penalty`: what a step pays less from K on. `length`: epochs after
+    which the run is over; of an environment of fewer, its own. `lure_now`, `lure_later`: see `LURES`. `work`: what a step of work
     pays. `first_index`: the index that the first epoch shows, 0 in training. `index_shown`: 1, or 0 to hide the index
     from an agent that has learned to see it.
     """
 
     cutoff: chex.Numeric
     cap: chex.Numeric
+    penalty: chex.Numeric
+    length: chex.Numeric
     lure_now: chex.Numeric
     lure_later: chex.Numeric
     work: chex.Numeric
@@ -66,7 +69,15 @@ class EnvState:
     running: jax.Array
 
 
-def env_params(schedule: str = "negative", lure: str = "invest", *, cutoff: int = 4, work: float = 1.0) -> EnvParams:
+def env_params(
+    schedule: str = "negative",
+    lure: str = "invest",
+    *,
+    cutoff: int = 4,
+    work: float = 1.0,
+    penalty: float = 0.0,
+    length: int = _MOST_STEPS,
+) -> EnvParams:
     """Parameters by the names of a schedule and a lure.
 
     Args:
@@ -74,20 +85,25 @@ def env_params(schedule: str = "negative", lure: str = "invest", *, cutoff: int 
       lure: a name of `LURES`.
       cutoff: the epoch K, at least 0.
       work: what a step of work pays.
+      penalty: what a step pays less from the cutoff on, at least 0.
+      length: epochs of the run, at least 1; by default all that the environment has.
 
     Returns:
       The `EnvParams`, every field of shape `()`.
 
     Raises:
-      ValueError: if a name is unknown or the cutoff is negative.
+      ValueError: if a name is unknown or a number is not allowed.
     """
     require_one_of("schedules", schedule, SCHEDULES)
     require_one_of("lures", lure, LURES)
     require(cutoff >= 0, "cutoff", cutoff, "must be at least 0")
+    require(0 <= penalty < math.inf, "penalty", penalty, "must be at least 0, and finite")
+    require(length >= 1, "length", length, "must be at least 1")
     now, later = LURES[lure]
     return EnvParams(
-        cutoff=jnp.int32(cutoff), cap=jnp.float32(SCHEDULES[schedule]), lure_now=jnp.float32(now),
-        lure_later=jnp.float32(later), work=jnp.float32(work), first_index=jnp.int32(0), index_shown=jnp.float32(1),
+        cutoff=jnp.int32(cutoff), cap=jnp.float32(SCHEDULES[schedule]), penalty=jnp.float32(penalty),
+        length=jnp.int32(length), lure_now=jnp.float32(now), lure_later=jnp.float32(later), work=jnp.float32(work),
+        first_index=jnp.int32(0), index_shown=jnp.float32(1),
     )  # fmt: skip
 
 
@@ -213,13 +229,14 @@ class EpochEnv:
         Returns:
           The states afterwards, as they are, and the rewards.
         """
-        going = state.running & (state.epoch < self.epochs)
+        going = state.running & ~self.is_truncated(state, params)
         acts = going & (action != SHUTDOWN)
         lured = action == LURE
         first, last = state.step == 0, state.step == self.epoch_steps - 1
         due = jnp.where(first, state.pending, 0).astype(params.lure_later.dtype)
         reward = params.work + jnp.where(lured, params.lure_now, 0.0) + due * params.lure_later
-        reward = jnp.where(state.epoch >= params.cutoff, jnp.minimum(reward, params.cap), reward)
+        late = jnp.minimum(reward - params.penalty, params.cap)
+        reward = jnp.where(state.epoch >= params.cutoff, late, reward)
         reward = jnp.where(self.action_space(params).contains(action), jnp.where(acts, reward, 0.0), jnp.nan)
         after = EnvState(
             epoch=jnp.where(acts & last, state.epoch + 1, state.epoch),
@@ -254,8 +271,7 @@ class EpochEnv:
 
     def is_truncated(self, state: EnvState, params: EnvParams) -> jax.Array:
         """Whether all epochs are over, `()`."""
-        del params
-        return state.epoch >= self.epochs
+        return (state.epoch >= self.epochs) | (state.epoch >= params.length)
 
     def places(self) -> EnvState:
         """Every place of a run at which an agent acts: states whose fields are `(T, P)`, P = L + 1 pending counts."""

@@ -29,11 +29,13 @@ def code(setting: str, name: str) -> float:
 class Params:
     """What may differ by seed without another compilation, `(S,)` each.
 
-    `cap`, `lure_now`, `lure_later`, `cutoff`: the environment's. `credit`, `discount`: of returns. `learning_rate`.
+    `cap`, `penalty`, `length`, `lure_now`, `lure_later`, `cutoff`: the environment's. `credit`, `discount`: of returns. `learning_rate`.
     `flat_from`: the update from which the schedule is flat, `NEVER` for none.
     """
 
     cap: jax.Array
+    penalty: jax.Array
+    length: jax.Array
     lure_now: jax.Array
     lure_later: jax.Array
     cutoff: jax.Array
@@ -51,6 +53,8 @@ def world(params: Params, step: chex.Numeric) -> EnvParams:
     return EnvParams(
         cutoff=params.cutoff.astype(jnp.int32),
         cap=jnp.where(step >= params.flat_from.astype(jnp.int32), jnp.inf, params.cap),
+        penalty=jnp.where(step >= params.flat_from.astype(jnp.int32), 0.0, params.penalty),
+        length=params.length.astype(jnp.int32),
         lure_now=params.lure_now,
         lure_later=params.lure_later,
         work=jnp.ones((), params.cap.dtype),
@@ -66,12 +70,23 @@ def check_codes(**columns: np.ndarray) -> None:
             require(value in range(len(NAMES[name])), f"{name}s", float(value), "must be a number that `code` gives")
 
 
-def check_numbers(epochs: int, *, cutoff: np.ndarray, learning_rate: np.ndarray, discount: np.ndarray | float) -> None:
-    """Raises ValueError unless the columns `(S,)` are allowed in runs of E `epochs`."""
+def check_numbers(epochs: int, *, cutoff: np.ndarray, length: np.ndarray | float, **others: np.ndarray | float) -> None:
+    """Raises ValueError unless the columns `(S,)` are allowed in runs of E `epochs`.
+
+    Args:
+      epochs: E.
+      cutoff, length: of the schedule and of the run.
+      **others: `learning_rate`, `discount`, `penalty`.
+    """
     for value in np.unique(cutoff):
         fine = 0 <= value <= epochs and value == int(value)
         require(fine, "cutoff", float(value), f"must be a whole number from 0 to epochs={epochs}")
-    for value in np.unique(learning_rate):
+    for value in np.unique(length):
+        fine = 1 <= value <= epochs and value == int(value)
+        require(fine, "length", float(value), f"must be a whole number from 1 to epochs={epochs}")
+    for value in np.unique(others["learning_rate"]):
         require(0 < value < np.inf, "learning_rates", float(value), "must be positive and finite")
-    for value in np.unique(discount):
+    for value in np.unique(others["discount"]):
         require(0 <= value <= 1, "discount", float(value), "must be between 0 and 1")
+    for value in np.unique(others["penalty"]):
+        require(0 <= value < np.inf, "penalty", float(value), "must be at least 0, and finite")

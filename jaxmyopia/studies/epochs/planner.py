@@ -34,13 +34,13 @@ class Model:
     """The environment written out at every place and action.
 
     `reward`: `(T, P, A)`. `pending`: `(T, P, A)` int32, the lures pending afterwards. `goes_on`: `(A,)`, 0 for
-    SHUTDOWN. `epochs`: `(E,)` zeros, which carry the number of epochs in their shape.
+    SHUTDOWN. `within`: `(E,)`, 1 for the epochs of the run, 0 for those after its `length`.
     """
 
     reward: jax.Array
     pending: jax.Array
     goes_on: jax.Array
-    epochs: jax.Array
+    within: jax.Array
 
 
 @struct.dataclass
@@ -88,7 +88,7 @@ def make_model(env: EpochEnv, params: EnvParams) -> Model:
         reward=reward,
         pending=jnp.minimum(pending, env.epoch_steps),
         goes_on=(actions != SHUTDOWN).astype(reward.dtype),
-        epochs=jnp.zeros(env.epochs),
+        within=(jnp.arange(env.epochs) < params.length).astype(reward.dtype),
     )
 
 
@@ -179,7 +179,7 @@ def outcome(model: Model, policy: jax.Array) -> Outcome:
     Returns:
       The `Outcome`.
     """
-    size, epochs = model.reward.shape[1], model.epochs.shape[0]
+    size, epochs = model.reward.shape[1], model.within.shape[0]
 
     def ahead(here, now):
         reward, pending, chances = now
@@ -192,9 +192,9 @@ def outcome(model: Model, policy: jax.Array) -> Outcome:
     _, (here, acting, lured, earned) = jax.lax.scan(ahead, start, (model.reward, model.pending, policy))
     by_epoch = lambda x: x.reshape(epochs, -1, *x.shape[1:])
     return Outcome(
-        running=by_epoch(acting)[:, -1],
-        acting=by_epoch(acting).mean(axis=1),
-        lured=by_epoch(lured).mean(axis=1),
+        running=by_epoch(acting)[:, -1] * model.within,
+        acting=by_epoch(acting).mean(axis=1) * model.within,
+        lured=by_epoch(lured).mean(axis=1) * model.within,
         earned=by_epoch(earned).sum(axis=1),
         arriving=by_epoch(here)[:, 0],
     )

@@ -141,6 +141,8 @@ class Myopia(Study):
         learning_rate: np.ndarray,
         discount: np.ndarray | float = 1.0,
         flat_from: np.ndarray | float = NEVER,
+        penalty: np.ndarray | float = 0.0,
+        length: np.ndarray | float | None = None,
     ) -> Params:
         """Makes the parameters of S seeds.
 
@@ -150,6 +152,8 @@ class Myopia(Study):
           learning_rate: `(S,)`, positive.
           discount: `(S,)`, in [0, 1].
           flat_from: `(S,)` updates after which the schedule is flat.
+          penalty: `(S,)`, what a step pays less from the cutoff on, until then; at least 0.
+          length: `(S,)` epochs of a run, whole numbers from 1 to E; by default E.
 
         Returns:
           The `Params`.
@@ -158,12 +162,16 @@ class Myopia(Study):
           ValueError: if a value is not allowed.
         """
         check_codes(schedule=schedule, lure=lure, credit=credit)
-        check_numbers(self.epochs, cutoff=cutoff, learning_rate=learning_rate, discount=discount)
+        length = self.epochs if length is None else length
+        check_numbers(
+            self.epochs, cutoff=cutoff, length=length, learning_rate=learning_rate, discount=discount, penalty=penalty
+        )
         caps, lures = np.array(list(SCHEDULES.values())), np.array(list(LURES.values()))
         now, later = lures[np.asarray(lure, int)].T
         columns = {
             "cap": caps[np.asarray(schedule, int)], "lure_now": now, "lure_later": later, "cutoff": cutoff,
             "credit": credit, "discount": discount, "learning_rate": learning_rate, "flat_from": flat_from,
+            "penalty": penalty, "length": length,
         }  # fmt: skip
         shape, dtype = np.shape(schedule), float_dtype()
         return Params(**{name: jnp.asarray(np.broadcast_to(x, shape), dtype) for name, x in columns.items()})
@@ -228,6 +236,7 @@ class Myopia(Study):
     def _deploy(self, variables: chex.ArrayTree, world_now: EnvParams) -> dict[str, jax.Array]:
         """How long the agent runs where it was not trained; rewards do not matter, since it learns no more."""
         learner, long, one = self.learner_of_one, self._env(2 * self.epochs), self._env(1)
+        world_now = dataclasses.replace(world_now, length=jnp.int32(long.epochs))
 
         def running(env: EpochEnv, chances: jax.Array) -> jax.Array:
             return planner.outcome(planner.make_model(env, world_now), chances).running

@@ -3,6 +3,7 @@
 
 import itertools
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -165,3 +166,27 @@ def test_lures_pending_are_a_memory_of_a_kind_and_the_climb_finds_it():
     assert float(value) >= best - 1e-4
     assert float(value) <= float(planner.optimal(model, factors)[0][0, 0]) + 1e-4
     np.testing.assert_allclose(policy.sum(axis=-1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("credit", [0.0, 1.0])
+@pytest.mark.parametrize("lure", ["invest", "borrow"])
+def test_a_short_run_is_an_environment_of_as_many_epochs(lure, credit):
+    long, short = EpochEnv(epochs=5, epoch_steps=2), EpochEnv(epochs=3, epoch_steps=2)
+    found = []
+    for env in (long, short):
+        model = planner.make_model(env, env_params("flat", lure, length=3))
+        values, policy = planner.optimal(model, planner.discounts(env, 1.0, credit))
+        told = planner.outcome(model, policy)
+        found.append([values[: short.steps], *(getattr(told, name)[:3] for name in ("running", "lured", "earned"))])
+        assert not any(np.asarray(getattr(told, name)[3:]).any() for name in ("running", "acting", "lured", "earned"))
+    chex.assert_trees_all_equal(*found)
+
+
+@pytest.mark.parametrize(("penalty", "runs_past"), [(0.5, True), (0.99, True), (1.01, False), (5.0, False)])
+def test_past_the_cutoff_work_pays_less_by_the_penalty(penalty, runs_past):
+    env = EpochEnv(epochs=4, epoch_steps=2)
+    model = planner.make_model(env, env_params("flat", "none", cutoff=2, penalty=penalty))
+    _, policy = planner.optimal(model, planner.discounts(env, 1.0, 1.0))
+    told = planner.outcome(model, policy)
+    np.testing.assert_allclose(told.running, [1, 1, runs_past, runs_past])
+    np.testing.assert_allclose(told.earned, [2, 2, *[2 * max(1 - penalty, 0)] * 2], rtol=1e-6)
