@@ -39,9 +39,9 @@ class EnvParams:
     """What may differ by trial without another compilation, scalars all.
 
     `cutoff`: the epoch K. `cap`: see `SCHEDULES`. `penalty`: what a step pays less from K on. `length`: epochs after
-    which the run is over; of an environment of fewer, its own. `lure_now`, `lure_later`: see `LURES`. `work`: what a step of work
-    pays. `first_index`: the index that the first epoch shows, 0 in training. `index_shown`: 1, or 0 to hide the index
-    from an agent that has learned to see it.
+    which the run is over; of an environment of fewer, its own. `lure_now`, `lure_later`: see `LURES`. `work`: what a
+    step of work pays. `first_index`: the index that the first epoch shows, 0 in training. `index_shown`: 1, or 0 to
+    hide the index from an agent that has learned to see it.
     """
 
     cutoff: chex.Numeric

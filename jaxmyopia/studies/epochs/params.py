@@ -29,7 +29,8 @@ def code(setting: str, name: str) -> float:
 class Params:
     """What may differ by seed without another compilation, `(S,)` each.
 
-    `cap`, `penalty`, `length`, `lure_now`, `lure_later`, `cutoff`: the environment's. `credit`, `discount`: of returns. `learning_rate`.
+    `cap`, `penalty`, `length`, `lure_now`, `lure_later`, `cutoff`: the environment's. `credit`, `discount`: of returns.
+    `learning_rate`.
     `flat_from`: the update from which the schedule is flat, `NEVER` for none.
     """
 
