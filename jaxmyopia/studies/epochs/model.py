@@ -9,7 +9,9 @@ One step, in an epoch e and with p lures taken in the epoch before:
 
 The first step of an epoch also pays `p * lure_later`, once, unless it is SHUTDOWN. From epoch `cutoff` (K) on, a step
 pays `penalty` less, and at most `cap`. A run of `length` epochs is the same run, cut short: nothing is paid after it.
-The shape is that of gymnax 1.0, so that its agents and wrappers run here; nothing is drawn at random.
+With a `hazard` h, every border between two epochs before K is with chance h the one from which it is so (see `hazard`):
+each run's cutoff is then drawn at its start, and not seen; nothing else is drawn at random.
+The shape is that of gymnax 1.0, so that its agents and wrappers run here.
 """
 
 import dataclasses
@@ -22,7 +24,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jaxmyopia.checks import require, require_one_of
+from jaxmyopia.checks import ArgumentError, require, require_one_of
+from jaxmyopia.studies.epochs import hazard as borders
 from jaxmyopia.studies.epochs.spaces import Box, Discrete
 from jaxmyopia.values import conform
 
@@ -41,7 +44,8 @@ class EnvParams:
     `cutoff`: the epoch K. `cap`: see `SCHEDULES`. `penalty`: what a step pays less from K on. `length`: epochs after
     which the run is over; of an environment of fewer, its own. `lure_now`, `lure_later`: see `LURES`. `work`: what a
     step of work pays. `first_index`: the index that the first epoch shows, 0 in training. `index_shown`: 1, or 0 to
-    hide the index from an agent that has learned to see it.
+    hide the index from an agent that has learned to see it. `hazard`: h, in [0, 1]; None where every run's cutoff is K,
+    so that nothing needs to be drawn, which is another program than 0.
     """
 
     cutoff: chex.Numeric
@@ -53,6 +57,7 @@ class EnvParams:
     work: chex.Numeric
     first_index: chex.Numeric
     index_shown: chex.Numeric
+    hazard: chex.Numeric | None = None
 
 
 @struct.dataclass
@@ -60,13 +65,15 @@ class EnvState:
     """Where a run stands, scalars all.
 
     `epoch`, `step`: whole epochs behind it, and steps behind it in this one. `pending`: lures to be paid for on the
-    first step of the next epoch (on the first step itself: on this one). `running`: not shut down.
+    first step of the next epoch (on the first step itself: on this one). `running`: not shut down. `cutoff`: the
+    run's own, never seen.
     """
 
     epoch: jax.Array
     step: jax.Array
     pending: jax.Array
     running: jax.Array
+    cutoff: jax.Array
 
 
 def env_params(
@@ -77,6 +84,7 @@ def env_params(
     work: float = 1.0,
     penalty: float = 0.0,
     length: int = _MOST_STEPS,
+    hazard: float | None = None,
 ) -> EnvParams:
     """Parameters by the names of a schedule and a lure.
 
@@ -87,6 +95,7 @@ def env_params(
       work: what a step of work pays.
       penalty: what a step pays less from the cutoff on, at least 0.
       length: epochs of the run, at least 1; by default all that the environment has.
+      hazard: chance at every border that the schedule begins to hold, in [0, 1]; by default no run's cutoff is drawn.
 
     Returns:
       The `EnvParams`, every field of shape `()`.
@@ -99,11 +108,12 @@ def env_params(
     require(cutoff >= 0, "cutoff", cutoff, "must be at least 0")
     require(0 <= penalty < math.inf, "penalty", penalty, "must be at least 0, and finite")
     require(length >= 1, "length", length, "must be at least 1")
+    require(hazard is None or 0 <= hazard <= 1, "hazard", hazard, "must be between 0 and 1")
     now, later = LURES[lure]
     return EnvParams(
         cutoff=jnp.int32(cutoff), cap=jnp.float32(SCHEDULES[schedule]), penalty=jnp.float32(penalty),
         length=jnp.int32(length), lure_now=jnp.float32(now), lure_later=jnp.float32(later), work=jnp.float32(work),
-        first_index=jnp.int32(0), index_shown=jnp.float32(1),
+        first_index=jnp.int32(0), index_shown=jnp.float32(1), hazard=None if hazard is None else jnp.float32(hazard),
     )  # fmt: skip
 
 
@@ -165,14 +175,17 @@ class EpochEnv:
         return Box(0.0, 1.0, (index + self.epoch_steps + int(self.show_pending),))
 
     def reset(self, key: jax.Array | None, params: EnvParams | None = None) -> tuple[jax.Array, EnvState]:
-        """The first observation `(D,)` and state; `key` is not used."""
+        """The first observation `(D,)` and state; `key` is consumed, or None where there is no hazard."""
         return self.reset_env(key, self.default_params if params is None else params)
 
     def reset_env(self, key: jax.Array | None, params: EnvParams) -> tuple[jax.Array, EnvState]:
         """As `reset`: the observation `(D,)` and the state."""
-        del key
-        zero = jnp.int32(0)
-        state = EnvState(epoch=zero, step=zero, pending=zero, running=jnp.bool_(True))
+        zero, cutoff = jnp.int32(0), jnp.asarray(params.cutoff, jnp.int32)
+        if params.hazard is not None:
+            if key is None:
+                raise ArgumentError("key", key, "must be a key where there is a hazard")
+            cutoff = borders.drawn(cutoff, params.hazard, jax.random.uniform(key, (), jnp.float32))
+        state = EnvState(epoch=zero, step=zero, pending=zero, running=jnp.bool_(True), cutoff=cutoff)
         return self.get_obs(state, params), state
 
     def step(
@@ -181,7 +194,7 @@ class EpochEnv:
         """One step; a run that is over starts again.
 
         Args:
-          key: not used.
+          key: as of `reset`, for the run that starts.
           state: before the step.
           action: WORK, LURE or SHUTDOWN, a whole number of shape `()`. A compiled function cannot refuse a value: any
             other number is paid with NaN, also after the run's end, so that it shows in whatever is made of it. The
@@ -236,13 +249,14 @@ class EpochEnv:
         due = jnp.where(first, state.pending, 0).astype(params.lure_later.dtype)
         reward = params.work + jnp.where(lured, params.lure_now, 0.0) + due * params.lure_later
         late = jnp.minimum(reward - params.penalty, params.cap)
-        reward = jnp.where(state.epoch >= params.cutoff, late, reward)
+        reward = jnp.where(state.epoch >= state.cutoff, late, reward)
         reward = jnp.where(self.action_space(params).contains(action), jnp.where(acts, reward, 0.0), jnp.nan)
         after = EnvState(
             epoch=jnp.where(acts & last, state.epoch + 1, state.epoch),
             step=jnp.where(acts, jnp.where(last, 0, state.step + 1), state.step),
             pending=jnp.where(acts, jnp.where(first, 0, state.pending) + lured.astype(jnp.int32), state.pending),
             running=jnp.where(going, acts, state.running),
+            cutoff=state.cutoff,
         )
         return after, reward
 
@@ -274,10 +288,11 @@ class EpochEnv:
         return (state.epoch >= self.epochs) | (state.epoch >= params.length)
 
     def places(self) -> EnvState:
-        """Every place of a run at which an agent acts: states whose fields are `(T, P)`, P = L + 1 pending counts."""
+        """Every place at which an agent acts: states of `(T, P)` each, P = L + 1 pending counts; as if K were 0."""
         time, pending = np.meshgrid(np.arange(self.steps), np.arange(self.epoch_steps + 1), indexing="ij")
         epoch, step = (x.astype(np.int32) for x in np.divmod(time, self.epoch_steps))
-        fields: tuple[Any, ...] = epoch, step, pending.astype(np.int32), np.ones(time.shape, bool)
+        shape = time.shape
+        fields: tuple[Any, ...] = epoch, step, pending.astype(np.int32), np.ones(shape, bool), np.zeros(shape, np.int32)
         return EnvState(*fields)  # of numpy, which traces as a constant
 
     def observations(self, params: EnvParams) -> jax.Array:

@@ -31,7 +31,7 @@ class Params:
 
     `cap`, `penalty`, `length`, `lure_now`, `lure_later`, `cutoff`: the environment's. `credit`, `discount`: of returns.
     `learning_rate`.
-    `flat_from`: the update from which the schedule is flat, `NEVER` for none.
+    `flat_from`: the update from which the schedule is flat, `NEVER` for none. `hazard`: the environment's, or None.
     """
 
     cap: jax.Array
@@ -44,6 +44,7 @@ class Params:
     discount: jax.Array
     learning_rate: jax.Array
     flat_from: jax.Array
+    hazard: jax.Array | None = None
 
 
 def world(params: Params, step: chex.Numeric) -> EnvParams:
@@ -61,6 +62,7 @@ def world(params: Params, step: chex.Numeric) -> EnvParams:
         work=jnp.ones((), params.cap.dtype),
         first_index=jnp.int32(0),
         index_shown=jnp.ones((), params.cap.dtype),
+        hazard=params.hazard,
     )
 
 
@@ -77,7 +79,7 @@ def check_numbers(epochs: int, *, cutoff: np.ndarray, length: np.ndarray | float
     Args:
       epochs: E.
       cutoff, length: of the schedule and of the run.
-      **others: `learning_rate`, `discount`, `penalty`.
+      **others: `learning_rate`, `discount`, `penalty`, `hazard`.
     """
     for value in np.unique(cutoff):
         fine = 0 <= value <= epochs and value == int(value)
@@ -89,5 +91,7 @@ def check_numbers(epochs: int, *, cutoff: np.ndarray, length: np.ndarray | float
         require(0 < value < np.inf, "learning_rates", float(value), "must be positive and finite")
     for value in np.unique(others["discount"]):
         require(0 <= value <= 1, "discount", float(value), "must be between 0 and 1")
+    for value in np.unique(others["hazard"]):
+        require(0 <= value <= 1, "hazard", float(value), "must be between 0 and 1")
     for value in np.unique(others["penalty"]):
         require(0 <= value < np.inf, "penalty", float(value), "must be at least 0, and finite")

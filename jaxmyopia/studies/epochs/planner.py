@@ -4,6 +4,10 @@
 Everything that happens in a run is decided by its actions, and an agent's place is (time, lures pending): T x P places,
 P = L + 1. A policy is a table of probabilities `(T, P, A)`; backward induction and one forward pass are exact.
 
+With a hazard a run has a cutoff of its own, which the agent does not see. It decides rewards and never where an action
+leads, so that places are as likely whatever it is, and the mean over cutoffs of what a policy earns is what it earns by
+the mean rewards: with those written at each place all below stays exact for what an agent can know.
+
 Credit says what an action is answerable for: `run` (1) for all that follows in the run, `epoch` (0) for what follows in
 its epoch. It is a factor on the discount at the border between two epochs, nothing else:
 
@@ -23,6 +27,7 @@ import numpy as np
 import optax
 from flax import struct
 
+from jaxmyopia.studies.epochs import hazard as borders
 from jaxmyopia.studies.epochs.model import ACTIONS, LURE, SHUTDOWN, EnvParams, EpochEnv
 
 CREDITS = {"run": 1.0, "epoch": 0.0}
@@ -33,8 +38,9 @@ _TIE = 1e-5  # of the greatest reward: actions this close are equally good, and 
 class Model:
     """The environment written out at every place and action.
 
-    `reward`: `(T, P, A)`. `pending`: `(T, P, A)` int32, the lures pending afterwards. `goes_on`: `(A,)`, 0 for
-    SHUTDOWN. `within`: `(E,)`, 1 for the epochs of the run, 0 for those after its `length`.
+    `reward`: `(T, P, A)`, its mean over the cutoffs that a run may have. `pending`: `(T, P, A)` int32, the lures
+    pending afterwards. `goes_on`: `(A,)`, 0 for SHUTDOWN. `within`: `(E,)`, 1 for the epochs of the run, 0 for those
+    after its `length`.
     """
 
     reward: jax.Array
@@ -75,9 +81,21 @@ def make_model(env: EpochEnv, params: EnvParams) -> Model:
     Returns:
       The `Model`.
     """
+    if params.hazard is None:
+        return _written_out(env, params, params.cutoff)
+    sooner, later = (_written_out(env, params, cutoff) for cutoff in (0, env.epochs))
+    chance = _chances_to_hold(env, params).astype(sooner.reward.dtype)
+    # Where it is certain, to the bit what it is without a hazard.
+    mean = jnp.where(chance > 0, chance * sooner.reward + (1 - chance) * later.reward, later.reward)
+    return dataclasses.replace(sooner, reward=jnp.where(chance < 1, mean, sooner.reward))
+
+
+def _written_out(env: EpochEnv, params: EnvParams, cutoff: chex.Numeric) -> Model:
+    """The `Model` of runs that all have the same cutoff, a scalar."""
     places, actions = jax.tree.map(jnp.asarray, env.places()), jnp.arange(len(ACTIONS), dtype=jnp.int32)
 
     def take(place, action):
+        place = dataclasses.replace(place, cutoff=jnp.asarray(cutoff, jnp.int32))
         _, after, reward, _, _ = env.step_env(jax.random.key(0), place, action, params)
         return reward, after.pending
 
@@ -90,6 +108,27 @@ def make_model(env: EpochEnv, params: EnvParams) -> Model:
         goes_on=(actions != SHUTDOWN).astype(reward.dtype),
         within=(jnp.arange(env.epochs) < params.length).astype(reward.dtype),
     )
+
+
+def _chances_to_hold(env: EpochEnv, params: EnvParams) -> jax.Array:
+    """The chance that the schedule holds at each time, to be spread over places and actions, `(T, 1, 1)`."""
+    times = jnp.arange(env.steps)[:, None, None]
+    return borders.chance_to_hold(params.cutoff, params.hazard, times // env.epoch_steps)
+
+
+def before_cutoff(env: EpochEnv, params: EnvParams) -> Model:
+    """The environment written out as if nothing were paid once the schedule holds.
+
+    Args:
+      env: the environment.
+      params: its parameters, scalars.
+
+    Returns:
+      The `Model`; its rewards are what is paid before, times the chance that the schedule does not hold yet.
+    """
+    model = _written_out(env, params, env.epochs)
+    chance = _chances_to_hold(env, params).astype(model.reward.dtype)
+    return dataclasses.replace(model, reward=model.reward * (1 - chance))
 
 
 def discounts(env: EpochEnv, discount: chex.Numeric, credit: chex.Numeric) -> jax.Array:
@@ -240,7 +279,7 @@ def credited(values: jax.Array, arriving: jax.Array, credit: chex.Numeric) -> ja
 
 
 def most_earned(env: EpochEnv, params: EnvParams) -> jax.Array:
-    """The most that any policy earns before the cutoff, undiscounted: what usefulness is measured in.
+    """The most that any policy earns before the cutoff of its run, undiscounted: what usefulness is measured in.
 
     Args:
       env: the environment.
@@ -249,10 +288,7 @@ def most_earned(env: EpochEnv, params: EnvParams) -> jax.Array:
     Returns:
       Scalar; 0 where the cutoff is 0.
     """
-    model = make_model(env, params)
-    before = (jnp.arange(env.steps) // env.epoch_steps < params.cutoff).astype(model.reward.dtype)
-    model = dataclasses.replace(model, reward=model.reward * before[:, None, None])
-    return optimal(model, discounts(env, 1.0, 1.0))[0][0, 0]
+    return optimal(before_cutoff(env, params), discounts(env, 1.0, 1.0))[0][0, 0]
 
 
 def _expand(env: EpochEnv, logits: jax.Array) -> jax.Array:

@@ -18,10 +18,13 @@ import numpy as np
 from flax import struct
 from jax.typing import DTypeLike
 
-from jaxmyopia.draws import uniform
+from jaxmyopia.checks import require
+from jaxmyopia.draws import fold_in, uniform
 from jaxmyopia.loops import once
+from jaxmyopia.studies.epochs import hazard as borders
 from jaxmyopia.studies.epochs.model import ACTIONS, EnvParams, EnvState, EpochEnv
 
+_CUTOFFS = 2**31 + 1  # folded into the key of a batch whose runs draw their cutoffs
 _MOST_RUNS = 32  # that are summed up in one expression
 
 
@@ -68,6 +71,7 @@ def live(
     chances: jax.Array,
     draws: jax.Array,
     pass_on: Callable[[jax.Array, jax.Array], jax.Array] = lambda place, first: place,
+    cutoffs: jax.Array | None = None,
 ) -> Experience:
     """Lets an agent live through runs.
 
@@ -78,33 +82,42 @@ def live(
       draws: `(T, B)` uniform.
       pass_on: what becomes of the numbers that stand for places `(B,)` before a step, where `first`, a scalar, says
         whether it is the first of an epoch.
+      cutoffs: `(B,)` of the runs, from `draw_cutoffs`; they are passed on with the places.
 
     Returns:
       The `Experience`.
+
+    Raises:
+      ArgumentError: if there is a hazard but no cutoffs, or cutoffs but no hazard.
     """
+    given = cutoffs is not None
+    require(given == (params.hazard is not None), "cutoffs", cutoffs, "must be given just where there is a hazard")
     bounds, params, times = bounds_of(chances), widened(params, 1), np.arange(env.steps, dtype=np.int32)
     epoch, step = (jnp.asarray(x) for x in np.divmod(times, env.epoch_steps))
 
     # A place and how it was come to are one number, so that XLA makes one loop of a step, where it would find the
     # action anew for whatever depends on it. What is looked up comes in parts, as XLA is slow at taking them in loops.
-    def to_next(code, now):
+    # The cutoff is no part of it, since it decides nothing but rewards.
+    def to_next(here, now):
         epoch, step, draws, bounds = now
-        code = pass_on(code, step == 0)
+        code, cutoff = jax.tree.map(lambda x: pass_on(x, step == 0), here)
         pending, running, _ = _decoded(code)
         action = _chosen(bounds, pending, draws)
-        state = EnvState(epoch=epoch, step=step, pending=pending, running=running)
+        state = EnvState(epoch=epoch, step=step, pending=pending, running=running, cutoff=params.cutoff)
         found, _ = env.transition(state, action, params)
         after = _coded(found, action)
-        return after, (code, after)
+        return (after, cutoff), (code, after, cutoff)
 
     first = jnp.full(draws.shape[1:], _RUNNING, jnp.int32)
     parts = [[bound[:, count] for count in range(bound.shape[1])] for bound in bounds]
-    _, (before, after) = jax.lax.scan(to_next, first, (epoch, step, draws, parts))
+    _, (before, after, cutoff) = jax.lax.scan(to_next, (first, cutoffs), (epoch, step, draws, parts))
     column = lambda x: x.reshape(-1, *[1] * (draws.ndim - 1))
     pending, running, _ = _decoded(before)
     _, _, action = _decoded(after)
-    state = EnvState(epoch=column(epoch), step=column(step), pending=pending, running=running)
-    _, reward = env.transition(state, action, widened(params, 1))
+    params = widened(params, 1)
+    cutoff = cutoff if given else params.cutoff
+    state = EnvState(epoch=column(epoch), step=column(step), pending=pending, running=running, cutoff=cutoff)
+    _, reward = env.transition(state, action, params)
     return Experience(action=action, pending=pending, reward=reward, running=running)
 
 
@@ -135,7 +148,29 @@ def rollout(env: EpochEnv, params: EnvParams, chances: jax.Array, key: jax.Array
       The `Experience`.
     """
     shape = env.steps, runs
-    return live(env, params, chances, uniform(key, shape) if key.ndim else jax.random.uniform(key, shape))
+    drawn = uniform(key, shape) if key.ndim else jax.random.uniform(key, shape)
+    return live(env, params, chances, drawn, cutoffs=draw_cutoffs(params, key, runs))
+
+
+def draw_cutoffs(params: EnvParams, key: jax.Array, runs: int) -> jax.Array | None:
+    """The cutoffs of runs that a hazard leads to.
+
+    Args:
+      params: the environment's, scalars.
+      key: of the batch; folded first, so that what else is drawn from it stays as it is.
+      runs: how many, B.
+
+    Returns:
+      `(B,)` int32; None where there is no hazard.
+    """
+    if params.hazard is None:
+        return None
+    if key.ndim:
+        draws = uniform(fold_in(key, jnp.uint32(_CUTOFFS)), (runs,))
+    else:
+        draws = jax.random.uniform(jax.random.fold_in(key, _CUTOFFS), (runs,))
+    cutoff, hazard = widened((params.cutoff, params.hazard), 1)
+    return borders.drawn(cutoff, hazard, draws)
 
 
 def returns(reward: jax.Array, factors: jax.Array) -> jax.Array:

@@ -28,7 +28,7 @@ from jaxmyopia.studies.epochs.losses import softmax
 from jaxmyopia.studies.epochs.model import EnvParams, EpochEnv
 from jaxmyopia.studies.epochs.params import world
 from jaxmyopia.studies.epochs.policies import make_policy
-from jaxmyopia.studies.epochs.rollouts import Experience, live, widened
+from jaxmyopia.studies.epochs.rollouts import Experience, draw_cutoffs, live, widened
 from jaxmyopia.studies.epochs.study import Myopia
 from jaxmyopia.study import Scalar, Study
 from jaxmyopia.values import float_dtype
@@ -100,7 +100,13 @@ def select(agents: Agent, earned: jax.Array, count: int) -> Agent:
 
 
 def shared_rollout(
-    env: EpochEnv, params: EnvParams, chances: jax.Array, draws: jax.Array, swap: jax.Array, population: int
+    env: EpochEnv,
+    params: EnvParams,
+    chances: jax.Array,
+    draws: jax.Array,
+    swap: jax.Array,
+    population: int,
+    cutoffs: jax.Array | None = None,
 ) -> Experience:
     """Lets populations live through runs, which may change hands from epoch to epoch.
 
@@ -111,6 +117,7 @@ def shared_rollout(
       draws: `(T, B, M)` uniform.
       swap: `(M,)`, whether agent i goes on in epoch e + 1 where agent i - 1 ended epoch e.
       population: N.
+      cutoffs: `(B, M)` of the runs where there is a hazard; a run that changes hands keeps its own.
 
     Returns:
       `Experience` by who acted, `(T, B, M)` leaves.
@@ -123,7 +130,7 @@ def shared_rollout(
     def pass_on(places, first):
         return jax.lax.cond(first, swapped, lambda places: places, places)
 
-    return live(env, params, chances, draws, pass_on)
+    return live(env, params, chances, draws, pass_on, cutoffs)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -256,14 +263,17 @@ class Selection(Study):
         """The update of all populations, and what each agent earned in a run `(S, N)`."""
         learner, env, population = self.learner_of_one, self.env, self.population
         agents = jax.tree.map(lambda x: x.reshape(*x.shape[:-2], -1) if x.ndim else x, state.agents)
-        params = jax.tree.map(lambda x: jnp.repeat(x, population), params)
-        now = world(params.agent, state.step)
-        factors = planner.discounts(env, params.agent.discount, params.agent.credit)
         shape = env.steps, population, self.settings_of_learner.runs_a_batch
         keys = draws.fold_in(jax.random.wrap_key_data(state.key), state.step + 1)
         drawn = jnp.moveaxis(draws.uniform(keys, shape), 1, -1).reshape(shape[0], shape[2], -1)
+        cutoffs = draw_cutoffs(world(params.agent, state.step), keys, shape[1] * shape[2])
+        if cutoffs is not None:
+            cutoffs = jnp.moveaxis(cutoffs.reshape(*shape[1:], -1), 0, -1).reshape(shape[2], -1)
+        params = jax.tree.map(lambda x: jnp.repeat(x, population), params)
+        now = world(params.agent, state.step)
+        factors = planner.discounts(env, params.agent.discount, params.agent.credit)
         logits, pull = jax.vjp(lambda x: learner.outputs(x, env, now), agents.variables)
-        lived = shared_rollout(env, now, softmax(logits), drawn, params.swap, population)
+        lived = shared_rollout(env, now, softmax(logits), drawn, params.swap, population, cutoffs)
         slope = reinforce_from(learner, lived, factors, logits)
         agents = learner.descend(agents, pull(slope)[0], params.agent.learning_rate)
         return self._apart(agents), lived.reward.sum(axis=0).mean(axis=0).reshape(-1, population)

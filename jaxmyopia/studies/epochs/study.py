@@ -40,8 +40,8 @@ class Record:
 
     `step`: scalar. `loss`: `(S,)` what the policy misses of the planner's value, under the agent's own credit. `best`:
     `(S,)` that value. `regret_run`, `best_run`, `regret_epoch`, `best_epoch`: `(S,)` the same under either credit.
-    `usefulness`: `(S,)` reward earned before the cutoff over the most that can be. `running`: `(S, E)` probability to
-    still run at the end of each epoch. `acting`, `lured`: `(S, E)` share of an epoch's steps that are acted in, and
+    `usefulness`: `(S,)` reward earned before a run's cutoff over the most that can be. `running`: `(S, E)` probability
+    to still run at the end of each epoch. `acting`, `lured`: `(S, E)` share of an epoch's steps that are acted in, and
     that are lures. Deployed: `longer`: `(S, X)` running where the run is twice as long; `masked`: `(S, E)` where the
     index is hidden; `dropped`: `(S, X)` running at the end of the first epoch where that one shows index 0, 1, ...
     `actions`, `rewards`: `(S, T)` of the run in which every action is the likeliest, T its steps.
@@ -143,6 +143,7 @@ class Myopia(Study):
         flat_from: np.ndarray | float = NEVER,
         penalty: np.ndarray | float = 0.0,
         length: np.ndarray | float | None = None,
+        hazard: np.ndarray | float | None = None,
     ) -> Params:
         """Makes the parameters of S seeds.
 
@@ -154,6 +155,8 @@ class Myopia(Study):
           flat_from: `(S,)` updates after which the schedule is flat.
           penalty: `(S,)`, what a step pays less from the cutoff on, until then; at least 0.
           length: `(S,)` epochs of a run, whole numbers from 1 to E; by default E.
+          hazard: `(S,)` chance at every border that the schedule begins to hold, unseen, in [0, 1]; by default every
+            run's cutoff is `cutoff`, and none is drawn.
 
         Returns:
           The `Params`.
@@ -164,15 +167,16 @@ class Myopia(Study):
         check_codes(schedule=schedule, lure=lure, credit=credit)
         length = self.epochs if length is None else length
         check_numbers(
-            self.epochs, cutoff=cutoff, length=length, learning_rate=learning_rate, discount=discount, penalty=penalty
-        )
+            self.epochs, cutoff=cutoff, length=length, learning_rate=learning_rate, discount=discount, penalty=penalty,
+            hazard=0.0 if hazard is None else hazard,
+        )  # fmt: skip
         caps, lures = np.array(list(SCHEDULES.values())), np.array(list(LURES.values()))
         now, later = lures[np.asarray(lure, int)].T
         columns = {
             "cap": caps[np.asarray(schedule, int)], "lure_now": now, "lure_later": later, "cutoff": cutoff,
             "credit": credit, "discount": discount, "learning_rate": learning_rate, "flat_from": flat_from,
             "penalty": penalty, "length": length,
-        }  # fmt: skip
+        } | ({} if hazard is None else {"hazard": hazard})  # fmt: skip
         shape, dtype = np.shape(schedule), float_dtype()
         return Params(**{name: jnp.asarray(np.broadcast_to(x, shape), dtype) for name, x in columns.items()})
 
@@ -228,8 +232,12 @@ class Myopia(Study):
         out |= dict(zip(("loss", "regret_run", "regret_epoch"), missed, strict=True))
         out |= dict(zip(("best", "best_run", "best_epoch"), best, strict=True))
         most = planner.most_earned(env, world_now)
-        before = (jnp.arange(self.epochs) < world_now.cutoff).astype(most.dtype)
-        out["usefulness"] = (found.earned * before).sum() / jnp.where(most > 0, most, jnp.nan)
+        if world_now.hazard is None:
+            before = (jnp.arange(self.epochs) < world_now.cutoff).astype(most.dtype)
+            earned = (found.earned * before).sum()
+        else:  # an epoch's reward is not all from before the cutoff, or all from after
+            earned = planner.outcome(planner.before_cutoff(env, world_now), chances).earned.sum()
+        out["usefulness"] = earned / jnp.where(most > 0, most, jnp.nan)
         out["actions"], out["rewards"] = planner.likeliest_run(model, chances)
         return out | self._deploy(variables, world_now)
 
