@@ -19,6 +19,7 @@ SMALL = {"epochs": 3, "epoch_steps": 2, "settings_of_learner": Settings(runs_a_b
 RECIPE = {"schedule": (0.0, 2.0), "lure": (1.0,), "credit": (1.0,), "cutoff": (2.0,), "learning_rate": (0.1,)}
 STUDIES = {
     "reinforce": (Myopia(**SMALL), RECIPE),
+    "hidden cutoff": (Myopia(**SMALL), RECIPE | {"hazard": (0.0, 0.3)}),
     "ppo": (Myopia(learner="ppo", **SMALL), RECIPE),
     "qlearning": (Myopia(learner="qlearning", policy="table", **SMALL), RECIPE),
     "selection": (Selection(population=4, **SMALL), RECIPE | {"interval": (2.0,), "swap": (0.0, 1.0)}),
