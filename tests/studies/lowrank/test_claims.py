@@ -87,11 +87,11 @@ def test_where_nothing_differs_nothing_is_supported():
         "bumps-common": "contradicted",  # not in all, but in none: both parts must hold
         "adam-rank1": "no difference",
         "adam-full-rank-plateau": "not applicable",  # SGD has one in every seed
-        "weight-decay": "contradicted",  # nothing changes, the first decay and the minimum included
+        "weight-decay": "no difference",  # the minimum is reached all the same
         "adamw-artefact": "contradicted",  # there is one under SGD
     }
     assert pieces(nothing, "weight-decay", ["shown"]) == {
-        ("the minimum is not reached",): {"contradicted"},
+        ("the minimum is not reached",): {"no difference"},
         ("the first decay is faster",): {"inconclusive"},
         ("as many plateaus",): {"supported"},
         ("as many bumps",): {"inconclusive"},
@@ -141,6 +141,17 @@ def test_weight_decay_is_judged_in_four_parts_at_the_rate_that_is_best_for_adam(
     assert {piece.name.split("(rate ")[1] for piece in found.evidence} == {"0.01)"}
     faster = next(each for each in found.evidence if each.condition["shown"] == "the first decay is faster")
     assert faster.interval.estimate == pytest.approx(np.log2((50 + np.arange(16, 80) % 3) / 100).mean(), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("decayed", "verdict"),
+    [(1e-6, "supported"), (2e-8, "real but small"), (1e-8, "no difference"), (1e-9, "contradicted")],
+)
+def test_a_minimum_is_not_reached_where_decay_leaves_ten_times_the_loss(decayed, verdict):
+    def summary(at, seeds):
+        return ends(decayed * (1 + seeds % 5 / 50) if at.optimizer == "adamw" else np.full(SEEDS, 1e-8))
+
+    assert pieces(summary, "weight-decay", ["shown"], ranks=(2,))["the minimum is not reached",] == {verdict}
 
 
 def test_bumps_in_every_second_seed_are_common_and_in_every_seed_are_not():
