@@ -11,6 +11,7 @@ from typing import Any
 from experiments.pages.markdown import WIDTH, command, made, number, table, wrap
 from jaxmyopia.claims.conditions import whole
 from jaxmyopia.claims.judged import PART, Evidence, Judgement
+from jaxmyopia.claims.verdicts import DECIDED
 from jaxmyopia.engine.schema import built
 
 BULLETS = 12  # pieces of evidence that a page shows of a claim; of more, it counts what came out
@@ -18,18 +19,33 @@ _ASIDE = ("not applicable", "not judged")
 
 
 def verdict_table(claims: list[dict[str, Any]]) -> str:
-    """The verdicts of a run as a Markdown table, a line a claim; an aside in brackets goes where a line is too long."""
-    lines = ["| claim | verdict |", "|---|---|"]
-    for claim in claims:
-        row = f"| {{}} | **{claim['verdict']}** |"
+    """The verdicts of a run as a Markdown table, a line a claim; an aside in brackets goes where a line is too long.
+
+    A claim that depends on the condition says in how many of them it holds; so do others, beside their verdict. Claims
+    for which the run has no evidence at all are left out.
+    """
+    lines = ["| claim | verdict, and where it holds |", "|---|---|"]
+    for claim in (each for each in claims if each.get("evidence", True)):
+        row = f"| {{}} | {_verdict(claim)} |"
         texts = claim["text"], re.sub(r" \([^)]*\)", "", claim["text"])
         fits = [text for text in texts if len(row.format(text)) <= WIDTH]
         lines.append(row.format(fits[0] if fits else textwrap.shorten(texts[1], WIDTH - len(row), placeholder=" …")))
     return "\n".join(lines)
 
 
+def _verdict(claim: dict[str, Any]) -> str:
+    counts, verdict = claim.get("conditions", {}).get("verdicts", {}), claim["verdict"]
+    asked = sum(count for each, count in counts.items() if each not in _ASIDE)
+    left = sum(count for each, count in counts.items() if each not in (*_ASIDE, *DECIDED))
+    held = f"{counts.get('supported', 0)} of {asked}"
+    told = f"**{held}**" if verdict == "depends on the condition" else f"**{verdict}**" + (f", {held}" if asked else "")
+    return told + (f", {left} open" if left else "")
+
+
 def evidence_list(claims: list[dict[str, Any]], manifest: dict[str, Any]) -> str:
     """The claims of a run with their evidence, a section each, and when and on what it was made; Markdown.
+
+    Claims for which the run has no evidence at all are left out.
 
     Args:
       claims: entries of claims.json.
@@ -41,7 +57,8 @@ def evidence_list(claims: list[dict[str, Any]], manifest: dict[str, Any]) -> str
     cells = manifest["config"]["cells"]
     seeds = sorted({cell["seeds"] for cell in cells if not cell.get("control")}, reverse=True)
     told = f"{made(manifest)}, {manifest['seconds']:.0f} s, {' or '.join(map(str, seeds))} seeds a cell:"
-    return "\n\n".join([wrap(told), command(manifest), *map(_section, built(claims, list[Judgement]))])
+    asked = [each for each in built(claims, list[Judgement]) if each.evidence]
+    return "\n\n".join([wrap(told), command(manifest), *map(_section, asked)])
 
 
 def evidence_rows(claims: list[dict[str, Any]]) -> str:

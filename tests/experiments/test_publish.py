@@ -74,6 +74,17 @@ def test_a_claim_too_long_for_its_line_loses_its_aside_and_then_its_end():
     assert cut.endswith("word … | **inconclusive** |") and len(cut) <= WIDTH
 
 
+def test_a_claim_says_in_how_many_conditions_it_holds_and_which_were_not_asked_are_no_claims():
+    counts = {"supported": 2, "contradicted": 1, "inconclusive": 4, "not applicable": 8}
+    asked = {"text": "It is.", "verdict": "inconclusive", "conditions": {"verdicts": counts}}
+    depends = asked | {
+        "verdict": "depends on the condition",
+        "conditions": {"verdicts": {"supported": 2, "contradicted": 1}},
+    }
+    table = verdict_table([asked, depends, {"text": "It was.", "verdict": "not judged", "evidence": []}])
+    assert table.splitlines()[2:] == ["| It is. | **inconclusive**, 2 of 7, 4 open |", "| It is. | **2 of 3** |"]
+
+
 def test_only_what_stands_between_the_marks_is_replaced():
     text = "a\n<!-- x -->\nold\n<!-- /x -->\nb"
     assert publish.put_between(text, "x", "new") == "a\n<!-- x -->\nnew\n<!-- /x -->\nb"
