@@ -20,7 +20,7 @@ from typing import Any
 from experiments.benchmarks.faults.kinds import KINDS
 from experiments.benchmarks.load import BOUND, shown
 from experiments.benchmarks.report import machine_line, tables
-from experiments.pages.claims import evidence_list, evidence_rows, verdict_table
+from experiments.pages.claims import evidence_grid, evidence_list, evidence_rows, verdict_table
 from experiments.pages.markdown import command, made, number, table, wrap
 from jaxmyopia import launch
 from jaxmyopia.checks import require, user_path
@@ -30,6 +30,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "experiments" / "results"
 README, PAGES = ROOT / "README.md", ROOT / "docs" / "results"
 MARK = re.compile(r"<!-- answer (\w+) -->")
+# Of an answer's claim, where, rows and column: a table of its evidence, wherever in docs/results a text wants one.
+GRID = re.compile(r"<!-- grid (\w+) ([\w-]+) \| ([^|]+) \| ([^|]+) \| (\w+) -->\n.*?<!-- /grid -->", re.DOTALL)
 ANSWERS = ("claims.json", "benchmark.json", "platforms.json", "soak.json", "calibration.json")  # a run has one of them
 LARGE = 500_000  # bytes: larger ones are kept compressed
 
@@ -200,11 +202,28 @@ def put_between(text: str, name: str, new: str) -> str:
     return f"{before}{start}\n{new}\n{end}{after}"
 
 
+def with_grids(text: str, name: str) -> str:
+    """A text whose marks `<!-- grid NAME CLAIM | setting=value, ... | rows | column -->` hold what an answer says."""
+
+    def filled(found: re.Match[str]) -> str:
+        answer, claim, where, rows, column = found.groups()
+        if answer != name:
+            return found.group()
+        settings = dict(pair.split("=") for pair in where.split(", "))
+        grid = evidence_grid(read(RESULTS / name, "claims.json"), claim, settings, rows.split(", "), column)
+        return f"{found.group().partition(chr(10))[0]}\n{grid}\n<!-- /grid -->"
+
+    return GRID.sub(filled, text)
+
+
 def write_answer(name: str) -> None:
-    """Writes the evidence of a published answer into its page, and its verdicts into the README if it has the marks."""
+    """Writes the evidence of a published answer into its page, its verdicts into the README if that has the marks, and
+    the tables that pages ask of it."""
     folder, mark = RESULTS / name, f"answer {name}"
     for page in places(name):
         page.write_text(put_between(page.read_text(), mark, answer_text(folder)))
+    for page in PAGES.glob("*.md"):
+        page.write_text(with_grids(page.read_text(), name))
     text = README.read_text()
     if name in MARK.findall(text):
         claims = read(folder, "claims.json")

@@ -5,7 +5,7 @@ import csv
 import io
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from experiments.pages.markdown import WIDTH, command, made, number, table, wrap
@@ -78,6 +78,50 @@ def evidence_rows(claims: list[dict[str, Any]]) -> str:
                 + [piece.interval.n, f"{piece.holds:.3g}", f"{piece.p_value:.3g}", piece.verdict]
             )
     return text.getvalue()
+
+
+def evidence_grid(
+    claims: list[dict[str, Any]], claim: str, where: Mapping[str, str], rows: Sequence[str], column: str
+) -> str:
+    """The estimates of a claim as a table of two settings, or more, in bold where it is supported.
+
+    Args:
+      claims: entries of claims.json.
+      claim: its id.
+      where: settings and the values that all cells share, as they are written.
+      rows: settings that make the rows.
+      column: the setting that makes the columns.
+
+    Returns:
+      Markdown; what was not asked, or not applicable, is left blank.
+
+    Raises:
+      ValueError: if nothing was asked there, or a cell holds more than one piece.
+    """
+    (judged,) = (each for each in built(claims, list[Judgement]) if each.id == claim)
+    asked = [({name: _shown(value) for name, value in each.condition.items()}, each) for each in judged.evidence]
+    asked = [(at, each) for at, each in asked if all(at.get(name) == value for name, value in where.items())]
+    columns = list(dict.fromkeys(at[column] for at, _ in asked))
+    lines: dict[tuple[str, ...], dict[str, str]] = {}
+    for at, each in asked:
+        line = lines.setdefault(tuple(at[name] for name in rows), {})
+        if at[column] in line:
+            raise ValueError(f"{claim}: several pieces at {at}")
+        line[at[column]] = "" if each.verdict in _ASIDE else _in_cell(each)
+    if not lines:
+        raise ValueError(f"{claim}: nothing was asked where {dict(where)}")
+    head = [f"{', '.join(rows)}; {column}:", *columns]
+    return table([head, *([", ".join(name), *(line.get(at, "") for at in columns)] for name, line in lines.items())])
+
+
+def _in_cell(piece: Evidence) -> str:
+    interval = piece.interval
+    text = f"{interval.estimate:.2f} [{interval.low:.2f}, {interval.high:.2f}]".replace("-", "−")
+    return f"**{text}**" if piece.verdict == "supported" else text
+
+
+def _shown(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _section(claim: Judgement) -> str:

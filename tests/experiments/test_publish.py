@@ -6,7 +6,7 @@ import json
 import pytest
 
 from experiments import publish
-from experiments.pages.claims import evidence_list, evidence_rows, verdict_table
+from experiments.pages.claims import evidence_grid, evidence_list, evidence_rows, verdict_table
 from experiments.pages.markdown import WIDTH, number
 from jaxmyopia.claims import Judgement
 from jaxmyopia.engine.schema import built, fault
@@ -60,6 +60,33 @@ def test_the_readme_shows_the_committed_verdicts():
     for name in JUDGED:
         claims = publish.read(publish.RESULTS / name, "claims.json")
         assert readme == publish.put_between(readme, f"answer {name}", verdict_table(claims))
+
+
+@pytest.mark.parametrize("page", sorted(publish.PAGES.glob("*.md")), ids=lambda page: page.stem)
+def test_tables_of_evidence_in_a_text_are_those_of_the_answers(page):
+    text = page.read_text()
+    assert len(publish.GRID.findall(text)) == text.count("<!-- grid ") == text.count("<!-- /grid -->")
+    for name in {found[0] for found in publish.GRID.findall(text)}:
+        assert text == publish.with_grids(text, name)
+
+
+def test_a_table_of_evidence_has_a_cell_a_piece_in_bold_where_it_is_supported():
+    def piece(verdict, **condition):
+        interval = {"estimate": 0.5, "low": -0.25, "high": 1.0, "n": 64, "method": "Wilson", "level": 0.95, "why": ""}
+        at = {"name": "", "statistic": "", "null": 0.0, "direction": 1, "grid": [], "holds": 1.0, "reason": ""}
+        return at | {"verdict": verdict, "interval": interval, "condition": condition}
+
+    asked = (("supported", 1.0, 0.1, "a"), ("inconclusive", 0.01, 0.1, "a"), ("not applicable", 1.0, 0.3, "a"),
+             ("supported", 1.0, 0.1, "b"))  # fmt: skip
+    evidence = [piece(verdict, scale=scale, rate=rate, clock=clock) for verdict, scale, rate, clock in asked]
+    claims = [{"id": "a-claim", "text": "", "verdict": "supported", "reason": "", "evidence": evidence}]
+    assert evidence_grid(claims, "a-claim", {"clock": "a"}, ["rate"], "scale").splitlines() == [
+        "| rate; scale: | 1 | 0.01 |", "|---|---|---|",
+        "| 0.1 | **0.50 [−0.25, 1.00]** | 0.50 [−0.25, 1.00] |", "| 0.3 |  |  |",
+    ]  # fmt: skip
+    for where in ({}, {"clock": "c"}):
+        with pytest.raises(ValueError, match=r"a-claim: (several pieces|nothing was asked)"):
+            evidence_grid(claims, "a-claim", where, ["rate"], "scale")
 
 
 def test_every_mark_belongs_to_an_answer():
