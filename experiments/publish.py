@@ -17,6 +17,8 @@ import re
 import shutil
 from typing import Any
 
+from PIL import Image
+
 from experiments.benchmarks.faults.kinds import KINDS
 from experiments.benchmarks.load import BOUND, shown
 from experiments.benchmarks.report import machine_line, tables
@@ -31,7 +33,7 @@ RESULTS = ROOT / "experiments" / "results"
 README, PAGES = ROOT / "README.md", ROOT / "docs" / "results"
 MARK = re.compile(r"<!-- answer (\w+) -->")
 # Of an answer's claim, where, rows and column: a table of its evidence, wherever in docs/results a text wants one.
-GRID = re.compile(r"<!-- grid (\w+) ([\w-]+) \| ([^|]+) \| ([^|]+) \| (\w+) -->\n.*?<!-- /grid -->", re.DOTALL)
+GRID = re.compile(r"(<!-- grid (\w+) ([\w-]+)\s\|\s([^|]+)\s\|\s([^|]+)\s\|\s(\w+)\s-->\n).*?<!-- /grid -->", re.DOTALL)
 ANSWERS = ("claims.json", "benchmark.json", "platforms.json", "soak.json", "calibration.json")  # a run has one of them
 LARGE = 500_000  # bytes: larger ones are kept compressed
 
@@ -206,12 +208,12 @@ def with_grids(text: str, name: str) -> str:
     """A text whose marks `<!-- grid NAME CLAIM | setting=value, ... | rows | column -->` hold what an answer says."""
 
     def filled(found: re.Match[str]) -> str:
-        answer, claim, where, rows, column = found.groups()
+        mark, answer, claim, where, rows, column = found.groups()
         if answer != name:
             return found.group()
-        settings = dict(pair.split("=") for pair in where.split(", "))
+        settings = dict(pair.split("=") for pair in " ".join(where.split()).split(", "))
         grid = evidence_grid(read(RESULTS / name, "claims.json"), claim, settings, rows.split(", "), column)
-        return f"{found.group().partition(chr(10))[0]}\n{grid}\n<!-- /grid -->"
+        return f"{mark}{grid}\n<!-- /grid -->"
 
     return GRID.sub(filled, text)
 
@@ -266,7 +268,8 @@ def main() -> None:
     for name, data in kept.items():
         keep(data, out / name)
     for name in FLAGS.figures:
-        shutil.copyfile(run / "figures" / f"{name}.png", out / f"{name}.png")
+        with Image.open(run / "figures" / f"{name}.png") as figure:  # in 256 colours: a third of its size
+            figure.convert("RGB").quantize(256).save(out / f"{name}.png", optimize=True)
     write_answer(FLAGS.name)
 
 

@@ -116,8 +116,15 @@ def evidence_grid(
 
 def _in_cell(piece: Evidence) -> str:
     interval = piece.interval
-    text = f"{interval.estimate:.2f} [{interval.low:.2f}, {interval.high:.2f}]".replace("-", "−")
+    estimate, low, high = map(_short, (interval.estimate, interval.low, interval.high))
+    text = f"{estimate} [{low}, {high}]"
     return f"**{text}**" if piece.verdict == "supported" else text
+
+
+def _short(value: float) -> str:
+    """A number in two digits, or so many that few tables are too wide, with a minus that does not break."""
+    text = f"{value:.2f}" if abs(value) < 1 else f"{value:.1f}"
+    return re.sub(r"^(-?)0\.", r"\1.", text).replace("-.00", ".00").replace("-", "−")
 
 
 def _shown(value: object) -> str:

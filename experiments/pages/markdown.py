@@ -32,5 +32,7 @@ def made(manifest: dict[str, Any]) -> str:
 
 
 def command(manifest: dict[str, Any]) -> str:
-    """The command of a run, as a block."""
-    return f"```bash\n{manifest['command']}\n```"
+    """The command of a run, as a block, continued where it is long."""
+    lines = textwrap.wrap(manifest["command"], WIDTH - 2, break_long_words=False, break_on_hyphens=False)
+    text = " \\\n  ".join(lines)
+    return f"```bash\n{text}\n```"
