@@ -68,6 +68,7 @@ def live(
     chances: jax.Array,
     draws: jax.Array,
     pass_on: Callable[[jax.Array, jax.Array], jax.Array] = lambda place, first: place,
+    made_of: Callable[[jax.Array], jax.Array] = lambda action: action,
 ) -> Experience:
     """Lets an agent live through runs.
 
@@ -78,9 +79,10 @@ def live(
       draws: `(T, B)` uniform.
       pass_on: what becomes of the numbers that stand for places `(B,)` before a step, where `first`, a scalar, says
         whether it is the first of an epoch.
+      made_of: what the runs make of the actions drawn for them, `(B,)` both.
 
     Returns:
-      The `Experience`.
+      The `Experience`; steps after the `length` of a run are none in which it runs.
     """
     bounds, params, times = bounds_of(chances), widened(params, 1), np.arange(env.steps, dtype=np.int32)
     epoch, step = (jnp.asarray(x) for x in np.divmod(times, env.epoch_steps))
@@ -91,7 +93,7 @@ def live(
         epoch, step, draws, bounds = now
         code = pass_on(code, step == 0)
         pending, running, _ = _decoded(code)
-        action = _chosen(bounds, pending, draws)
+        action = made_of(_chosen(bounds, pending, draws))
         state = EnvState(epoch=epoch, step=step, pending=pending, running=running)
         found, _ = env.transition(state, action, params)
         after = _coded(found, action)
@@ -104,8 +106,11 @@ def live(
     pending, running, _ = _decoded(before)
     _, _, action = _decoded(after)
     state = EnvState(epoch=column(epoch), step=column(step), pending=pending, running=running)
-    _, reward = env.transition(state, action, widened(params, 1))
-    return Experience(action=action, pending=pending, reward=reward, running=running)
+    params = widened(params, 1)
+    _, reward = env.transition(state, action, params)
+    return Experience(
+        action=action, pending=pending, reward=reward, running=running & ~env.is_truncated(state, params)
+    )
 
 
 _RUNNING = 8  # the bit of a code that says so; pending lures stand above it, the action below
