@@ -108,9 +108,7 @@ def live(
     state = EnvState(epoch=column(epoch), step=column(step), pending=pending, running=running)
     params = widened(params, 1)
     _, reward = env.transition(state, action, params)
-    return Experience(
-        action=action, pending=pending, reward=reward, running=running & ~env.is_truncated(state, params)
-    )
+    return Experience(action=action, pending=pending, reward=reward, running=running & ~env.is_truncated(state, params))
 
 
 _RUNNING = 8  # the bit of a code that says so; pending lures stand above it, the action below

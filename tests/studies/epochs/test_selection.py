@@ -79,10 +79,11 @@ def test_a_short_run_is_but_for_rounding_the_run_of_an_environment_with_so_few_e
         now = dataclasses.replace(study, epochs=epochs, **({"spread": 0.0} if selection else {}))
         given = {name: np.broadcast_to(value, SEEDS) for name, value in columns.items()}
         params = now.params(**given, length=np.full(SEEDS, length))
-        _, record = advance(now, now.init(jax.random.split(jax.random.key(0), SEEDS), params), params, steps=20)
+        _, record = advance(now, now.init(jax.random.split(jax.random.key(0), SEEDS), params), params, steps=12)
         seen.append([np.asarray(getattr(record, name)) for name in ("running", "acting", "lured")])
     for short, few in zip(*seen, strict=True):
-        np.testing.assert_allclose(short[:, :2], few, atol=1e-6)
+        # Adam makes up to 2e-5 of rounding in these steps; counting steps after the end makes 3e-3.
+        np.testing.assert_allclose(short[:, :2], few, atol=2e-4)
         assert not short[:, 2:].any() and few.any()
 
 
