@@ -11,7 +11,10 @@ from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.studies.epochs.model import LURES, SCHEDULES, EnvParams
 
 # Settings that differ by trial are numbers: a name is its place in one of these.
-NAMES = {"schedule": tuple(SCHEDULES), "lure": tuple(LURES), "credit": ("epoch", "run")}
+NAMES = {
+    "schedule": tuple(SCHEDULES), "lure": tuple(LURES), "credit": ("epoch", "run"),
+    "baseline": ("none", "epoch", "place"),
+}  # fmt: skip
 NEVER = 1e9  # updates after which the schedule turns flat: not in this run
 
 
