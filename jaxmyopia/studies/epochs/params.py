@@ -33,7 +33,7 @@ class Params:
     """What may differ by seed without another compilation, `(S,)` each.
 
     `cap`, `penalty`, `length`, `lure_now`, `lure_later`, `cutoff`: the environment's. `credit`, `discount`: of returns.
-    `learning_rate`.
+    `learning_rate`. `decay`: PPO's lambda.
     `flat_from`: the update from which the schedule is flat, `NEVER` for none.
     """
 
@@ -46,6 +46,7 @@ class Params:
     credit: jax.Array
     discount: jax.Array
     learning_rate: jax.Array
+    decay: jax.Array
     flat_from: jax.Array
 
 
@@ -80,7 +81,7 @@ def check_numbers(epochs: int, *, cutoff: np.ndarray, length: np.ndarray | float
     Args:
       epochs: E.
       cutoff, length: of the schedule and of the run.
-      **others: `learning_rate`, `discount`, `penalty`.
+      **others: `learning_rate`, `discount`, `decay`, `penalty`.
     """
     for value in np.unique(cutoff):
         fine = 0 <= value <= epochs and value == int(value)
@@ -90,7 +91,8 @@ def check_numbers(epochs: int, *, cutoff: np.ndarray, length: np.ndarray | float
         require(fine, "length", float(value), f"must be a whole number from 1 to epochs={epochs}")
     for value in np.unique(others["learning_rate"]):
         require(0 < value < np.inf, "learning_rates", float(value), "must be positive and finite")
-    for value in np.unique(others["discount"]):
-        require(0 <= value <= 1, "discount", float(value), "must be between 0 and 1")
+    for name in ("discount", "decay"):
+        for value in np.unique(others[name]):
+            require(0 <= value <= 1, name, float(value), "must be between 0 and 1")
     for value in np.unique(others["penalty"]):
         require(0 <= value < np.inf, "penalty", float(value), "must be at least 0, and finite")

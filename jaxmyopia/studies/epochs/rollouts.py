@@ -12,6 +12,7 @@ units want; an agent's numbers are its own.
 import functools
 from collections.abc import Callable
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -154,7 +155,7 @@ def returns(reward: jax.Array, factors: jax.Array) -> jax.Array:
     return _discounted(reward, factors[:, None])
 
 
-def generalised_advantages(reward: jax.Array, value: jax.Array, factors: jax.Array, decay: float) -> jax.Array:
+def generalised_advantages(reward: jax.Array, value: jax.Array, factors: jax.Array, decay: chex.Numeric) -> jax.Array:
     """Advantages: `A_t = delta_t + d_t decay A_{t+1}`, `delta_t = r_t + d_t V_{t+1} - V_t`.
 
     Source: Schulman et al. 2016, "High-dimensional continuous control using generalized advantage estimation", eq. 16.
@@ -163,7 +164,7 @@ def generalised_advantages(reward: jax.Array, value: jax.Array, factors: jax.Arr
       reward: `(T, B)`.
       value: `(T, B)` of the places before each step; nothing is to be had after the last.
       factors: `(T,)`.
-      decay: lambda, in [0, 1].
+      decay: lambda, in [0, 1], scalar.
 
     Returns:
       `(T, B)`.
@@ -171,7 +172,7 @@ def generalised_advantages(reward: jax.Array, value: jax.Array, factors: jax.Arr
 
     factors = factors[:, None]
     following = jnp.concatenate([value[1:], jnp.zeros_like(value[:1])])
-    return _discounted(reward + factors * following - value, factors * decay)
+    return _discounted(reward + factors * following - value, factors * widened(decay, 2))
 
 
 def _discounted(paid: jax.Array, factors: jax.Array) -> jax.Array:

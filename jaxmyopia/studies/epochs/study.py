@@ -143,6 +143,7 @@ class Myopia(Study):
         flat_from: np.ndarray | float = NEVER,
         penalty: np.ndarray | float = 0.0,
         length: np.ndarray | float | None = None,
+        decay: np.ndarray | float | None = None,
     ) -> Params:
         """Makes the parameters of S seeds.
 
@@ -154,6 +155,7 @@ class Myopia(Study):
           flat_from: `(S,)` updates after which the schedule is flat.
           penalty: `(S,)`, what a step pays less from the cutoff on, until then; at least 0.
           length: `(S,)` epochs of a run, whole numbers from 1 to E; by default E.
+          decay: `(S,)` PPO's lambda, in [0, 1]; by default that of the settings.
 
         Returns:
           The `Params`.
@@ -163,15 +165,14 @@ class Myopia(Study):
         """
         check_codes(schedule=schedule, lure=lure, credit=credit)
         length = self.epochs if length is None else length
-        check_numbers(
-            self.epochs, cutoff=cutoff, length=length, learning_rate=learning_rate, discount=discount, penalty=penalty
-        )
+        decay = self.settings_of_learner.decay if decay is None else decay
+        numbers = {"learning_rate": learning_rate, "discount": discount, "decay": decay, "penalty": penalty}
+        check_numbers(self.epochs, cutoff=cutoff, length=length, **numbers)
         caps, lures = np.array(list(SCHEDULES.values())), np.array(list(LURES.values()))
         now, later = lures[np.asarray(lure, int)].T
-        columns = {
+        columns = numbers | {
             "cap": caps[np.asarray(schedule, int)], "lure_now": now, "lure_later": later, "cutoff": cutoff,
-            "credit": credit, "discount": discount, "learning_rate": learning_rate, "flat_from": flat_from,
-            "penalty": penalty, "length": length,
+            "credit": credit, "flat_from": flat_from, "length": length,
         }  # fmt: skip
         shape, dtype = np.shape(schedule), float_dtype()
         return Params(**{name: jnp.asarray(np.broadcast_to(x, shape), dtype) for name, x in columns.items()})
@@ -197,7 +198,7 @@ class Myopia(Study):
         learner, env = self.learner_of_one, self.env
         keys = draws.fold_in(jax.random.wrap_key_data(state.key), state.step + 1)
         factors = planner.discounts(env, params.discount, params.credit)
-        now = state.agent, keys, world(params, state.step), factors, params.learning_rate
+        now = state.agent, keys, world(params, state.step), factors, params.learning_rate, params.decay
         if len(keys) == 1:  # its products are the library's, and its loops few
             alone = learner.update(*jax.tree.map(lambda x: x[..., 0] if x.ndim else x, now))
             agent = jax.tree.map(lambda old, x: x[..., None] if old.ndim else x, state.agent, alone)

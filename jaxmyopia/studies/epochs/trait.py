@@ -141,7 +141,7 @@ def trait_slope(
     base = jnp.where(baseline == code("baseline", "epoch"), by_epoch, jnp.zeros_like(earned))
     base = jnp.where(baseline == code("baseline", "place"), by_place, base)
     weight = jnp.where(alive, earned - base, 0.0).sum(axis=0)
-    return ((lures - chance[None]) * weight).mean(axis=0) / len(followed)
+    return ((lures.astype(chance.dtype) - chance[None]) * weight).mean(axis=0) / len(followed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,7 +214,7 @@ class Trait(Study):
         """
         for value in np.unique(permuted):
             require(value in (0, 1), "permuted", float(value), "must be 0 or 1")
-        single.check_codes(baseline=baseline)
+        single.check_codes(baseline=np.asarray(baseline))
         shape, dtype = np.shape(permuted), float_dtype()
         return Params(
             agent=self._alone.params(credit=np.full(shape, code("credit", "epoch")), **agent),
