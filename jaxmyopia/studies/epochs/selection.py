@@ -189,7 +189,7 @@ class Selection(Study):
         Args:
           interval: `(S,)` updates between selections, 0 for none.
           swap: `(S,)`, 1 or 0.
-          **agent: `(S,)` each, as for `Myopia.params`.
+          **agent: `(S,)` each, as for `Myopia.params`: schedule, cutoff and length (a short run) among them.
 
         Returns:
           The `Params`.
