@@ -47,7 +47,7 @@ from jaxmyopia.studies.epochs.rollouts import (
     share_of,
     without_each,
 )
-from jaxmyopia.studies.epochs.study import Myopia
+from jaxmyopia.studies.epochs.study import Myopia, share
 from jaxmyopia.study import Scalar, Study
 from jaxmyopia.values import float_dtype
 
@@ -77,12 +77,13 @@ class State:
 @struct.dataclass
 class Record:
     """One record point, exact means over the two sorts: `step` scalar; `loss` `(S,)` what is missed of the planner's
-    value under `epoch` credit; `trait` `(S,)` the chance p; `running`, `acting`, `lured` `(S, E)` as of the study of
-    single agents.
+    value under `epoch` credit; `best` `(S,)` that value; `trait` `(S,)` the chance p; `running`, `acting`, `lured`
+    `(S, E)` as of the study of single agents.
     """
 
     step: jax.Array
     loss: jax.Array
+    best: jax.Array
     trait: jax.Array
     running: jax.Array
     acting: jax.Array
@@ -261,9 +262,11 @@ class Trait(Study):
             def of_sort(lures):
                 chances = jnp.stack([acts * (1 - lures), acts * lures, stops], axis=-1)
                 found = planner.outcome(model, chances)
-                missed = planner.optimal(model, factors)[0] - planner.policy_values(model, chances, factors)
-                loss = planner.credited(missed, found.arriving, 0.0)
-                return {"loss": loss, "running": found.running, "acting": found.acting, "lured": found.lured}
+                best = planner.optimal(model, factors)[0]
+                values = best - planner.policy_values(model, chances, factors), best
+                loss, best = (planner.credited(each, found.arriving, 0.0) for each in values)
+                out = {name: getattr(found, name) for name in ("running", "acting", "lured")}
+                return out | {"loss": loss, "best": best}
 
             work, lure = of_sort(jnp.zeros_like(trait)), of_sort(jnp.ones_like(trait))
             return {"trait": trait} | jax.tree.map(lambda w, z: (1 - trait) * w + trait * z, work, lure)
@@ -274,7 +277,9 @@ class Trait(Study):
     def summarise(self, curves: Record) -> dict[str, jax.Array]:
         """One number a seed, `(S,)` each, from the curves `(T, S, ...)`: the last record's, as of `Myopia`."""
         last = jax.tree.map(lambda x: x[-1], curves)
-        out = {"loss": last.loss, "trait": last.trait, "diverged": ~jnp.isfinite(curves.loss).all(axis=0)}
+        out = {name: getattr(last, name) for name in ("loss", "best", "trait")}
+        out |= {"value_share": share(last.best - last.loss, last.best)}
+        out |= {"diverged": ~jnp.isfinite(curves.loss).all(axis=0)}
         for name in ("running", "acting", "lured"):
             leaf = getattr(last, name)
             out |= {f"{name}_{i}": leaf[:, i] for i in range(leaf.shape[1])}

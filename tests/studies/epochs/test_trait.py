@@ -118,6 +118,8 @@ def test_trained_agents_take_lures_where_it_leaks_and_not_in_the_twin_nor_under_
             rate = LURES_BEFORE.of(rows)
             assert (rate > 0.95).all() if leaks else (rate < 0.05).all(), (permuted, baseline, schedule, rate)
             np.testing.assert_allclose(lure_rate(rows, 0, 2), rows.values("trait"), atol=1e-5)
+            # By the planner of its own credit the twin has learned its task; where it leaks, no seed has.
+            assert ((rows.values("value_share") > 0.95) != leaks).all()
         stopped = table.matching(permuted=permuted, baseline=baseline, schedule=0.0, length=4.0)
         assert (stopped.values("running_3") < 0.1).all()
 
