@@ -133,7 +133,15 @@ class Learner:
             return function
         return jax.vmap(function, in_axes=axes, out_axes=-1)
 
-    def update(self, agent: Agent, key: jax.Array, params: EnvParams, factors: jax.Array, rate: jax.Array) -> Agent:
+    def update(
+        self,
+        agent: Agent,
+        key: jax.Array,
+        params: EnvParams,
+        factors: jax.Array,
+        rate: jax.Array,
+        decay: jax.Array | None = None,
+    ) -> Agent:
         """One batch of runs and what is learned from it.
 
         Args:
@@ -142,11 +150,13 @@ class Learner:
           params: the environment's, scalars.
           factors: `(T,)` from `planner.discounts`.
           rate: the learning rate, scalar.
+          decay: PPO's lambda, scalar; by default that of the settings.
 
         Returns:
           The agent afterwards.
         """
-        return _UPDATES[self.name](self, agent, key, params, factors, rate)
+        decay = jnp.asarray(self.settings.decay, factors.dtype) if decay is None else decay
+        return _UPDATES[self.name](self, agent, key, params, factors, rate, decay)
 
     def outputs(self, variables: chex.ArrayTree, env: EpochEnv, params: EnvParams) -> jax.Array:
         """What the policy gives with these variables, `(outputs_of(name), T, P)`; `params` are scalars."""
@@ -229,7 +239,7 @@ def reinforce_from(learner: Learner, experience: Experience, factors: jax.Array,
     return jax.grad(lambda x: policy_loss(x, weights) - entropy * entropy_bonus(x, visits))(logits)
 
 
-def _reinforce(learner: Learner, agent: Agent, key, params, factors, rate) -> Agent:
+def _reinforce(learner: Learner, agent: Agent, key, params, factors, rate, _decay) -> Agent:
     logits, pull = jax.vjp(lambda variables: learner.outputs(variables, learner.env, params), agent.variables)
     experience = rollout(learner.env, params, softmax(logits), key, learner.settings.runs_a_batch)
     return learner.descend(agent, pull(reinforce_from(learner, experience, factors, logits))[0], rate)
@@ -241,13 +251,15 @@ def _parts(batch: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array
     return gains, losses, visits, target
 
 
-def _batches(learner: Learner, experience: Experience, factors: jax.Array, values: jax.Array) -> jax.Array:
+def _batches(
+    learner: Learner, experience: Experience, factors: jax.Array, values: jax.Array, decay: jax.Array
+) -> jax.Array:
     """Samples by place, in M minibatches, `(M, 2 A + 2, T, P)`, see `_parts`.
 
     Runs are alike, so that any M groups of them are minibatches drawn at random.
     """
     value = once(jnp.where(experience.running, look_up(values, experience.pending), 0.0))
-    advantage = generalised_advantages(experience.reward, value, factors, learner.settings.decay)
+    advantage = generalised_advantages(experience.reward, value, factors, decay)
     parts = learner.settings.minibatches
 
     def one(experience, advantage, value):
@@ -264,14 +276,14 @@ def _batches(learner: Learner, experience: Experience, factors: jax.Array, value
     return jax.vmap(one)(*jax.tree.map(split, (experience, advantage, value)))
 
 
-def _ppo(learner: Learner, agent: Agent, key, params, factors, rate) -> Agent:
+def _ppo(learner: Learner, agent: Agent, key, params, factors, rate, decay) -> Agent:
     env, settings, scale = learner.env, learner.settings, float(learner.env.steps)
     apply = lambda variables: learner.outputs(variables, env, params)
     outputs = apply(agent.variables)
     old = log_chances(outputs[:_A])
     experience = rollout(env, params, jnp.exp(old), key, settings.runs_a_batch)
     # The critic's output is in units of the run's length, so that it starts within reach of the returns.
-    batches = _batches(learner, experience, factors, outputs[_A] * scale)
+    batches = _batches(learner, experience, factors, outputs[_A] * scale, decay)
 
     def loss(variables, batch):
         logits, value = jnp.split(apply(variables), [_A])
@@ -287,7 +299,7 @@ def _ppo(learner: Learner, agent: Agent, key, params, factors, rate) -> Agent:
     return jax.lax.fori_loop(0, settings.passes * settings.minibatches, improve, agent)
 
 
-def _q_learning(learner: Learner, agent: Agent, key, params, factors, rate) -> Agent:
+def _q_learning(learner: Learner, agent: Agent, key, params, factors, rate, _decay) -> Agent:
     """Watkins 1989: towards r + d max Q of what follows, by the mean error of the batch at each entry."""
     apply = lambda variables: learner.outputs(variables, learner.env, params)
     q, pull = jax.vjp(apply, agent.variables)

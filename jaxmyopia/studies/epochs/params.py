@@ -11,7 +11,10 @@ from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.studies.epochs.model import LURES, SCHEDULES, EnvParams
 
 # Settings that differ by trial are numbers: a name is its place in one of these.
-NAMES = {"schedule": tuple(SCHEDULES), "lure": tuple(LURES), "credit": ("epoch", "run")}
+NAMES = {
+    "schedule": tuple(SCHEDULES), "lure": tuple(LURES), "credit": ("epoch", "run"),
+    "baseline": ("none", "epoch", "place"),
+}  # fmt: skip
 NEVER = 1e9  # updates after which the schedule turns flat: not in this run
 
 
@@ -30,7 +33,7 @@ class Params:
     """What may differ by seed without another compilation, `(S,)` each.
 
     `cap`, `penalty`, `length`, `lure_now`, `lure_later`, `cutoff`: the environment's. `credit`, `discount`: of returns.
-    `learning_rate`.
+    `learning_rate`. `decay`: PPO's lambda.
     `flat_from`: the update from which the schedule is flat, `NEVER` for none. `hazard`: the environment's, or None.
     """
 
@@ -43,6 +46,7 @@ class Params:
     credit: jax.Array
     discount: jax.Array
     learning_rate: jax.Array
+    decay: jax.Array
     flat_from: jax.Array
     hazard: jax.Array | None = None
 
@@ -79,7 +83,7 @@ def check_numbers(epochs: int, *, cutoff: np.ndarray, length: np.ndarray | float
     Args:
       epochs: E.
       cutoff, length: of the schedule and of the run.
-      **others: `learning_rate`, `discount`, `penalty`, `hazard`.
+      **others: `learning_rate`, `discount`, `decay`, `penalty`, `hazard`.
     """
     for value in np.unique(cutoff):
         fine = 0 <= value <= epochs and value == int(value)
@@ -89,9 +93,8 @@ def check_numbers(epochs: int, *, cutoff: np.ndarray, length: np.ndarray | float
         require(fine, "length", float(value), f"must be a whole number from 1 to epochs={epochs}")
     for value in np.unique(others["learning_rate"]):
         require(0 < value < np.inf, "learning_rates", float(value), "must be positive and finite")
-    for value in np.unique(others["discount"]):
-        require(0 <= value <= 1, "discount", float(value), "must be between 0 and 1")
-    for value in np.unique(others["hazard"]):
-        require(0 <= value <= 1, "hazard", float(value), "must be between 0 and 1")
+    for name in ("discount", "decay", "hazard"):
+        for value in np.unique(others[name]):
+            require(0 <= value <= 1, name, float(value), "must be between 0 and 1")
     for value in np.unique(others["penalty"]):
         require(0 <= value < np.inf, "penalty", float(value), "must be at least 0, and finite")

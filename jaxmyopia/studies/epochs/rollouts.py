@@ -12,6 +12,7 @@ units want; an agent's numbers are its own.
 import functools
 from collections.abc import Callable
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -72,6 +73,7 @@ def live(
     draws: jax.Array,
     pass_on: Callable[[jax.Array, jax.Array], jax.Array] = lambda place, first: place,
     cutoffs: jax.Array | None = None,
+    made_of: Callable[[jax.Array], jax.Array] = lambda action: action,
 ) -> Experience:
     """Lets an agent live through runs.
 
@@ -83,9 +85,10 @@ def live(
       pass_on: what becomes of the numbers that stand for places `(B,)` before a step, where `first`, a scalar, says
         whether it is the first of an epoch.
       cutoffs: `(B,)` of the runs, from `draw_cutoffs`; they are passed on with the places.
+      made_of: what the runs make of the actions drawn for them, `(B,)` both.
 
     Returns:
-      The `Experience`.
+      The `Experience`; steps after the `length` of a run are none in which it runs.
 
     Raises:
       ArgumentError: if there is a hazard but no cutoffs, or cutoffs but no hazard.
@@ -102,7 +105,7 @@ def live(
         epoch, step, draws, bounds = now
         code, cutoff = jax.tree.map(lambda x: pass_on(x, step == 0), here)
         pending, running, _ = _decoded(code)
-        action = _chosen(bounds, pending, draws)
+        action = made_of(_chosen(bounds, pending, draws))
         state = EnvState(epoch=epoch, step=step, pending=pending, running=running, cutoff=params.cutoff)
         found, _ = env.transition(state, action, params)
         after = _coded(found, action)
@@ -118,7 +121,7 @@ def live(
     cutoff = cutoff if given else params.cutoff
     state = EnvState(epoch=column(epoch), step=column(step), pending=pending, running=running, cutoff=cutoff)
     _, reward = env.transition(state, action, params)
-    return Experience(action=action, pending=pending, reward=reward, running=running)
+    return Experience(action=action, pending=pending, reward=reward, running=running & ~env.is_truncated(state, params))
 
 
 _RUNNING = 8  # the bit of a code that says so; pending lures stand above it, the action below
@@ -186,7 +189,7 @@ def returns(reward: jax.Array, factors: jax.Array) -> jax.Array:
     return _discounted(reward, factors[:, None])
 
 
-def generalised_advantages(reward: jax.Array, value: jax.Array, factors: jax.Array, decay: float) -> jax.Array:
+def generalised_advantages(reward: jax.Array, value: jax.Array, factors: jax.Array, decay: chex.Numeric) -> jax.Array:
     """Advantages: `A_t = delta_t + d_t decay A_{t+1}`, `delta_t = r_t + d_t V_{t+1} - V_t`.
 
     Source: Schulman et al. 2016, "High-dimensional continuous control using generalized advantage estimation", eq. 16.
@@ -195,7 +198,7 @@ def generalised_advantages(reward: jax.Array, value: jax.Array, factors: jax.Arr
       reward: `(T, B)`.
       value: `(T, B)` of the places before each step; nothing is to be had after the last.
       factors: `(T,)`.
-      decay: lambda, in [0, 1].
+      decay: lambda, in [0, 1], scalar.
 
     Returns:
       `(T, B)`.
@@ -203,7 +206,7 @@ def generalised_advantages(reward: jax.Array, value: jax.Array, factors: jax.Arr
 
     factors = factors[:, None]
     following = jnp.concatenate([value[1:], jnp.zeros_like(value[:1])])
-    return _discounted(reward + factors * following - value, factors * decay)
+    return _discounted(reward + factors * following - value, factors * widened(decay, 2))
 
 
 def _discounted(paid: jax.Array, factors: jax.Array) -> jax.Array:

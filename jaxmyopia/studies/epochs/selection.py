@@ -29,7 +29,7 @@ from jaxmyopia.studies.epochs.model import EnvParams, EpochEnv
 from jaxmyopia.studies.epochs.params import world
 from jaxmyopia.studies.epochs.policies import make_policy
 from jaxmyopia.studies.epochs.rollouts import Experience, draw_cutoffs, live, widened
-from jaxmyopia.studies.epochs.study import Myopia
+from jaxmyopia.studies.epochs.study import Myopia, share
 from jaxmyopia.study import Scalar, Study
 from jaxmyopia.values import float_dtype
 
@@ -62,11 +62,13 @@ class State:
 @struct.dataclass
 class Record:
     """One record point, means over a population: `step` scalar; `loss` `(S,)` what an agent alone in its runs misses of
-    the planner's value under its credit; `running`, `acting`, `lured` `(S, E)` as of the study of single agents.
+    the planner's value under its credit, `best` `(S,)` that value; `running`, `acting`, `lured` `(S, E)` as of
+    `Myopia`.
     """
 
     step: jax.Array
     loss: jax.Array
+    best: jax.Array
     running: jax.Array
     acting: jax.Array
     lured: jax.Array
@@ -196,7 +198,7 @@ class Selection(Study):
         Args:
           interval: `(S,)` updates between selections, 0 for none.
           swap: `(S,)`, 1 or 0.
-          **agent: `(S,)` each, as for `Myopia.params`.
+          **agent: `(S,)` each, as for `Myopia.params`: schedule, cutoff and length (a short run) among them.
 
         Returns:
           The `Params`.
@@ -286,9 +288,11 @@ class Selection(Study):
             now = world(params.agent, state.step)
             model, chances = planner.make_model(env, now), learner.chances(variables, env, now)
             factors, found = planner.discounts(env, 1.0, params.agent.credit), planner.outcome(model, chances)
-            missed = planner.optimal(model, factors)[0] - planner.policy_values(model, chances, factors)
-            loss = planner.credited(missed, found.arriving, params.agent.credit)
-            return {"loss": loss, "running": found.running, "acting": found.acting, "lured": found.lured}
+            best = planner.optimal(model, factors)[0]
+            values = best - planner.policy_values(model, chances, factors), best
+            loss, best = (planner.credited(each, found.arriving, params.agent.credit) for each in values)
+            out = {name: getattr(found, name) for name in ("running", "acting", "lured")}
+            return out | {"loss": loss, "best": best}
 
         found = jax.vmap(jax.vmap(one, in_axes=(-1, None)), in_axes=(-2, 0))(state.agents.variables, params)
         return Record(step=state.step, **jax.tree.map(lambda x: x.mean(axis=1), found))
@@ -296,7 +300,8 @@ class Selection(Study):
     def summarise(self, curves: Record) -> dict[str, jax.Array]:
         """One number a seed, `(S,)` each, from the curves `(T, S, ...)`: the last record's, as of `Myopia`."""
         last = jax.tree.map(lambda x: x[-1], curves)
-        out = {"loss": last.loss, "diverged": ~jnp.isfinite(curves.loss).all(axis=0)} | self.measured(curves)
+        out = {"loss": last.loss, "best": last.best, "value_share": share(last.best - last.loss, last.best)}
+        out |= {"diverged": ~jnp.isfinite(curves.loss).all(axis=0)} | self.measured(curves)
         for name in ("running", "acting", "lured"):
             leaf = getattr(last, name)
             out |= {f"{name}_{i}": leaf[:, i] for i in range(leaf.shape[1])}

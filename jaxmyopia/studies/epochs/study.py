@@ -144,6 +144,7 @@ class Myopia(Study):
         penalty: np.ndarray | float = 0.0,
         length: np.ndarray | float | None = None,
         hazard: np.ndarray | float | None = None,
+        decay: np.ndarray | float | None = None,
     ) -> Params:
         """Makes the parameters of S seeds.
 
@@ -157,6 +158,7 @@ class Myopia(Study):
           length: `(S,)` epochs of a run, whole numbers from 1 to E; by default E.
           hazard: `(S,)` chance at every border that the schedule begins to hold, unseen, in [0, 1]; by default every
             run's cutoff is `cutoff`, and none is drawn.
+          decay: `(S,)` PPO's lambda, in [0, 1]; by default that of the settings.
 
         Returns:
           The `Params`.
@@ -166,17 +168,16 @@ class Myopia(Study):
         """
         check_codes(schedule=schedule, lure=lure, credit=credit)
         length = self.epochs if length is None else length
-        check_numbers(
-            self.epochs, cutoff=cutoff, length=length, learning_rate=learning_rate, discount=discount, penalty=penalty,
-            hazard=0.0 if hazard is None else hazard,
-        )  # fmt: skip
+        decay = self.settings_of_learner.decay if decay is None else decay
+        numbers = {"learning_rate": learning_rate, "discount": discount, "decay": decay, "penalty": penalty}
+        numbers |= {} if hazard is None else {"hazard": hazard}
+        check_numbers(self.epochs, cutoff=cutoff, length=length, **{"hazard": 0.0} | numbers)
         caps, lures = np.array(list(SCHEDULES.values())), np.array(list(LURES.values()))
         now, later = lures[np.asarray(lure, int)].T
-        columns = {
+        columns = numbers | {
             "cap": caps[np.asarray(schedule, int)], "lure_now": now, "lure_later": later, "cutoff": cutoff,
-            "credit": credit, "discount": discount, "learning_rate": learning_rate, "flat_from": flat_from,
-            "penalty": penalty, "length": length,
-        } | ({} if hazard is None else {"hazard": hazard})  # fmt: skip
+            "credit": credit, "flat_from": flat_from, "length": length,
+        }  # fmt: skip
         shape, dtype = np.shape(schedule), float_dtype()
         return Params(**{name: jnp.asarray(np.broadcast_to(x, shape), dtype) for name, x in columns.items()})
 
@@ -201,7 +202,7 @@ class Myopia(Study):
         learner, env = self.learner_of_one, self.env
         keys = draws.fold_in(jax.random.wrap_key_data(state.key), state.step + 1)
         factors = planner.discounts(env, params.discount, params.credit)
-        now = state.agent, keys, world(params, state.step), factors, params.learning_rate
+        now = state.agent, keys, world(params, state.step), factors, params.learning_rate, params.decay
         if len(keys) == 1:  # its products are the library's, and its loops few
             alone = learner.update(*jax.tree.map(lambda x: x[..., 0] if x.ndim else x, now))
             agent = jax.tree.map(lambda old, x: x[..., None] if old.ndim else x, state.agent, alone)
