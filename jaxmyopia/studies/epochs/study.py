@@ -17,7 +17,7 @@ from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.studies.epochs import planner
 from jaxmyopia.studies.epochs.learners import Agent, Learner, Settings, check_learner, outputs_of
 from jaxmyopia.studies.epochs.model import LURES, SCHEDULES, EnvParams, EpochEnv
-from jaxmyopia.studies.epochs.params import NEVER, Params, check_codes, check_numbers, world
+from jaxmyopia.studies.epochs.params import NEVER, Params, check_codes, check_numbers, of_seeds, world
 from jaxmyopia.studies.epochs.policies import POLICIES, make_policy
 from jaxmyopia.study import Scalar, Study
 from jaxmyopia.values import float_dtype
@@ -164,17 +164,18 @@ class Myopia(Study):
         check_codes(schedule=schedule, lure=lure, credit=credit)
         length = self.epochs if length is None else length
         check_numbers(
-            self.epochs, cutoff=cutoff, length=length, learning_rate=learning_rate, discount=discount, penalty=penalty
-        )
+            self.epochs, cutoff=cutoff, length=length, learning_rate=learning_rate, discount=discount,
+            penalty=penalty, flat_from=flat_from,
+        )  # fmt: skip
+        shape, dtype = np.shape(schedule), float_dtype()
         caps, lures = np.array(list(SCHEDULES.values())), np.array(list(LURES.values()))
-        now, later = lures[np.asarray(lure, int)].T
+        now, later = lures[of_seeds("lure", lure, shape).astype(int)].T
         columns = {
             "cap": caps[np.asarray(schedule, int)], "lure_now": now, "lure_later": later, "cutoff": cutoff,
             "credit": credit, "discount": discount, "learning_rate": learning_rate, "flat_from": flat_from,
             "penalty": penalty, "length": length,
         }  # fmt: skip
-        shape, dtype = np.shape(schedule), float_dtype()
-        return Params(**{name: jnp.asarray(np.broadcast_to(x, shape), dtype) for name, x in columns.items()})
+        return Params(**{name: jnp.asarray(of_seeds(name, x, shape), dtype) for name, x in columns.items()})
 
     def init(self, keys: jax.Array, params: Params) -> State:
         """New agents.
