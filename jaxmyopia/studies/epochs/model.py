@@ -119,7 +119,7 @@ def env_params(
 
 
 class EpochEnv(Shape):
-    """The environment; what changes the traced program are its fields, keyword arguments all.
+    """The environment; what changes the traced program are its fields.
 
     `epochs`: E. `epoch_steps`: L. `reveal_epoch`: how the index is shown, a name of `REVEALED`. `show_pending`:
     whether what is pending is shown. `indices`: how many indices there are to show, at least E (0: E); more, so
