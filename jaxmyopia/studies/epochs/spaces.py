@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The spaces that the environments need: gymnax's where it is installed, else own ones of the same shape.
 
-gymnax's wrappers ask whether a space is of gymnax's class. Its import takes over a second, so that it is left to the
+gymnax's wrappers ask whether a space is of gymnax's class. Its import takes over two seconds, so that it is left to the
 first call of `kinds`, and what trains agents here never asks for a space.
 """
 
