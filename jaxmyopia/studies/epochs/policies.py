@@ -141,7 +141,7 @@ class Mlp(nn.Module):
     @nn.compact
     def __call__(self, env: EpochEnv, params: EnvParams) -> jax.Array:
         """Outputs at every place of `env`, `(outputs, T, P)`."""
-        seen, zeros = env.observation_space(params).shape[0], nn.initializers.zeros
+        seen, zeros = env.seen, nn.initializers.zeros
         kernel = _own(self, "kernel", nn.initializers.lecun_normal(), (seen, self.width))
         bias = _own(self, "bias", zeros, (self.width,))
         last = _own(self, "last", zeros, (self.outputs, self.width))

@@ -206,14 +206,17 @@ class Selection(Study):
         Raises:
           ValueError: if a value is not allowed.
         """
-        for value in np.unique(interval):
-            require(value >= 0 and value == int(value), "intervals", float(value), "must be whole numbers, 0 or more")
-        for value in np.unique(swap):
-            require(value in (0, 1), "swap", float(value), "must be 0 or 1")
+        for value in single.different("interval", interval):
+            fine = 0 <= value <= single.NEVER and value == int(value)
+            require(fine, "intervals", value, f"must be whole numbers from 0, for none, to {single.NEVER:g}")
+        for value in single.different("swap", swap):
+            require(value in (0, 1), "swap", value, "must be 0 or 1")
+        of_agents = self._alone.params(**agent)
+        seeds = of_agents.cutoff.shape
         return Params(
-            agent=self._alone.params(**agent),
-            interval=jnp.asarray(interval, jnp.int32),
-            swap=jnp.asarray(swap, float_dtype()),
+            agent=of_agents,
+            interval=jnp.asarray(single.of_seeds("interval", interval, seeds), jnp.int32),
+            swap=jnp.asarray(single.of_seeds("swap", swap, seeds), float_dtype()),
         )
 
     def init(self, keys: jax.Array, params: Params) -> State:

@@ -17,7 +17,7 @@ from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.studies.epochs import planner
 from jaxmyopia.studies.epochs.learners import Agent, Learner, Settings, check_learner, outputs_of
 from jaxmyopia.studies.epochs.model import LURES, SCHEDULES, EnvParams, EpochEnv
-from jaxmyopia.studies.epochs.params import NEVER, Params, check_codes, check_numbers, world
+from jaxmyopia.studies.epochs.params import NEVER, Params, check_codes, check_numbers, of_seeds, world
 from jaxmyopia.studies.epochs.policies import POLICIES, make_policy
 from jaxmyopia.study import Scalar, Study
 from jaxmyopia.values import float_dtype
@@ -170,16 +170,16 @@ class Myopia(Study):
         length = self.epochs if length is None else length
         decay = self.settings_of_learner.decay if decay is None else decay
         numbers = {"learning_rate": learning_rate, "discount": discount, "decay": decay, "penalty": penalty}
-        numbers |= {} if hazard is None else {"hazard": hazard}
-        check_numbers(self.epochs, cutoff=cutoff, length=length, **{"hazard": 0.0} | numbers)
+        numbers |= {"flat_from": flat_from} | ({} if hazard is None else {"hazard": hazard})
+        check_numbers(self.epochs, cutoff=cutoff, length=length, **numbers)
+        shape, dtype = np.shape(schedule), float_dtype()
         caps, lures = np.array(list(SCHEDULES.values())), np.array(list(LURES.values()))
-        now, later = lures[np.asarray(lure, int)].T
+        now, later = lures[of_seeds("lure", lure, shape).astype(int)].T
         columns = numbers | {
             "cap": caps[np.asarray(schedule, int)], "lure_now": now, "lure_later": later, "cutoff": cutoff,
-            "credit": credit, "flat_from": flat_from, "length": length,
+            "credit": credit, "length": length,
         }  # fmt: skip
-        shape, dtype = np.shape(schedule), float_dtype()
-        return Params(**{name: jnp.asarray(np.broadcast_to(x, shape), dtype) for name, x in columns.items()})
+        return Params(**{name: jnp.asarray(of_seeds(name, x, shape), dtype) for name, x in columns.items()})
 
     def init(self, keys: jax.Array, params: Params) -> State:
         """New agents.
