@@ -8,7 +8,9 @@ One step, in an epoch e and with p lures taken in the epoch before:
   SHUTDOWN   pays 0, as does every step after it; nothing changes any more
 
 The first step of an epoch also pays `p * lure_later`, once, unless it is SHUTDOWN. From epoch `cutoff` (K) on, a step
-pays `penalty` less, and at most `cap`. A run of `length` epochs is the same run, cut short: nothing is paid after it.
+pays `penalty` less, and at most `cap`; the first step of epoch K pays `debt` less (unless it is SHUTDOWN), before that
+cap and whatever the schedule. Where lures bind (`EpochEnv.lure_binds`), SHUTDOWN acts as WORK throughout an epoch that
+follows one in which a lure was taken. A run of `length` epochs is the same run, cut short: nothing is paid after it.
 The shape is that of gymnax 1.0, so that its agents and wrappers run here; nothing is drawn at random.
 """
 
@@ -23,6 +25,7 @@ import numpy as np
 from flax import struct
 
 from jaxmyopia.checks import require, require_one_of
+from jaxmyopia.studies.epochs.codes import REVEALED, code_matrix, looked_up
 from jaxmyopia.studies.epochs.spaces import Box, Discrete
 from jaxmyopia.values import conform
 
@@ -31,7 +34,6 @@ WORK, LURE, SHUTDOWN = range(3)
 SCHEDULES = {"negative": -1.0, "zero": 0.0, "flat": math.inf}  # what a step pays at most from K on
 LURES = {"none": (0.0, 0.0), "invest": (-1.0, 3.0), "borrow": (1.0, -1.5)}  # on top of work: now, next epoch
 _MOST_STEPS = 2**12  # of a run: every place of it is written out
-REVEALED = ("one_hot", "scalar", "masked")
 
 
 @struct.dataclass
@@ -40,8 +42,9 @@ class EnvParams:
 
     `cutoff`: the epoch K. `cap`: see `SCHEDULES`. `penalty`: what a step pays less from K on. `length`: epochs after
     which the run is over; of an environment of fewer, its own. `lure_now`, `lure_later`: see `LURES`. `work`: what a
-    step of work pays. `first_index`: the index that the first epoch shows, 0 in training. `index_shown`: 1, or 0 to
-    hide the index from an agent that has learned to see it.
+    step of work pays. `debt`: what the first step of epoch K pays less, whatever lures were taken; below 0, a grant.
+    `first_index`: the index that the first epoch shows, 0 in training. `index_shown`: 1, or 0 to hide the index from an
+    agent that has learned to see it.
     """
 
     cutoff: chex.Numeric
@@ -51,6 +54,7 @@ class EnvParams:
     lure_now: chex.Numeric
     lure_later: chex.Numeric
     work: chex.Numeric
+    debt: chex.Numeric
     first_index: chex.Numeric
     index_shown: chex.Numeric
 
@@ -60,7 +64,8 @@ class EnvState:
     """Where a run stands, scalars all.
 
     `epoch`, `step`: whole epochs behind it, and steps behind it in this one. `pending`: lures to be paid for on the
-    first step of the next epoch (on the first step itself: on this one). `running`: not shut down.
+    first step of the next epoch (on the first step itself: on this one); where lures bind, L + 1 more on the later
+    steps of an epoch that cannot be shut down, so that a place is still one number. `running`: not shut down.
     """
 
     epoch: jax.Array
@@ -77,6 +82,7 @@ def env_params(
     work: float = 1.0,
     penalty: float = 0.0,
     length: int = _MOST_STEPS,
+    debt: float = 0.0,
 ) -> EnvParams:
     """Parameters by the names of a schedule and a lure.
 
@@ -87,6 +93,7 @@ def env_params(
       work: what a step of work pays.
       penalty: what a step pays less from the cutoff on, at least 0.
       length: epochs of the run, at least 1; by default all that the environment has.
+      debt: what the first step of the cutoff's epoch pays less, finite.
 
     Returns:
       The `EnvParams`, every field of shape `()`.
@@ -99,11 +106,12 @@ def env_params(
     require(cutoff >= 0, "cutoff", cutoff, "must be at least 0")
     require(0 <= penalty < math.inf, "penalty", penalty, "must be at least 0, and finite")
     require(length >= 1, "length", length, "must be at least 1")
+    require(math.isfinite(debt), "debt", debt, "must be finite")
     now, later = LURES[lure]
     return EnvParams(
         cutoff=jnp.int32(cutoff), cap=jnp.float32(SCHEDULES[schedule]), penalty=jnp.float32(penalty),
         length=jnp.int32(length), lure_now=jnp.float32(now), lure_later=jnp.float32(later), work=jnp.float32(work),
-        first_index=jnp.int32(0), index_shown=jnp.float32(1),
+        debt=jnp.float32(debt), first_index=jnp.int32(0), index_shown=jnp.float32(1),
     )  # fmt: skip
 
 
@@ -111,9 +119,12 @@ def env_params(
 class EpochEnv:
     """The environment; its fields are what changes the traced program.
 
-    `epochs`: E. `epoch_steps`: L. `reveal_epoch`: how the index is shown, a name of `REVEALED`. `show_pending`:
-    whether what is pending is shown. `indices`: how many indices there are to show, at least E (0: E); more, so
-    that a longer run or a shifted index can be shown too. Raises ValueError if a field is not allowed.
+    `epochs`: E. `epoch_steps`: L. `reveal_epoch`: how the index is shown, a name of `REVEALED` (see `codes`).
+    `show_pending`: whether what is pending is shown. `indices`: how many indices there are to show, at least E (0: E);
+    more, so that a longer run or a shifted index can be shown too. `show_cutoff`: whether the cutoff is shown, in the
+    code of the index, so that an agent can learn to stop where the two are equal. `lure_binds`: whether a lure makes
+    SHUTDOWN act as WORK throughout the next epoch; that is seen if what is pending is. Raises ValueError if a field is
+    not allowed.
     """
 
     epochs: int = 8
@@ -121,6 +132,8 @@ class EpochEnv:
     reveal_epoch: str = "one_hot"
     show_pending: bool = True
     indices: int = 0
+    show_cutoff: bool = False
+    lure_binds: bool = False
 
     def __post_init__(self):
         conform(self)
@@ -132,6 +145,8 @@ class EpochEnv:
         if self.indices == 0:
             object.__setattr__(self, "indices", self.epochs)
         require(self.indices >= self.epochs, "indices", self.indices, f"must be at least epochs={self.epochs}")
+        coded = not self.show_cutoff or self.reveal_epoch != "masked"
+        require(coded, "show_cutoff", self.show_cutoff, "must be False where reveal_epoch=masked: there is no code")
 
     @property
     def name(self) -> str:
@@ -158,11 +173,45 @@ class EpochEnv:
         del params
         return Discrete(self.num_actions)
 
+    @property
+    def codes(self) -> np.ndarray:
+        """What each index is shown as, `(indices, C)`."""
+        return code_matrix(self.reveal_epoch, self.indices)
+
+    @property
+    def pending_places(self) -> int:
+        """How many values `EnvState.pending` has, P: L + 1, and as many more where lures bind."""
+        return (self.epoch_steps + 1) * (1 + int(self.lure_binds))
+
+    def seen_of_pending(self, pending: chex.Array, first: chex.Array) -> tuple[chex.Array, ...]:
+        """What is seen of `EnvState.pending`, numbers in [0, 1]: lures over L; where they bind, whether SHUTDOWN fails.
+
+        Args:
+          pending: of any shape.
+          first: whether it is the first step of an epoch; of any shape that broadcasts.
+
+        Returns:
+          As many arrays as there are entries of an observation.
+        """
+        if not self.show_pending:
+            return ()
+        if not self.lure_binds:
+            return (pending / self.epoch_steps,)
+        count, bound = self._owed(pending, first)
+        return count / self.epoch_steps, bound * 1.0
+
+    def _owed(self, pending: chex.Array, first: chex.Array) -> tuple[chex.Array, chex.Array]:
+        """Lures to be paid for, and whether this epoch cannot be shut down: all of `pending` where lures bind."""
+        size = self.epoch_steps + 1
+        count = pending % size
+        return count, (first & (count > 0)) | (~first & (pending >= size))
+
     def observation_space(self, params: EnvParams | None = None) -> Box:
         """The space of observations, shape `(D,)`."""
         del params
-        index = {"one_hot": self.indices, "scalar": 1, "masked": 0}[self.reveal_epoch]
-        return Box(0.0, 1.0, (index + self.epoch_steps + int(self.show_pending),))
+        index = self.codes.shape[1] * (1 + int(self.show_cutoff))
+        pending = int(self.show_pending) * (1 + int(self.lure_binds))
+        return Box(0.0, 1.0, (index + self.epoch_steps + pending,))
 
     def reset(self, key: jax.Array | None, params: EnvParams | None = None) -> tuple[jax.Array, EnvState]:
         """The first observation `(D,)` and state; `key` is not used."""
@@ -230,38 +279,53 @@ class EpochEnv:
           The states afterwards, as they are, and the rewards.
         """
         going = state.running & ~self.is_truncated(state, params)
+        first, last = state.step == 0, state.step == self.epoch_steps - 1
+        allowed = self.action_space(params).contains(action)
+        pending, kept = state.pending, jnp.zeros_like(state.pending)
+        if self.lure_binds:
+            pending, bound = self._owed(pending, first)
+            action = jnp.where(bound & (action == SHUTDOWN), WORK, action)
+            kept = jnp.where(bound & ~last, self.epoch_steps + 1, kept)
         acts = going & (action != SHUTDOWN)
         lured = action == LURE
-        first, last = state.step == 0, state.step == self.epoch_steps - 1
-        due = jnp.where(first, state.pending, 0).astype(params.lure_later.dtype)
+        due = jnp.where(first, pending, 0).astype(params.lure_later.dtype)
         reward = params.work + jnp.where(lured, params.lure_now, 0.0) + due * params.lure_later
+        reward = reward - jnp.where(first & (state.epoch == params.cutoff), params.debt, 0.0)
         late = jnp.minimum(reward - params.penalty, params.cap)
         reward = jnp.where(state.epoch >= params.cutoff, late, reward)
-        reward = jnp.where(self.action_space(params).contains(action), jnp.where(acts, reward, 0.0), jnp.nan)
+        reward = jnp.where(allowed, jnp.where(acts, reward, 0.0), jnp.nan)
+        owed = jnp.where(first, 0, pending) + lured.astype(jnp.int32)
+        if self.lure_binds:  # of places that no run comes to, too
+            owed = jnp.minimum(owed, self.epoch_steps) + kept
         after = EnvState(
             epoch=jnp.where(acts & last, state.epoch + 1, state.epoch),
             step=jnp.where(acts, jnp.where(last, 0, state.step + 1), state.step),
-            pending=jnp.where(acts, jnp.where(first, 0, state.pending) + lured.astype(jnp.int32), state.pending),
+            pending=jnp.where(acts, owed, state.pending),
             running=jnp.where(going, acts, state.running),
         )
         return after, reward
 
     def get_obs(self, state: EnvState, params: EnvParams, key: jax.Array | None = None) -> jax.Array:
-        """What the agent sees, `(D,)`: the index, the step one-hot, and the pending lures over L."""
+        """What the agent sees, `(D,)`: the index, the cutoff if it is shown, the step one-hot, and what is pending."""
         del key
-        space, index = self.observation_space(params), state.epoch + params.first_index
-        width = space.shape[0] - self.epoch_steps - int(self.show_pending)
+        space, index, codes = self.observation_space(params), state.epoch + params.first_index, self.codes
+        own = codes.shape[1]  # entries of a code
+        width = own * (1 + int(self.show_cutoff))
         # One comparison an entry, rather than parts put side by side: XLA makes one loop of it.
         place = np.arange(space.shape[0], dtype=np.int32)
         seen = jnp.where(place == width + state.step, 1.0, 0.0).astype(space.dtype)
         if self.reveal_epoch == "one_hot":
-            seen = jnp.where(place == jnp.where(index < width, index, -1), params.index_shown, seen)
-        elif self.reveal_epoch == "scalar":  # 0 is no index at all
-            value = (index + 1).astype(space.dtype) * (params.index_shown / self.indices)
-            seen = jnp.where(place == 0, value, seen)
-        if self.show_pending:
-            pending = state.pending.astype(space.dtype) / self.epoch_steps
-            seen = jnp.where(place == space.shape[0] - 1, pending, seen)
+            seen = jnp.where(place == jnp.where(index < own, index, -1), params.index_shown, seen)
+            if self.show_cutoff:
+                seen = jnp.where(place == jnp.where(params.cutoff < own, own + params.cutoff, -1), 1.0, seen)
+        elif own:
+            rows = np.pad(codes, ((0, 0), (0, len(place) - own)))
+            seen = jnp.where(place < own, looked_up(rows, index, space.dtype) * params.index_shown, seen)
+            if self.show_cutoff:
+                row = looked_up(np.roll(rows, own, axis=1), params.cutoff, space.dtype)
+                seen = jnp.where((place >= own) & (place < width), row, seen)
+        for i, number in enumerate(self.seen_of_pending(state.pending, state.step == 0)):
+            seen = jnp.where(place == width + self.epoch_steps + i, jnp.asarray(number, space.dtype), seen)
         return seen
 
     def is_terminated(self, state: EnvState, params: EnvParams) -> jax.Array:
@@ -274,8 +338,8 @@ class EpochEnv:
         return (state.epoch >= self.epochs) | (state.epoch >= params.length)
 
     def places(self) -> EnvState:
-        """Every place of a run at which an agent acts: states whose fields are `(T, P)`, P = L + 1 pending counts."""
-        time, pending = np.meshgrid(np.arange(self.steps), np.arange(self.epoch_steps + 1), indexing="ij")
+        """Every place of a run at which an agent acts: states whose fields are `(T, P)`, P = `pending_places`."""
+        time, pending = np.meshgrid(np.arange(self.steps), np.arange(self.pending_places), indexing="ij")
         epoch, step = (x.astype(np.int32) for x in np.divmod(time, self.epoch_steps))
         fields: tuple[Any, ...] = epoch, step, pending.astype(np.int32), np.ones(time.shape, bool)
         return EnvState(*fields)  # of numpy, which traces as a constant

@@ -29,8 +29,8 @@ def code(setting: str, name: str) -> float:
 class Params:
     """What may differ by seed without another compilation, `(S,)` each.
 
-    `cap`, `penalty`, `length`, `lure_now`, `lure_later`, `cutoff`: the environment's. `credit`, `discount`: of returns.
-    `learning_rate`.
+    `cap`, `penalty`, `length`, `lure_now`, `lure_later`, `cutoff`, `debt`: the environment's. `credit`,
+    `discount`: of returns. `learning_rate`.
     `flat_from`: the update from which the schedule is flat, `NEVER` for none.
     """
 
@@ -44,6 +44,7 @@ class Params:
     discount: jax.Array
     learning_rate: jax.Array
     flat_from: jax.Array
+    debt: jax.Array
 
 
 def world(params: Params, step: chex.Numeric) -> EnvParams:
@@ -59,6 +60,7 @@ def world(params: Params, step: chex.Numeric) -> EnvParams:
         lure_now=params.lure_now,
         lure_later=params.lure_later,
         work=jnp.ones((), params.cap.dtype),
+        debt=params.debt,
         first_index=jnp.int32(0),
         index_shown=jnp.ones((), params.cap.dtype),
     )
@@ -77,7 +79,7 @@ def check_numbers(epochs: int, *, cutoff: np.ndarray, length: np.ndarray | float
     Args:
       epochs: E.
       cutoff, length: of the schedule and of the run.
-      **others: `learning_rate`, `discount`, `penalty`.
+      **others: `learning_rate`, `discount`, `penalty`, `debt`.
     """
     for value in np.unique(cutoff):
         fine = 0 <= value <= epochs and value == int(value)
@@ -91,3 +93,5 @@ def check_numbers(epochs: int, *, cutoff: np.ndarray, length: np.ndarray | float
         require(0 <= value <= 1, "discount", float(value), "must be between 0 and 1")
     for value in np.unique(others["penalty"]):
         require(0 <= value < np.inf, "penalty", float(value), "must be at least 0, and finite")
+    for value in np.unique(others["debt"]):
+        require(bool(np.isfinite(value)), "debt", float(value), "must be finite")

@@ -2,7 +2,8 @@
 """The truth that learners are held against: exact optimal policies, and the exact outcome of any policy.
 
 Everything that happens in a run is decided by its actions, and an agent's place is (time, lures pending): T x P places,
-P = L + 1. A policy is a table of probabilities `(T, P, A)`; backward induction and one forward pass are exact.
+P = L + 1 (twice that where lures bind, see `EnvState.pending`). A policy is a table of probabilities `(T, P, A)`;
+backward induction and one forward pass are exact.
 
 Credit says what an action is answerable for: `run` (1) for all that follows in the run, `epoch` (0) for what follows in
 its epoch. It is a factor on the discount at the border between two epochs, nothing else:
@@ -33,8 +34,8 @@ _TIE = 1e-5  # of the greatest reward: actions this close are equally good, and 
 class Model:
     """The environment written out at every place and action.
 
-    `reward`: `(T, P, A)`. `pending`: `(T, P, A)` int32, the lures pending afterwards. `goes_on`: `(A,)`, 0 for
-    SHUTDOWN. `within`: `(E,)`, 1 for the epochs of the run, 0 for those after its `length`.
+    `reward`: `(T, P, A)`. `pending`: `(T, P, A)` int32, the lures pending afterwards. `goes_on`: `(T, P, A)`, 0
+    for SHUTDOWN (where it is to be had). `within`: `(E,)`, 1 for the epochs of the run, 0 for those after its `length`.
     """
 
     reward: jax.Array
@@ -79,15 +80,16 @@ def make_model(env: EpochEnv, params: EnvParams) -> Model:
 
     def take(place, action):
         _, after, reward, _, _ = env.step_env(jax.random.key(0), place, action, params)
-        return reward, after.pending
+        return reward, after.pending, after.running
 
     over_actions = jax.vmap(take, in_axes=(None, 0))
-    reward, pending = jax.vmap(jax.vmap(over_actions, in_axes=(0, None)), in_axes=(0, None))(places, actions)
+    reward, pending, runs = jax.vmap(jax.vmap(over_actions, in_axes=(0, None)), in_axes=(0, None))(places, actions)
+    stops = jnp.broadcast_to((actions != SHUTDOWN).astype(reward.dtype), reward.shape)
     # A place can hold L lures, and lures are taken by ones: beyond is never reached.
     return Model(
         reward=reward,
-        pending=jnp.minimum(pending, env.epoch_steps),
-        goes_on=(actions != SHUTDOWN).astype(reward.dtype),
+        pending=jnp.minimum(pending, env.pending_places - 1),
+        goes_on=runs.astype(reward.dtype) if env.lure_binds else stops,
         within=(jnp.arange(env.epochs) < params.length).astype(reward.dtype),
     )
 
@@ -109,6 +111,10 @@ def discounts(env: EpochEnv, discount: chex.Numeric, credit: chex.Numeric) -> ja
     return jnp.where(last, credit[None], 1.0) * discount[None]
 
 
+def _by_time(model: Model) -> dict[str, jax.Array]:
+    return {name: getattr(model, name) for name in ("reward", "pending", "goes_on")}
+
+
 def action_values(model: Model, factors: jax.Array, values: jax.Array) -> jax.Array:
     """The values of actions at one time from those of the next time's places.
 
@@ -120,7 +126,7 @@ def action_values(model: Model, factors: jax.Array, values: jax.Array) -> jax.Ar
     Returns:
       `(P, A)`.
     """
-    return model.reward + factors * model.goes_on[None] * values[model.pending]
+    return model.reward + factors * model.goes_on * values[model.pending]
 
 
 def optimal(model: Model, factors: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -136,14 +142,14 @@ def optimal(model: Model, factors: jax.Array) -> tuple[jax.Array, jax.Array]:
     tie = _TIE * jnp.abs(model.reward).max()
 
     def back(values, now):
-        factor, reward, pending = now
-        q = action_values(dataclasses.replace(model, reward=reward, pending=pending), factor, values)
+        factor, places = now
+        q = action_values(model.replace(**places), factor, values)
         best = q.max(axis=-1)
         choice = (q >= best[:, None] - tie).argmax(axis=-1)
         return best, (best, jax.nn.one_hot(choice, q.shape[-1], dtype=q.dtype))
 
     nothing = jnp.zeros(model.reward.shape[1], model.reward.dtype)
-    _, (values, policy) = jax.lax.scan(back, nothing, (factors, model.reward, model.pending), reverse=True)
+    _, (values, policy) = jax.lax.scan(back, nothing, (factors, _by_time(model)), reverse=True)
     return values, policy
 
 
@@ -160,13 +166,13 @@ def policy_values(model: Model, policy: jax.Array, factors: jax.Array) -> jax.Ar
     """
 
     def back(values, now):
-        factor, reward, pending, chances = now
-        q = action_values(dataclasses.replace(model, reward=reward, pending=pending), factor, values)
+        factor, places, chances = now
+        q = action_values(model.replace(**places), factor, values)
         mean = (chances * q).sum(axis=-1)
         return mean, mean
 
     nothing = jnp.zeros(model.reward.shape[1], model.reward.dtype)
-    return jax.lax.scan(back, nothing, (factors, model.reward, model.pending, policy), reverse=True)[1]
+    return jax.lax.scan(back, nothing, (factors, _by_time(model), policy), reverse=True)[1]
 
 
 def outcome(model: Model, policy: jax.Array) -> Outcome:
@@ -180,16 +186,8 @@ def outcome(model: Model, policy: jax.Array) -> Outcome:
       The `Outcome`.
     """
     size, epochs = model.reward.shape[1], model.within.shape[0]
-
-    def ahead(here, now):
-        reward, pending, chances = now
-        joint = here[:, None] * chances
-        flow = joint * model.goes_on[None]
-        after = jnp.where(pending[None] == jnp.arange(size)[:, None, None], flow[None], 0.0).sum(axis=(1, 2))
-        return after, (here, flow.sum(), joint[:, LURE].sum(), (joint * reward).sum())
-
     start = jnp.zeros(size, policy.dtype).at[0].set(1.0)
-    _, (here, acting, lured, earned) = jax.lax.scan(ahead, start, (model.reward, model.pending, policy))
+    _, (here, acting, lured, earned) = _ahead(model, policy, start)
     by_epoch = lambda x: x.reshape(epochs, -1, *x.shape[1:])
     return Outcome(
         running=by_epoch(acting)[:, -1] * model.within,
@@ -198,6 +196,38 @@ def outcome(model: Model, policy: jax.Array) -> Outcome:
         earned=by_epoch(earned).sum(axis=1),
         arriving=by_epoch(here)[:, 0],
     )
+
+
+def _ahead(model: Model, policy: jax.Array, start: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+    """The forward pass from chances of places `(P,)`: those at the end, those before each step, what is done there."""
+    size = start.shape[0]
+
+    def ahead(here, now):
+        places, chances = now
+        joint = here[:, None] * chances
+        flow = joint * places["goes_on"]
+        after = jnp.where(places["pending"][None] == jnp.arange(size)[:, None, None], flow[None], 0.0).sum(axis=(1, 2))
+        return after, (here, flow.sum(), joint[:, LURE].sum(), (joint * places["reward"]).sum())
+
+    return jax.lax.scan(ahead, start, (_by_time(model), policy))
+
+
+def stops_in(model: Model, policy: jax.Array, epoch: chex.Numeric) -> jax.Array:
+    """The probability to stop within an epoch, by how much is pending on arrival.
+
+    Args:
+      model: the environment.
+      policy: `(T, P, A)` probabilities.
+      epoch: which, scalar; below E.
+
+    Returns:
+      `(P,)`, of an agent that still runs when the epoch begins; where lures bind, the first L + 1 can be met.
+    """
+    size, steps = model.reward.shape[1], model.reward.shape[0] // model.within.shape[0]
+    cut = lambda x: jax.lax.dynamic_slice_in_dim(x, jnp.asarray(epoch * steps), steps)
+    part = model.replace(**jax.tree.map(cut, _by_time(model)))
+    ends = jax.vmap(lambda start: _ahead(part, cut(policy), start)[0].sum())(jnp.eye(size, dtype=policy.dtype))
+    return 1 - ends
 
 
 def likeliest_run(model: Model, policy: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -213,13 +243,13 @@ def likeliest_run(model: Model, policy: jax.Array) -> tuple[jax.Array, jax.Array
 
     def ahead(here, now):
         pending, running = here
-        reward, after, chances = now
+        places, chances = now
         action = chances[pending].argmax().astype(jnp.int32)
-        goes_on = running & (action != SHUTDOWN)
-        paid = jnp.where(running, reward[pending, action], 0.0)
-        return (after[pending, action], goes_on), (jnp.where(running, action, -1), paid)
+        goes_on = running & (places["goes_on"][pending, action] > 0)
+        paid = jnp.where(running, places["reward"][pending, action], 0.0)
+        return (places["pending"][pending, action], goes_on), (jnp.where(running, action, -1), paid)
 
-    return jax.lax.scan(ahead, (jnp.int32(0), jnp.bool_(True)), (model.reward, model.pending, policy))[1]
+    return jax.lax.scan(ahead, (jnp.int32(0), jnp.bool_(True)), (_by_time(model), policy))[1]
 
 
 def credited(values: jax.Array, arriving: jax.Array, credit: chex.Numeric) -> jax.Array:
@@ -237,6 +267,11 @@ def credited(values: jax.Array, arriving: jax.Array, credit: chex.Numeric) -> ja
     starts = values.reshape(epochs, -1, values.shape[1])[:, 0]
     weights = jnp.where(jnp.arange(epochs) == 0, 1.0, 1.0 - credit)
     return (weights[:, None] * arriving * starts).sum()
+
+
+def share(part: jax.Array, whole: jax.Array) -> jax.Array:
+    """`part / whole`, NaN where the whole is 0; any shape."""
+    return jnp.where(whole != 0, part / jnp.where(whole != 0, whole, 1.0), jnp.nan)
 
 
 def most_earned(env: EpochEnv, params: EnvParams) -> jax.Array:
@@ -257,7 +292,7 @@ def most_earned(env: EpochEnv, params: EnvParams) -> jax.Array:
 
 def _expand(env: EpochEnv, logits: jax.Array) -> jax.Array:
     """From logits of what is seen without an index `(L, P or 1, A)` to a policy `(T, P, A)`."""
-    seen = jnp.broadcast_to(logits, (env.epoch_steps, env.epoch_steps + 1, logits.shape[-1]))
+    seen = jnp.broadcast_to(logits, (env.epoch_steps, env.pending_places, logits.shape[-1]))
     return jnp.tile(jax.nn.softmax(seen), (env.epochs, 1, 1))
 
 
@@ -282,7 +317,7 @@ def best_memoryless(
       The value and the policy `(T, P, A)`.
     """
     model, factors = make_model(env, params), discounts(env, discount, 1.0)
-    shape = (env.epoch_steps, env.epoch_steps + 1 if env.show_pending else 1, len(ACTIONS))
+    shape = (env.epoch_steps, env.pending_places if env.show_pending else 1, len(ACTIONS))
     worth = lambda policy: policy_values(model, policy, factors)[0, 0]
     value = lambda logits: worth(_expand(env, logits))
     climber = optax.adam(optax.cosine_decay_schedule(0.1, steps))
