@@ -198,7 +198,7 @@ class EpochEnv:
         if not self.lure_binds:
             return (pending / self.epoch_steps,)
         count, bound = self._owed(pending, first)
-        return count / self.epoch_steps, bound * 1.0
+        return count / self.epoch_steps, bound.astype("float32")
 
     def _owed(self, pending: chex.Array, first: chex.Array) -> tuple[chex.Array, chex.Array]:
         """Lures to be paid for, and whether this epoch cannot be shut down: all of `pending` where lures bind."""

@@ -120,13 +120,9 @@ def _seen_in_an_epoch(env: EpochEnv, params: EnvParams, kernel: jax.Array) -> ja
             total = total + _scaled(row, numbers)[:, :, None, None]
     if env.show_cutoff:
         numbers = jnp.moveaxis(looked_up(codes, params.cutoff, kernel.dtype), -1, 0)  # (C,), or (C, S)
-        numbers = numbers.reshape(own, 1, *numbers.shape[1:])
-        total = (
-            total
-            + functools.reduce(jnp.add, [row * x for row, x in zip(kernel[own:width], numbers, strict=True)])[
-                :, None, None, None
-            ]
-        )
+        numbers = numbers.reshape(own, *[1] * (kernel.ndim - numbers.ndim), *numbers.shape[1:])
+        products = [row * number for row, number in zip(kernel[own:width], numbers, strict=True)]
+        total = total + functools.reduce(jnp.add, products)[:, None, None, None]
     # What is pending is seen alike at all steps of an epoch, but for the first where lures bind.
     first = np.arange(steps)[:, None] == 0
     for i, numbers in enumerate(env.seen_of_pending(np.arange(env.pending_places)[None], first)):
