@@ -17,6 +17,7 @@ Source: Vaswani et al. 2017, "Attention is all you need", section 3.5, for the w
 
 import functools
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -67,3 +68,26 @@ def looked_up(codes: np.ndarray, index: jax.Array, dtype: DTypeLike) -> jax.Arra
     there = (index >= 0) & (index < len(codes))
     rows = jnp.asarray(codes, dtype)[jnp.clip(index, 0, len(codes) - 1)]
     return jnp.where(there[..., None], rows, jnp.zeros((), dtype))
+
+
+def written(seen: jax.Array, codes: np.ndarray, index: jax.Array, *, at: int, shown: chex.Numeric = 1.0) -> jax.Array:
+    """What is seen with the code of an index put into it.
+
+    Args:
+      seen: `(D,)`.
+      codes: `(n, C)`.
+      index: scalar.
+      at: the entry at which the code begins.
+      shown: what the code is multiplied with.
+
+    Returns:
+      `(D,)`.
+    """
+    indices, own = codes.shape
+    place = np.arange(seen.shape[0], dtype=np.int32)
+    if indices == own and (codes == np.eye(own)).all():  # a unit an index: nothing need be looked up
+        return jnp.where(place == jnp.where((index >= 0) & (index < own), at + index, -1), shown, seen)
+    if not own:
+        return seen
+    rows = np.pad(codes, ((0, 0), (at, seen.shape[0] - own - at)))
+    return jnp.where((place >= at) & (place < at + own), looked_up(rows, index, seen.dtype) * shown, seen)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training at several cutoffs at once: every batch is split evenly over them, as if K were drawn anew for each run."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -49,7 +51,7 @@ def reinforce_across(
       The agent afterwards.
     """
     env, worlds = learner.env, jnp.asarray(np.array(cutoffs, np.int32))
-    at = lambda cutoff: params.replace(cutoff=cutoff)
+    at = lambda cutoff: dataclasses.replace(params, cutoff=cutoff)
     shape = env.steps, learner.settings.runs_a_batch
     draws = uniform(key, shape) if key.ndim else jax.random.uniform(key, shape)
     draws = jnp.moveaxis(draws.reshape(env.steps, len(cutoffs), -1, *draws.shape[2:]), 1, 0)

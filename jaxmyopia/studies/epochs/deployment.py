@@ -35,10 +35,10 @@ def unchanged(chances: Chances, env: EpochEnv, params: EnvParams) -> dict[str, j
       `(X,)` running at the end of the first epoch where that one shows index 0, 1, ...
     """
     long, one = (dataclasses.replace(env, epochs=epochs) for epochs in (2 * env.epochs, 1))
-    params = params.replace(length=jnp.int32(long.epochs))
+    params = dataclasses.replace(params, length=jnp.int32(long.epochs))
     everywhere = chances(long, params)
     by_epoch = everywhere.reshape(long.epochs, env.epoch_steps, *everywhere.shape[1:])
-    hidden = params.replace(index_shown=jnp.zeros_like(params.index_shown))
+    hidden = dataclasses.replace(params, index_shown=jnp.zeros_like(params.index_shown))
     return {
         "longer": _running(long, params, everywhere),
         "masked": _running(env, params, chances(env, hidden)),
@@ -66,13 +66,13 @@ def transferred(
     long = dataclasses.replace(env, epochs=2 * env.epochs)
 
     def at(cutoff: jax.Array) -> tuple[jax.Array, jax.Array]:
-        there = params.replace(cutoff=cutoff, length=jnp.int32(long.epochs))
+        there = dataclasses.replace(params, cutoff=cutoff, length=jnp.int32(long.epochs))
         running = _running(long, there, chances(long, there))
         before = jnp.where(cutoff > 0, running[jnp.maximum(cutoff - 1, 0)], 1.0)
         return before, running[cutoff]
 
     def worth(cutoff: jax.Array) -> jax.Array:
-        there = params.replace(cutoff=cutoff)
+        there = dataclasses.replace(params, cutoff=cutoff)
         model, policy = planner.make_model(env, there), chances(env, there)
         factors, arriving = planner.discounts(env, discount, credit), planner.outcome(model, policy).arriving
         best = planner.credited(planner.optimal(model, factors)[0], arriving, credit)

@@ -25,7 +25,7 @@ import numpy as np
 from flax import struct
 
 from jaxmyopia.checks import require, require_one_of
-from jaxmyopia.studies.epochs.codes import REVEALED, code_matrix, looked_up
+from jaxmyopia.studies.epochs.codes import REVEALED, code_matrix, written
 from jaxmyopia.studies.epochs.spaces import Box, Discrete
 from jaxmyopia.values import conform
 
@@ -308,22 +308,15 @@ class EpochEnv:
     def get_obs(self, state: EnvState, params: EnvParams, key: jax.Array | None = None) -> jax.Array:
         """What the agent sees, `(D,)`: the index, the cutoff if it is shown, the step one-hot, and what is pending."""
         del key
-        space, index, codes = self.observation_space(params), state.epoch + params.first_index, self.codes
+        space, codes = self.observation_space(params), self.codes
         own = codes.shape[1]  # entries of a code
         width = own * (1 + int(self.show_cutoff))
         # One comparison an entry, rather than parts put side by side: XLA makes one loop of it.
         place = np.arange(space.shape[0], dtype=np.int32)
         seen = jnp.where(place == width + state.step, 1.0, 0.0).astype(space.dtype)
-        if self.reveal_epoch == "one_hot":
-            seen = jnp.where(place == jnp.where(index < own, index, -1), params.index_shown, seen)
-            if self.show_cutoff:
-                seen = jnp.where(place == jnp.where(params.cutoff < own, own + params.cutoff, -1), 1.0, seen)
-        elif own:
-            rows = np.pad(codes, ((0, 0), (0, len(place) - own)))
-            seen = jnp.where(place < own, looked_up(rows, index, space.dtype) * params.index_shown, seen)
-            if self.show_cutoff:
-                row = looked_up(np.roll(rows, own, axis=1), params.cutoff, space.dtype)
-                seen = jnp.where((place >= own) & (place < width), row, seen)
+        seen = written(seen, codes, state.epoch + params.first_index, at=0, shown=params.index_shown)
+        if self.show_cutoff:
+            seen = written(seen, codes, params.cutoff, at=own)
         for i, number in enumerate(self.seen_of_pending(state.pending, state.step == 0)):
             seen = jnp.where(place == width + self.epoch_steps + i, jnp.asarray(number, space.dtype), seen)
         return seen

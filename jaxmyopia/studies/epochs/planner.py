@@ -143,7 +143,7 @@ def optimal(model: Model, factors: jax.Array) -> tuple[jax.Array, jax.Array]:
 
     def back(values, now):
         factor, places = now
-        q = action_values(model.replace(**places), factor, values)
+        q = action_values(dataclasses.replace(model, **places), factor, values)
         best = q.max(axis=-1)
         choice = (q >= best[:, None] - tie).argmax(axis=-1)
         return best, (best, jax.nn.one_hot(choice, q.shape[-1], dtype=q.dtype))
@@ -167,7 +167,7 @@ def policy_values(model: Model, policy: jax.Array, factors: jax.Array) -> jax.Ar
 
     def back(values, now):
         factor, places, chances = now
-        q = action_values(model.replace(**places), factor, values)
+        q = action_values(dataclasses.replace(model, **places), factor, values)
         mean = (chances * q).sum(axis=-1)
         return mean, mean
 
@@ -225,7 +225,7 @@ def stops_in(model: Model, policy: jax.Array, epoch: chex.Numeric) -> jax.Array:
     """
     size, steps = model.reward.shape[1], model.reward.shape[0] // model.within.shape[0]
     cut = lambda x: jax.lax.dynamic_slice_in_dim(x, jnp.asarray(epoch * steps), steps)
-    part = model.replace(**jax.tree.map(cut, _by_time(model)))
+    part = dataclasses.replace(model, **jax.tree.map(cut, _by_time(model)))
     ends = jax.vmap(lambda start: _ahead(part, cut(policy), start)[0].sum())(jnp.eye(size, dtype=policy.dtype))
     return 1 - ends
 

@@ -167,8 +167,8 @@ class Myopia(Study):
     def settings(self) -> dict[str, Scalar]:
         """The columns by which the table tells this study from others."""
         names = ("epochs", "epoch_steps", "learner", "policy", "optimizer", "reveal_epoch", "show_pending", "width")
-        names += "show_cutoff", "lure_binds"
-        return {"study": "epochs"} | {name: getattr(self, name) for name in names} | {"train_cutoffs": self._cutoffs}
+        own = {name: getattr(self, name) for name in (*names, "show_cutoff", "lure_binds")}
+        return {"study": "epochs"} | own | {"train_cutoffs": self._cutoffs}
 
     def params(
         self,

@@ -45,9 +45,7 @@ def test_the_gradient_is_the_mean_of_those_at_each_cutoff():
         slopes.append(pull(reinforce_from(LEARNER, lived, FACTORS, logits))[0])
     after = reinforce_across(LEARNER, (1, 3), agent, jax.random.key(5), env_params(), FACTORS, RATE)
     expected = jax.tree.map(lambda x, y: np.asarray(-RATE * (x + y) / 2), *slopes)
-    jax.tree.map(
-        functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6), moved(agent, after), expected
-    )
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6), moved(agent, after), expected)
 
 
 def test_agents_side_by_side_learn_across_cutoffs_as_each_does_alone():
@@ -111,7 +109,7 @@ def test_agents_trained_at_two_cutoffs_stop_at_both():
 
 @pytest.mark.parametrize("bad", [(5,), (-1,), (1, 1), (1, 2, 3)])
 def test_bad_cutoffs_are_refused(bad):
-    with pytest.raises(ValueError, match="train_cutoffs=.*is not allowed"):
+    with pytest.raises(ValueError, match=r"train_cutoffs=.*is not allowed"):
         Myopia(epochs=4, train_cutoffs=bad, settings_of_learner=Settings(runs_a_batch=4, minibatches=1))
     with pytest.raises(ValueError, match="is not allowed"):
         Myopia(learner="ppo", train_cutoffs=(1, 2))
