@@ -227,7 +227,7 @@ def stops_in(model: Model, policy: jax.Array, epoch: chex.Numeric) -> jax.Array:
     cut = lambda x: jax.lax.dynamic_slice_in_dim(x, jnp.asarray(epoch * steps), steps)
     part = dataclasses.replace(model, **jax.tree.map(cut, _by_time(model)))
     ends = jax.vmap(lambda start: _ahead(part, cut(policy), start)[0].sum())(jnp.eye(size, dtype=policy.dtype))
-    return 1 - ends
+    return jnp.maximum(1 - ends, 0.0)
 
 
 def likeliest_run(model: Model, policy: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -11,6 +11,7 @@ import pytest
 
 from jaxmyopia.studies.epochs import planner
 from jaxmyopia.studies.epochs.model import LURES, SCHEDULES, EpochEnv, env_params
+from jaxmyopia.studies.epochs.rollouts import rollout
 
 KEY = jax.random.key(3)
 make_model = jax.jit(planner.make_model, static_argnums=0)
@@ -251,3 +252,18 @@ def test_a_lure_that_binds_keeps_a_myopic_agent_past_the_cutoff():
         found[lure, credit] = np.asarray(planner.outcome(model, policy).running).tolist()
     assert found["invest", 1.0] == found["invest", 0.0] == found["borrow", 1.0] == [1, 1, 1, 0, 0]
     assert found["borrow", 0.0][3] == 1  # it took the lure in the last good epoch, and cannot shut down
+
+
+def test_where_lures_bind_agents_live_through_what_the_planner_says():
+    env, params = EpochEnv(epochs=3, epoch_steps=2, lure_binds=True), env_params("negative", cutoff=1, debt=0.5)
+    policy = jax.random.dirichlet(KEY, jnp.ones(3), (env.steps, env.pending_places))
+
+    @jax.jit
+    def both():
+        lived = rollout(env, params, jnp.moveaxis(policy, -1, 0), jax.random.key(1), 40_000)
+        return lived, planner.outcome(planner.make_model(env, params), policy)
+
+    lived, told = both()
+    np.testing.assert_allclose(np.asarray(lived.running).mean(axis=1)[2::2], told.running[:-1], atol=0.01)
+    paid = np.asarray(lived.reward).mean(axis=1).reshape(3, 2).sum(axis=1)
+    np.testing.assert_allclose(paid, told.earned, atol=0.03)
