@@ -153,12 +153,12 @@ def expected_advantages(
     """
 
     def back(following, now):
-        factor, reward, pending, chances, value = now
+        factor, reward, pending, goes_on, chances, value = now
         next_value, next_advantage = following
-        more = (next_value + decay * next_advantage)[pending] * model.goes_on[None]
+        more = (next_value + decay * next_advantage)[pending] * goes_on
         advantage = reward + factor * more - value[:, None]
         return (value, (chances * advantage).sum(axis=-1)), advantage
 
     nothing = jnp.zeros(model.reward.shape[1], model.reward.dtype)
-    given = factors, model.reward, model.pending, policy, values
+    given = factors, model.reward, model.pending, model.goes_on, policy, values
     return jax.lax.scan(back, (nothing, nothing), given, reverse=True)[1]

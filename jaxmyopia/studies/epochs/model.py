@@ -8,7 +8,9 @@ One step, in an epoch e and with p lures taken in the epoch before:
   SHUTDOWN   pays 0, as does every step after it; nothing changes any more
 
 The first step of an epoch also pays `p * lure_later`, once, unless it is SHUTDOWN. From epoch `cutoff` (K) on, a step
-pays `penalty` less, and at most `cap`. A run of `length` epochs is the same run, cut short: nothing is paid after it.
+pays `penalty` less, and at most `cap`; the first step of epoch K pays `debt` less (unless it is SHUTDOWN), before that
+cap and whatever the schedule. Where lures bind (`EpochEnv.lure_binds`), SHUTDOWN acts as WORK throughout an epoch that
+follows one in which a lure was taken. A run of `length` epochs is the same run, cut short: nothing is paid after it.
 With a `hazard` h, every border between two epochs before K is with chance h the one from which it is so (see `hazard`):
 each run's cutoff is then drawn at its start, and not seen; nothing else is drawn at random.
 The shape is that of gymnax 1.0, so that its wrappers run here (tested).
@@ -28,6 +30,7 @@ from flax import struct
 from jaxmyopia.checks import ArgumentError, require, require_one_of
 from jaxmyopia.studies.epochs import hazard as borders
 from jaxmyopia.studies.epochs import refusals
+from jaxmyopia.studies.epochs.codes import written
 from jaxmyopia.studies.epochs.shape import ACTIONS, MOST_STEPS, Shape
 from jaxmyopia.values import conform, plain
 
@@ -42,9 +45,10 @@ class EnvParams:
 
     `cutoff`: the epoch K. `cap`: see `SCHEDULES`. `penalty`: what a step pays less from K on. `length`: epochs after
     which the run is over; of an environment of fewer, its own. `lure_now`, `lure_later`: see `LURES`. `work`: what a
-    step of work pays. `first_index`: the index that the first epoch shows, 0 in training. `index_shown`: 1, or 0 to
-    hide the index from an agent that has learned to see it. `hazard`: h, in [0, 1]; None where every run's cutoff is K,
-    so that nothing needs to be drawn, which is another program than 0.
+    step of work pays. `debt`: what the first step of epoch K pays less, whatever lures were taken; below 0, a grant.
+    `first_index`: the index that the first epoch shows, 0 in training. `index_shown`: 1, or 0 to hide the index from an
+    agent that has learned to see it. `hazard`: h, in [0, 1]; None where every run's cutoff is K, so that nothing needs
+    to be drawn, which is another program than 0.
 
     `max_steps_in_episode`: gymnax's limit, after which a run is over even within an epoch. It is no scalar of the
     program but part of it: gymnax's rollouts take that many steps.
@@ -57,6 +61,7 @@ class EnvParams:
     lure_now: chex.Numeric
     lure_later: chex.Numeric
     work: chex.Numeric
+    debt: chex.Numeric
     first_index: chex.Numeric
     index_shown: chex.Numeric
     hazard: chex.Numeric | None = None
@@ -73,8 +78,9 @@ class EnvState:
     """Where a run stands, scalars all.
 
     `epoch`, `step`: whole epochs behind it, and steps behind it in this one. `pending`: lures to be paid for on the
-    first step of the next epoch (on the first step itself: on this one). `running`: not shut down. `cutoff`: the
-    run's own, E at most, never seen.
+    first step of the next epoch (on the first step itself: on this one); where lures bind, L + 1 more on the later
+    steps of an epoch that cannot be shut down, so that a place is still one number. `running`: not shut down. `cutoff`:
+    the run's own, E at most, never seen.
     """
 
     epoch: jax.Array
@@ -93,6 +99,7 @@ def env_params(
     penalty: float = 0.0,
     length: int = MOST_STEPS,
     hazard: float | None = None,
+    debt: float = 0.0,
 ) -> EnvParams:
     """Parameters by the names of a schedule and a lure.
 
@@ -104,6 +111,7 @@ def env_params(
       penalty: what a step pays less from the cutoff on, at least 0.
       length: epochs of the run, at least 1; by default all that the environment has.
       hazard: chance at every border that the schedule begins to hold, in [0, 1]; by default no run's cutoff is drawn.
+      debt: what the first step of the cutoff's epoch pays less.
 
     Returns:
       The `EnvParams`, every field of shape `()`.
@@ -114,9 +122,12 @@ def env_params(
     require_one_of("schedule", schedule, SCHEDULES)
     require_one_of("lure", lure, LURES)
     cutoff, length = plain("cutoff", cutoff, int), plain("length", length, int)
-    work, penalty = plain("work", work, float), plain("penalty", penalty, float)
+    work, penalty, debt = (plain(*given, float) for given in (("work", work), ("penalty", penalty), ("debt", debt)))
     require(0 <= cutoff <= MOST_STEPS, "cutoff", cutoff, f"must be a whole number from 0 to {MOST_STEPS}")
-    require(abs(work) <= refusals.LARGEST, "work", work, f"must be a number, at most {refusals.LARGEST:.3g} in size")
+    for name, value in (("work", work), ("debt", debt)):
+        require(
+            abs(value) <= refusals.LARGEST, name, value, f"must be a number, at most {refusals.LARGEST:.3g} in size"
+        )
     require(0 <= penalty <= refusals.LARGEST, "penalty", penalty, f"must be a number from 0 to {refusals.LARGEST:.3g}")
     require(1 <= length <= MOST_STEPS, "length", length, f"must be a whole number from 1 to {MOST_STEPS}")
     if hazard is not None:
@@ -126,16 +137,20 @@ def env_params(
     return EnvParams(
         cutoff=jnp.int32(cutoff), cap=jnp.float32(SCHEDULES[schedule]), penalty=jnp.float32(penalty),
         length=jnp.int32(length), lure_now=jnp.float32(now), lure_later=jnp.float32(later), work=jnp.float32(work),
-        first_index=jnp.int32(0), index_shown=jnp.float32(1), hazard=None if hazard is None else jnp.float32(hazard),
+        debt=jnp.float32(debt), first_index=jnp.int32(0), index_shown=jnp.float32(1),
+        hazard=None if hazard is None else jnp.float32(hazard),
     )  # fmt: skip
 
 
 class EpochEnv(Shape):
     """The environment; what changes the traced program are its fields.
 
-    `epochs`: E. `epoch_steps`: L. `reveal_epoch`: how the index is shown, a name of `REVEALED`. `show_pending`:
-    whether what is pending is shown. `indices`: how many indices there are to show, at least E (0: E); more, so
-    that a longer run or a shifted index can be shown too. Raises ArgumentError if a field is not allowed.
+    `epochs`: E. `epoch_steps`: L. `reveal_epoch`: how the index is shown, a name of `REVEALED` (see `codes`).
+    `show_pending`: whether what is pending is shown. `indices`: how many indices there are to show, at least E (0: E);
+    more, so that a longer run or a shifted index can be shown too. `show_cutoff`: whether the cutoff is shown, in the
+    code of the index, so that an agent can learn to stop where the two are equal (of a run that draws its own, the
+    last that it can be). `lure_binds`: whether a lure makes SHUTDOWN act as WORK throughout the next epoch; that is
+    seen if what is pending is. Raises ArgumentError if a field is not allowed.
     """
 
     @property
@@ -150,7 +165,7 @@ class EpochEnv(Shape):
         and no key.
         """
         if params is not None:
-            refusals.check_params(params, epochs=self.epochs, indices=self.indices)
+            refusals.check_params(params, self)
         return self._reset(key, params)
 
     @functools.partial(jax.jit, static_argnames="self")
@@ -190,7 +205,7 @@ class EpochEnv(Shape):
             action, or the state's is, and no run can be there.
         """
         action = refusals.check_action(action, self.num_actions)
-        refusals.check_place(state, epochs=self.epochs, epoch_steps=self.epoch_steps)
+        refusals.check_place(state, self)
         return self._step(key, state, action, params)
 
     @functools.partial(jax.jit, static_argnames="self")
@@ -213,7 +228,7 @@ class EpochEnv(Shape):
         """One step without a new start: observation `(D,)`, state, reward `()`, whether it has shut down, and info."""
         del key
         action = refusals.check_action(action, self.num_actions)
-        refusals.check_place(state, epochs=self.epochs, epoch_steps=self.epoch_steps)
+        refusals.check_place(state, self)
         after, reward = self.transition(state, action, params)
         terminated = self.is_terminated(after, params)
         info = {"discount": self.discount(after, params)}
@@ -231,45 +246,50 @@ class EpochEnv(Shape):
           The states afterwards, as they are, and the rewards.
         """
         going = state.running & ~self.is_truncated(state, params)
+        first, last = jnp.equal(state.step, 0), jnp.equal(state.step, self.epoch_steps - 1)
+        known = (action >= 0) & (action < self.num_actions)
+        pending, kept = state.pending, jnp.zeros_like(state.pending)
+        if self.lure_binds:
+            pending, bound = self.owed(pending, first)
+            action = jnp.where(bound & (action == SHUTDOWN), WORK, action)
+            kept = jnp.where(bound & ~last, self.epoch_steps + 1, kept)
         acts = going & (action != SHUTDOWN)
         lured = action == LURE
-        first, last = state.step == 0, state.step == self.epoch_steps - 1
         reward = params.work + jnp.where(lured, params.lure_now, 0.0)
-        reward = reward + jnp.where(first, state.pending, 0).astype(reward.dtype) * params.lure_later
+        reward = reward + jnp.where(first, pending, 0).astype(reward.dtype) * params.lure_later
+        reward = reward - jnp.where(first & (state.epoch == state.cutoff), params.debt, 0.0)
         late = jnp.minimum(reward - params.penalty, params.cap)
         reward = jnp.where(state.epoch >= state.cutoff, late, reward)
-        known = (action >= 0) & (action < self.num_actions)
         reward = jnp.where(known, jnp.where(acts, reward, 0.0), jnp.nan)
+        owed = jnp.where(first, 0, pending) + lured.astype(jnp.int32)
+        if self.lure_binds:  # of places that no run comes to, too
+            owed = jnp.minimum(owed, self.epoch_steps) + kept
         after = EnvState(
             epoch=jnp.where(acts & last, state.epoch + 1, state.epoch),
             step=jnp.where(acts, jnp.where(last, 0, state.step + 1), state.step),
-            pending=jnp.where(acts, jnp.where(first, 0, state.pending) + lured.astype(jnp.int32), state.pending),
+            pending=jnp.where(acts, owed, state.pending),
             running=jnp.where(going, acts, state.running),
             cutoff=state.cutoff,
         )
         return after, reward
 
     def get_obs(self, state: EnvState, params: EnvParams, key: jax.Array | None = None) -> jax.Array:
-        """What the agent sees, `(D,)`: the index, the step one-hot, and the pending lures over L.
+        """What the agent sees, `(D,)`: the index, the cutoff if it is shown, the step one-hot, and what is pending.
 
         An index for which there is no room, as after the last epoch, is shown as none: by zeros.
         """
         del key
-        refusals.check_place(state, epochs=self.epochs, epoch_steps=self.epoch_steps)
-        index, dtype = state.epoch + params.first_index, jnp.float32
-        width = self.seen - self.epoch_steps - int(self.show_pending)
+        refusals.check_place(state, self)
+        code, dtype = (self.reveal_epoch, self.indices), jnp.float32
+        width = self.code_width * (1 + int(self.show_cutoff))
         # One comparison an entry, rather than parts put side by side: XLA makes one loop of it.
         place = np.arange(self.seen, dtype=np.int32)
         seen = jnp.where(place == width + state.step, 1.0, 0.0).astype(dtype)
-        if self.reveal_epoch == "one_hot":
-            seen = jnp.where(place == jnp.where(index < width, index, -1), params.index_shown, seen)
-        elif self.reveal_epoch == "scalar":  # 0 is no index at all
-            known = (index >= 0) & (index < self.indices)
-            value = jnp.where(known, index + 1, 0).astype(dtype) * (params.index_shown / self.indices)
-            seen = jnp.where(place == 0, value, seen)
-        if self.show_pending:
-            pending = state.pending.astype(dtype) / self.epoch_steps
-            seen = jnp.where(place == self.seen - 1, pending, seen)
+        seen = written(seen, code, state.epoch + params.first_index, at=0, shown=params.index_shown)
+        if self.show_cutoff:
+            seen = written(seen, code, params.cutoff, at=self.code_width)
+        for i, number in enumerate(self.seen_of_pending(state.pending, jnp.equal(state.step, 0))):
+            seen = jnp.where(place == width + self.epoch_steps + i, jnp.asarray(number, dtype), seen)
         return seen
 
     def is_terminated(self, state: EnvState, params: EnvParams) -> jax.Array:
@@ -298,8 +318,8 @@ class EpochEnv(Shape):
         return 1.0 - self.is_terminated(state, params).astype(jnp.float32)
 
     def places(self) -> EnvState:
-        """Every place at which an agent acts: states of `(T, P)` each, P = L + 1 pending counts; as if K were 0."""
-        time, pending = np.meshgrid(np.arange(self.steps), np.arange(self.epoch_steps + 1), indexing="ij")
+        """Every place at which an agent acts: states of `(T, P)` each, P = `pending_places`; as if K were 0."""
+        time, pending = np.meshgrid(np.arange(self.steps), np.arange(self.pending_places), indexing="ij")
         epoch, step = (x.astype(np.int32) for x in np.divmod(time, self.epoch_steps))
         shape = time.shape
         fields: tuple[Any, ...] = epoch, step, pending.astype(np.int32), np.ones(shape, bool), np.zeros(shape, np.int32)

@@ -35,8 +35,8 @@ def code(setting: str, name: str) -> float:
 class Params:
     """What may differ by seed without another compilation, `(S,)` each.
 
-    `cap`, `penalty`, `length`, `lure_now`, `lure_later`, `cutoff`: the environment's. `credit`, `discount`: of returns.
-    `learning_rate`. `decay`: PPO's lambda.
+    `cap`, `penalty`, `length`, `lure_now`, `lure_later`, `cutoff`, `debt`: the environment's. `credit`, `discount`: of
+    returns. `learning_rate`. `decay`: PPO's lambda.
     `flat_from`: the update from which the schedule is flat, `NEVER` for none. `hazard`: the environment's, or None.
     """
 
@@ -51,6 +51,7 @@ class Params:
     learning_rate: jax.Array
     decay: jax.Array
     flat_from: jax.Array
+    debt: jax.Array
     hazard: jax.Array | None = None
 
 
@@ -67,6 +68,7 @@ def world(params: Params, step: chex.Numeric) -> EnvParams:
         lure_now=params.lure_now,
         lure_later=params.lure_later,
         work=jnp.ones((), params.cap.dtype),
+        debt=params.debt,
         first_index=jnp.int32(0),
         index_shown=jnp.ones((), params.cap.dtype),
         hazard=params.hazard,
@@ -104,7 +106,7 @@ def check_numbers(epochs: int, *, cutoff: np.ndarray, length: np.ndarray | float
     Args:
       epochs: E.
       cutoff, length: of the schedule and of the run.
-      **others: `learning_rate`, `discount`, `decay`, `penalty`, `flat_from`, and `hazard` where there is one.
+      **others: `learning_rate`, `discount`, `decay`, `penalty`, `debt`, `flat_from`, and `hazard` where there is one.
     """
     for value in different("cutoff", cutoff):
         fine = 0 <= value <= epochs and value == int(value)
@@ -119,6 +121,8 @@ def check_numbers(epochs: int, *, cutoff: np.ndarray, length: np.ndarray | float
             require(0 <= value <= 1, name, value, "must be between 0 and 1")
     for value in different("penalty", others["penalty"]):
         require(0 <= value < np.inf, "penalty", value, "must be at least 0, and finite")
+    for value in different("debt", others["debt"]):
+        require(bool(np.isfinite(value)), "debt", value, "must be finite")
     for value in different("flat_from", others["flat_from"]):
         fine = 0 <= value <= NEVER and value == int(value)
         require(fine, "flat_from", value, f"must be a whole number from 0 to {NEVER:g}, which is never")

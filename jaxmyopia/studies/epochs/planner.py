@@ -2,7 +2,8 @@
 """The truth that learners are held against: exact optimal policies, and the exact outcome of any policy.
 
 Everything that happens in a run is decided by its actions, and an agent's place is (time, lures pending): T x P places,
-P = L + 1. A policy is a table of probabilities `(T, P, A)`; backward induction and one forward pass are exact.
+P = L + 1 (twice that where lures bind, see `EnvState.pending`). A policy is a table of probabilities `(T, P, A)`;
+backward induction and one forward pass are exact.
 
 With a hazard a run has a cutoff of its own, which the agent does not see. It decides rewards and never where an action
 leads, so that places are as likely whatever it is, and the mean over cutoffs of what a policy earns is what it earns by
@@ -39,8 +40,8 @@ class Model:
     """The environment written out at every place and action.
 
     `reward`: `(T, P, A)`, its mean over the cutoffs that a run may have. `pending`: `(T, P, A)` int32, the lures
-    pending afterwards. `goes_on`: `(A,)`, 0 for SHUTDOWN. `within`: `(E,)`, 1 for the epochs of the run, 0 for those
-    after its `length`.
+    pending afterwards. `goes_on`: `(T, P, A)`, 0 for SHUTDOWN (where it is to be had). `within`: `(E,)`, 1 for the
+    epochs of the run, 0 for those after its `length`.
     """
 
     reward: jax.Array
@@ -83,37 +84,43 @@ def make_model(env: EpochEnv, params: EnvParams) -> Model:
     """
     if params.hazard is None:
         return _written_out(env, params, params.cutoff)
-    sooner, later = (_written_out(env, params, cutoff) for cutoff in (0, env.epochs))
-    chance = _chances_to_hold(env, params).astype(sooner.reward.dtype)
+    holds, begins, later = (_written_out(env, params, cutoff) for cutoff in (-1, None, env.epochs))
+    chance, before = (x.astype(holds.reward.dtype) for x in _chances_to_hold(env, params))
     # Where it is certain, to the bit what it is without a hazard.
-    mean = jnp.where(chance > 0, chance * sooner.reward + (1 - chance) * later.reward, later.reward)
-    return dataclasses.replace(sooner, reward=jnp.where(chance < 1, mean, sooner.reward))
+    mean = jnp.where(chance > 0, chance * holds.reward + (1 - chance) * later.reward, later.reward)
+    mean = jnp.where(chance < 1, mean, holds.reward)
+    now = chance - before  # what the first epoch under the schedule pays less falls due
+    mean = jnp.where(now > 0, mean + now * (begins.reward - holds.reward), mean)
+    return dataclasses.replace(holds, reward=jnp.where(now < 1, mean, begins.reward))
 
 
-def _written_out(env: EpochEnv, params: EnvParams, cutoff: chex.Numeric) -> Model:
-    """The `Model` of runs that all have the same cutoff, a scalar."""
+def _written_out(env: EpochEnv, params: EnvParams, cutoff: chex.Numeric | None) -> Model:
+    """The `Model` of runs that all have the same cutoff, a scalar; None for each place's own epoch."""
     places, actions = jax.tree.map(jnp.asarray, env.places()), jnp.arange(len(ACTIONS), dtype=jnp.int32)
 
     def take(place, action):
-        place = dataclasses.replace(place, cutoff=jnp.asarray(cutoff, jnp.int32))
+        own = place.epoch if cutoff is None else jnp.asarray(cutoff, jnp.int32)
+        place = dataclasses.replace(place, cutoff=own)
         _, after, reward, _, _ = env.step_env(jax.random.key(0), place, action, params)
-        return reward, after.pending
+        return reward, after.pending, after.running
 
     over_actions = jax.vmap(take, in_axes=(None, 0))
-    reward, pending = jax.vmap(jax.vmap(over_actions, in_axes=(0, None)), in_axes=(0, None))(places, actions)
+    reward, pending, runs = jax.vmap(jax.vmap(over_actions, in_axes=(0, None)), in_axes=(0, None))(places, actions)
+    stops = jnp.broadcast_to((actions != SHUTDOWN).astype(reward.dtype), reward.shape)
     # A place can hold L lures, and lures are taken by ones: beyond is never reached.
     return Model(
         reward=reward,
-        pending=jnp.minimum(pending, env.epoch_steps),
-        goes_on=(actions != SHUTDOWN).astype(reward.dtype),
+        pending=jnp.minimum(pending, env.pending_places - 1),
+        goes_on=runs.astype(reward.dtype) if env.lure_binds else stops,
         within=(jnp.arange(env.epochs) < params.length).astype(reward.dtype),
     )
 
 
-def _chances_to_hold(env: EpochEnv, params: EnvParams) -> jax.Array:
-    """The chance that the schedule holds at each time, to be spread over places and actions, `(T, 1, 1)`."""
-    times = jnp.arange(env.steps)[:, None, None]
-    return borders.chance_to_hold(params.cutoff, params.hazard, times // env.epoch_steps)
+def _chances_to_hold(env: EpochEnv, params: EnvParams) -> tuple[jax.Array, jax.Array]:
+    """The chance that the schedule holds at each time, and in the epoch before; `(T, 1, 1)`, for places and actions."""
+    epoch = jnp.arange(env.steps)[:, None, None] // env.epoch_steps
+    holds = lambda epoch: borders.chance_to_hold(params.cutoff, params.hazard, epoch)
+    return holds(epoch), jnp.where(epoch > 0, holds(jnp.maximum(epoch - 1, 0)), 0.0)
 
 
 def before_cutoff(env: EpochEnv, params: EnvParams) -> Model:
@@ -127,7 +134,7 @@ def before_cutoff(env: EpochEnv, params: EnvParams) -> Model:
       The `Model`; its rewards are what is paid before, times the chance that the schedule does not hold yet.
     """
     model = _written_out(env, params, env.epochs)
-    chance = _chances_to_hold(env, params).astype(model.reward.dtype)
+    chance = _chances_to_hold(env, params)[0].astype(model.reward.dtype)
     return dataclasses.replace(model, reward=model.reward * (1 - chance))
 
 
@@ -148,6 +155,10 @@ def discounts(env: EpochEnv, discount: chex.Numeric, credit: chex.Numeric) -> ja
     return jnp.where(last, credit[None], 1.0) * discount[None]
 
 
+def _by_time(model: Model) -> dict[str, jax.Array]:
+    return {name: getattr(model, name) for name in ("reward", "pending", "goes_on")}
+
+
 def action_values(model: Model, factors: jax.Array, values: jax.Array) -> jax.Array:
     """The values of actions at one time from those of the next time's places.
 
@@ -159,7 +170,7 @@ def action_values(model: Model, factors: jax.Array, values: jax.Array) -> jax.Ar
     Returns:
       `(P, A)`.
     """
-    return model.reward + factors * model.goes_on[None] * values[model.pending]
+    return model.reward + factors * model.goes_on * values[model.pending]
 
 
 def optimal(model: Model, factors: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -175,14 +186,14 @@ def optimal(model: Model, factors: jax.Array) -> tuple[jax.Array, jax.Array]:
     tie = _TIE * jnp.abs(model.reward).max()
 
     def back(values, now):
-        factor, reward, pending = now
-        q = action_values(dataclasses.replace(model, reward=reward, pending=pending), factor, values)
+        factor, places = now
+        q = action_values(dataclasses.replace(model, **places), factor, values)
         best = q.max(axis=-1)
         choice = (q >= best[:, None] - tie).argmax(axis=-1)
         return best, (best, jax.nn.one_hot(choice, q.shape[-1], dtype=q.dtype))
 
     nothing = jnp.zeros(model.reward.shape[1], model.reward.dtype)
-    _, (values, policy) = jax.lax.scan(back, nothing, (factors, model.reward, model.pending), reverse=True)
+    _, (values, policy) = jax.lax.scan(back, nothing, (factors, _by_time(model)), reverse=True)
     return values, policy
 
 
@@ -199,13 +210,13 @@ def policy_values(model: Model, policy: jax.Array, factors: jax.Array) -> jax.Ar
     """
 
     def back(values, now):
-        factor, reward, pending, chances = now
-        q = action_values(dataclasses.replace(model, reward=reward, pending=pending), factor, values)
+        factor, places, chances = now
+        q = action_values(dataclasses.replace(model, **places), factor, values)
         mean = (chances * q).sum(axis=-1)
         return mean, mean
 
     nothing = jnp.zeros(model.reward.shape[1], model.reward.dtype)
-    return jax.lax.scan(back, nothing, (factors, model.reward, model.pending, policy), reverse=True)[1]
+    return jax.lax.scan(back, nothing, (factors, _by_time(model), policy), reverse=True)[1]
 
 
 def outcome(model: Model, policy: jax.Array) -> Outcome:
@@ -219,16 +230,8 @@ def outcome(model: Model, policy: jax.Array) -> Outcome:
       The `Outcome`.
     """
     size, epochs = model.reward.shape[1], model.within.shape[0]
-
-    def ahead(here, now):
-        reward, pending, chances = now
-        joint = here[:, None] * chances
-        flow = joint * model.goes_on[None]
-        after = jnp.where(pending[None] == jnp.arange(size)[:, None, None], flow[None], 0.0).sum(axis=(1, 2))
-        return after, (here, flow.sum(), joint[:, LURE].sum(), (joint * reward).sum())
-
     start = jnp.zeros(size, policy.dtype).at[0].set(1.0)
-    _, (here, acting, lured, earned) = jax.lax.scan(ahead, start, (model.reward, model.pending, policy))
+    _, (here, acting, lured, earned) = _ahead(model, policy, start)
     by_epoch = lambda x: x.reshape(epochs, -1, *x.shape[1:])
     return Outcome(
         running=by_epoch(acting)[:, -1] * model.within,
@@ -237,6 +240,38 @@ def outcome(model: Model, policy: jax.Array) -> Outcome:
         earned=by_epoch(earned).sum(axis=1),
         arriving=by_epoch(here)[:, 0],
     )
+
+
+def _ahead(model: Model, policy: jax.Array, start: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+    """The forward pass from chances of places `(P,)`: those at the end, those before each step, what is done there."""
+    size = start.shape[0]
+
+    def ahead(here, now):
+        places, chances = now
+        joint = here[:, None] * chances
+        flow = joint * places["goes_on"]
+        after = jnp.where(places["pending"][None] == jnp.arange(size)[:, None, None], flow[None], 0.0).sum(axis=(1, 2))
+        return after, (here, flow.sum(), joint[:, LURE].sum(), (joint * places["reward"]).sum())
+
+    return jax.lax.scan(ahead, start, (_by_time(model), policy))
+
+
+def stops_in(model: Model, policy: jax.Array, epoch: chex.Numeric) -> jax.Array:
+    """The probability to stop within an epoch, by how much is pending on arrival.
+
+    Args:
+      model: the environment.
+      policy: `(T, P, A)` probabilities.
+      epoch: which, scalar; below E.
+
+    Returns:
+      `(P,)`, of an agent that still runs when the epoch begins; where lures bind, the first L + 1 can be met.
+    """
+    size, steps = model.reward.shape[1], model.reward.shape[0] // model.within.shape[0]
+    cut = lambda x: jax.lax.dynamic_slice_in_dim(x, jnp.asarray(epoch * steps), steps)
+    part = dataclasses.replace(model, **jax.tree.map(cut, _by_time(model)))
+    ends = jax.vmap(lambda start: _ahead(part, cut(policy), start)[0].sum())(jnp.eye(size, dtype=policy.dtype))
+    return jnp.maximum(1 - ends, 0.0)
 
 
 def likeliest_run(model: Model, policy: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -252,13 +287,13 @@ def likeliest_run(model: Model, policy: jax.Array) -> tuple[jax.Array, jax.Array
 
     def ahead(here, now):
         pending, running = here
-        reward, after, chances = now
+        places, chances = now
         action = chances[pending].argmax().astype(jnp.int32)
-        goes_on = running & (action != SHUTDOWN)
-        paid = jnp.where(running, reward[pending, action], 0.0)
-        return (after[pending, action], goes_on), (jnp.where(running, action, -1), paid)
+        goes_on = running & (places["goes_on"][pending, action] > 0)
+        paid = jnp.where(running, places["reward"][pending, action], 0.0)
+        return (places["pending"][pending, action], goes_on), (jnp.where(running, action, -1), paid)
 
-    return jax.lax.scan(ahead, (jnp.int32(0), jnp.bool_(True)), (model.reward, model.pending, policy))[1]
+    return jax.lax.scan(ahead, (jnp.int32(0), jnp.bool_(True)), (_by_time(model), policy))[1]
 
 
 def credited(values: jax.Array, arriving: jax.Array, credit: chex.Numeric) -> jax.Array:
@@ -278,6 +313,11 @@ def credited(values: jax.Array, arriving: jax.Array, credit: chex.Numeric) -> ja
     return (weights[:, None] * arriving * starts).sum()
 
 
+def share(part: jax.Array, whole: jax.Array) -> jax.Array:
+    """`part / whole`, NaN where the whole is 0; any shape."""
+    return jnp.where(whole != 0, part / jnp.where(whole != 0, whole, 1.0), jnp.nan)
+
+
 def most_earned(env: EpochEnv, params: EnvParams) -> jax.Array:
     """The most that any policy earns before the cutoff of its run, undiscounted: what usefulness is measured in.
 
@@ -293,7 +333,7 @@ def most_earned(env: EpochEnv, params: EnvParams) -> jax.Array:
 
 def _expand(env: EpochEnv, logits: jax.Array) -> jax.Array:
     """From logits of what is seen without an index `(L, P or 1, A)` to a policy `(T, P, A)`."""
-    seen = jnp.broadcast_to(logits, (env.epoch_steps, env.epoch_steps + 1, logits.shape[-1]))
+    seen = jnp.broadcast_to(logits, (env.epoch_steps, env.pending_places, logits.shape[-1]))
     return jnp.tile(jax.nn.softmax(seen), (env.epochs, 1, 1))
 
 
@@ -318,7 +358,7 @@ def best_memoryless(
       The value and the policy `(T, P, A)`.
     """
     model, factors = make_model(env, params), discounts(env, discount, 1.0)
-    shape = (env.epoch_steps, env.epoch_steps + 1 if env.show_pending else 1, len(ACTIONS))
+    shape = (env.epoch_steps, env.pending_places if env.show_pending else 1, len(ACTIONS))
     worth = lambda policy: policy_values(model, policy, factors)[0, 0]
     value = lambda logits: worth(_expand(env, logits))
     climber = optax.adam(optax.cosine_decay_schedule(0.1, steps))

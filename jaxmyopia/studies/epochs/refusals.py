@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmyopia.checks import ArgumentError, require
+from jaxmyopia.studies.epochs.shape import Shape
 from jaxmyopia.values import brief
 
 if TYPE_CHECKING:
@@ -43,40 +44,39 @@ def check_action(action: Any, count: int) -> jax.Array:
     return jnp.asarray(known)
 
 
-def check_place(state: "EnvState", *, epochs: int, epoch_steps: int) -> None:
+def check_place(state: "EnvState", shape: Shape) -> None:
     """Refuses a state in which no run can be; what is traced passes.
 
     Args:
       state: as the caller gave it.
-      epochs: E; a state after the last of them is allowed, the run is over there.
-      epoch_steps: L.
+      shape: the environment's; a state after the last epoch is allowed, the run is over there.
 
     Raises:
       ArgumentError: naming the field.
     """
-    for name, most in (("epoch", epochs), ("step", epoch_steps - 1), ("pending", epoch_steps), ("cutoff", epochs)):
+    bounds = {"epoch": shape.epochs, "step": shape.epoch_steps - 1, "pending": shape.pending_places - 1}
+    for name, most in {**bounds, "cutoff": shape.epochs}.items():
         value, allowed = getattr(state, name), f"must be a whole number from 0 to {most}"
         known = _number(f"state.{name}", value, allowed, whole=True)
         require(known is None or 0 <= known <= most, f"state.{name}", brief(value), allowed)
 
 
-def check_params(params: "EnvParams", *, epochs: int, indices: int) -> None:
+def check_params(params: "EnvParams", shape: Shape) -> None:
     """Refuses parameters that say nothing about a run; what is traced passes.
 
     Args:
       params: as the caller gave them.
-      epochs: E.
-      indices: how many there are to show.
+      shape: the environment's.
 
     Raises:
       ArgumentError: naming the field.
     """
-    most, room = np.iinfo(np.int32).max, indices - epochs
+    most, room = np.iinfo(np.int32).max, shape.indices - shape.epochs
     _check("cutoff", params.cutoff, f"must be a whole number from 0 to {most}", 0, most, whole=True)
     _check("length", params.length, f"must be a whole number from 1 to {most}", 1, most, whole=True)
     allowed = f"must be a whole number from 0 to indices - epochs = {room}"
     _check("first_index", params.first_index, allowed, 0, room, whole=True)
-    for name in ("lure_now", "lure_later", "work"):
+    for name in ("lure_now", "lure_later", "work", "debt"):
         _check(name, getattr(params, name), f"must be a number, at most {LARGEST:.3g} in size", -LARGEST, LARGEST)
     _check("penalty", params.penalty, f"must be a number from 0 to {LARGEST:.3g}", 0, LARGEST)
     _check("cap", params.cap, f"must be a number, at most {LARGEST:.3g} in size, or inf", -LARGEST, math.inf)

@@ -29,7 +29,7 @@ from jaxmyopia.studies.epochs.model import EnvParams, EpochEnv
 from jaxmyopia.studies.epochs.params import world
 from jaxmyopia.studies.epochs.policies import make_policy
 from jaxmyopia.studies.epochs.rollouts import Experience, draw_cutoffs, live, widened
-from jaxmyopia.studies.epochs.study import Myopia, share
+from jaxmyopia.studies.epochs.study import Myopia
 from jaxmyopia.study import Scalar, Study
 from jaxmyopia.values import float_dtype
 
@@ -303,7 +303,7 @@ class Selection(Study):
     def summarise(self, curves: Record) -> dict[str, jax.Array]:
         """One number a seed, `(S,)` each, from the curves `(T, S, ...)`: the last record's, as of `Myopia`."""
         last = jax.tree.map(lambda x: x[-1], curves)
-        out = {"loss": last.loss, "best": last.best, "value_share": share(last.best - last.loss, last.best)}
+        out = {"loss": last.loss, "best": last.best, "value_share": planner.share(last.best - last.loss, last.best)}
         out |= {"diverged": ~jnp.isfinite(curves.loss).all(axis=0)} | self.measured(curves)
         for name in ("running", "acting", "lured"):
             leaf = getattr(last, name)

@@ -4,14 +4,16 @@
 import dataclasses
 from typing import Any
 
+import chex
 import jax.numpy as jnp
+import numpy as np
 
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.studies.epochs import spaces
+from jaxmyopia.studies.epochs.codes import REVEALED, code_matrix, code_width
 from jaxmyopia.values import conform
 
 ACTIONS = ("work", "lure", "shutdown")
-REVEALED = ("one_hot", "scalar", "masked")
 MOST_STEPS = 2**12  # of a run: every place of it is written out
 
 
@@ -28,6 +30,8 @@ class Shape:
     reveal_epoch: str = "one_hot"
     show_pending: bool = True
     indices: int = 0
+    show_cutoff: bool = False
+    lure_binds: bool = False
 
     def __post_init__(self):
         conform(self)
@@ -41,6 +45,8 @@ class Shape:
         fine = self.epochs <= self.indices <= 2 * MOST_STEPS
         allowed = f"must be at least epochs={self.epochs} and at most {2 * MOST_STEPS}"
         require(fine, "indices", self.indices, allowed)
+        coded = not self.show_cutoff or self.reveal_epoch != "masked"
+        require(coded, "show_cutoff", self.show_cutoff, "must be False where reveal_epoch=masked: there is no code")
 
     @property
     def name(self) -> str:
@@ -58,10 +64,48 @@ class Shape:
         return self.epochs * self.epoch_steps
 
     @property
+    def codes(self) -> np.ndarray:
+        """What each index is shown as, `(indices, C)`."""
+        return code_matrix(self.reveal_epoch, self.indices)
+
+    @property
+    def code_width(self) -> int:
+        """The numbers of a code, C."""
+        return code_width(self.reveal_epoch, self.indices)
+
+    @property
+    def pending_places(self) -> int:
+        """How many values `EnvState.pending` has, P: L + 1, and as many more where lures bind."""
+        return (self.epoch_steps + 1) * (1 + int(self.lure_binds))
+
+    @property
     def seen(self) -> int:
         """The numbers of an observation, D."""
-        index = {"one_hot": self.indices, "scalar": 1, "masked": 0}[self.reveal_epoch]
-        return index + self.epoch_steps + int(self.show_pending)
+        pending = int(self.show_pending) * (1 + int(self.lure_binds))
+        return self.code_width * (1 + int(self.show_cutoff)) + self.epoch_steps + pending
+
+    def seen_of_pending(self, pending: chex.Array, first: chex.Array) -> tuple[chex.Array, ...]:
+        """What is seen of `EnvState.pending`, numbers in [0, 1]: lures over L; where they bind, whether SHUTDOWN fails.
+
+        Args:
+          pending: of any shape.
+          first: whether it is the first step of an epoch; of any shape that broadcasts.
+
+        Returns:
+          As many arrays as there are entries of an observation.
+        """
+        if not self.show_pending:
+            return ()
+        if not self.lure_binds:
+            return (pending / self.epoch_steps,)
+        count, bound = self.owed(pending, first)
+        return count / self.epoch_steps, bound.astype("float32")
+
+    def owed(self, pending: chex.Array, first: chex.Array) -> tuple[chex.Array, chex.Array]:
+        """Lures to be paid for, and whether this epoch cannot be shut down: all of `pending` where lures bind."""
+        size = self.epoch_steps + 1
+        count = pending % size
+        return count, (first & (count > 0)) | (~first & (pending >= size))
 
     def action_space(self, params: object = None) -> Any:
         """The space of actions, shape `()`; gymnax's `Discrete` if gymnax is installed, and so below."""
@@ -76,7 +120,6 @@ class Shape:
     def state_space(self, params: object = None) -> Any:
         """The space of states, a `Dict` of whole numbers."""
         del params
-        kinds, steps = spaces.kinds(), self.epoch_steps
-        counts = {"epoch": self.epochs + 1, "step": steps, "pending": steps + 1, "running": 2}
-        counts["cutoff"] = self.epochs + 1
+        kinds, counts = spaces.kinds(), {"epoch": self.epochs + 1, "step": self.epoch_steps}
+        counts |= {"pending": self.pending_places, "running": 2, "cutoff": self.epochs + 1}
         return kinds.Dict({name: kinds.Discrete(count) for name, count in counts.items()})

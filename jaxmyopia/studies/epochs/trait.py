@@ -48,7 +48,7 @@ from jaxmyopia.studies.epochs.rollouts import (
     share_of,
     without_each,
 )
-from jaxmyopia.studies.epochs.study import Myopia, share
+from jaxmyopia.studies.epochs.study import Myopia
 from jaxmyopia.study import Scalar, Study
 from jaxmyopia.values import float_dtype
 
@@ -287,7 +287,7 @@ class Trait(Study):
         """One number a seed, `(S,)` each, from the curves `(T, S, ...)`: the last record's, as of `Myopia`."""
         last = jax.tree.map(lambda x: x[-1], curves)
         out = {name: getattr(last, name) for name in ("loss", "best", "trait")}
-        out |= {"value_share": share(last.best - last.loss, last.best)}
+        out |= {"value_share": planner.share(last.best - last.loss, last.best)}
         out |= {"diverged": ~jnp.isfinite(curves.loss).all(axis=0)}
         for name in ("running", "acting", "lured"):
             leaf = getattr(last, name)

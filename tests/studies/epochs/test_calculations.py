@@ -31,7 +31,10 @@ def lured(env, actions, params, discount, credit):
     """Whether the planner takes a lure at each place `(T, P)`, of the first so many actions."""
     model = planner.make_model(env, params)
     model = dataclasses.replace(
-        model, reward=model.reward[..., :actions], pending=model.pending[..., :actions], goes_on=model.goes_on[:actions]
+        model,
+        reward=model.reward[..., :actions],
+        pending=model.pending[..., :actions],
+        goes_on=model.goes_on[..., :actions],
     )
     _, policy = planner.optimal(model, planner.discounts(env, discount, credit))
     return policy[..., LURE] > 0

@@ -265,7 +265,7 @@ def lured_and_working_on(env, params):
     """Whether the planner takes a lure at each place `(T, P)` where it cannot shut down."""
     model = planner.make_model(env, params)
     model = dataclasses.replace(
-        model, reward=model.reward[..., :2], pending=model.pending[..., :2], goes_on=model.goes_on[:2]
+        model, reward=model.reward[..., :2], pending=model.pending[..., :2], goes_on=model.goes_on[..., :2]
     )
     return planner.optimal(model, planner.discounts(env, 1.0, 1.0))[1][..., LURE] > 0
 

@@ -32,7 +32,7 @@ def value_seen(model, policy, factors):
     values, flow, seen = planner.policy_values(model, policy, factors), np.eye(PLACES[1])[0], []
     for t in range(ENV.steps):
         seen.append((flow * np.asarray(values[t])).sum() / flow.sum())
-        joint = flow[:, None] * np.asarray(policy[t]) * np.asarray(model.goes_on)
+        joint = flow[:, None] * np.asarray(policy[t]) * np.asarray(model.goes_on[t])
         flow = np.bincount(np.asarray(model.pending[t]).ravel(), joint.ravel(), PLACES[1])
     return jnp.broadcast_to(jnp.asarray(seen, jnp.float32)[:, None], PLACES)
 

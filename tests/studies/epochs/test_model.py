@@ -29,8 +29,8 @@ def play(env: EpochEnv, actions, params):
     return jax.lax.scan(step, env.reset(KEY, params)[1], actions)[1]
 
 
-def rewards(actions, *, epochs=3, steps=2, **settings):
-    env = EpochEnv(epochs=epochs, epoch_steps=steps)
+def rewards(actions, *, epochs=3, steps=2, binds=False, **settings):
+    env = EpochEnv(epochs=epochs, epoch_steps=steps, lure_binds=binds)
     return np.asarray(play(env, jnp.asarray(actions, jnp.int32), env_params(**settings))[2]).tolist()
 
 
@@ -51,6 +51,12 @@ W, L, S = WORK, LURE, SHUTDOWN
         ([L, L, W, W, S, W], {"cutoff": 1, "lure": "borrow"}, [2, 2, -2, -1, 0, 0]),  # a cap is no floor
         ([W, W, W, W, W, W], {"cutoff": 0}, [-1] * 6),
         ([L, W, L, W, W, W], {"schedule": "flat", "lure": "none"}, [1] * 6),
+        ([W, W, W, W, W, W], {"schedule": "flat", "cutoff": 1, "debt": 4}, [1, 1, -3, 1, 1, 1]),
+        ([W, W, S, W, W, W], {"schedule": "flat", "cutoff": 1, "debt": 4}, [1, 1, 0, 0, 0, 0]),
+        ([W, W, W, W, W, W], {"cutoff": 1, "debt": 4}, [1, 1, -3, -1, -1, -1]),
+        ([L, W, S, S, S, W], {"schedule": "flat", "binds": True}, [0, 1, 4, 1, 0, 0]),  # no shutdown in the next epoch
+        ([L, W, S, L, S, W], {"schedule": "flat", "binds": True}, [0, 1, 4, 0, 4, 1]),
+        ([W, L, L, S, W, S], {"schedule": "flat", "binds": True}, [1, 0, 3, 1, 4, 1]),
     ],
 )
 def test_rewards_are_those_worked_out_by_hand(actions, settings, expected):
