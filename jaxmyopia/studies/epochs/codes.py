@@ -74,11 +74,24 @@ def code_matrix(reveal: str, indices: int) -> np.ndarray:
     return np.zeros((indices, 0), np.float32)
 
 
-def looked_up(codes: np.ndarray, index: jax.Array, dtype: DTypeLike) -> jax.Array:
-    """The rows of `codes` `(n, C)` at an index of any shape, `(..., C)`; zeros where there is none."""
-    there = (index >= 0) & (index < len(codes))
-    rows = jnp.asarray(codes, dtype)[jnp.clip(index, 0, len(codes) - 1)]
-    return jnp.where(there[..., None], rows, jnp.zeros((), dtype))
+def numbers_of(code: tuple[str, int], index: jax.Array, dtype: DTypeLike, shown: chex.Numeric = 1.0) -> jax.Array:
+    """What indices are shown as.
+
+    Args:
+      code: its name and the count of indices, as of `code_matrix`.
+      index: of any shape.
+      dtype: of what comes out.
+      shown: what the code is multiplied with.
+
+    Returns:
+      `(..., C)`; zeros where there is no such index.
+    """
+    reveal, indices = code
+    there = (index >= 0) & (index < indices)
+    if reveal == "scalar":  # in one product: rounded as it always was
+        return (jnp.where(there, index + 1, 0).astype(dtype) * (shown / indices))[..., None]
+    rows = jnp.asarray(code_matrix(reveal, indices), dtype)[jnp.clip(index, 0, indices - 1)]
+    return jnp.where(there[..., None], rows, jnp.zeros((), dtype)) * shown
 
 
 def written(
@@ -88,7 +101,7 @@ def written(
 
     Args:
       seen: `(D,)`.
-      code: its name and the count of indices, as of `code_matrix`.
+      code: as of `numbers_of`.
       index: scalar.
       at: the entry at which the code begins.
       shown: what the code is multiplied with.
@@ -101,5 +114,5 @@ def written(
         return jnp.where(place == jnp.where((index >= 0) & (index < own), at + index, -1), shown, seen)
     if not own:
         return seen
-    rows = np.pad(code_matrix(*code), ((0, 0), (at, seen.shape[0] - own - at)))
-    return jnp.where((place >= at) & (place < at + own), looked_up(rows, index, seen.dtype) * shown, seen)
+    numbers = numbers_of(code, jnp.asarray(index), seen.dtype, shown)
+    return jnp.where((place >= at) & (place < at + own), numbers[np.clip(place - at, 0, own - 1)], seen)

@@ -32,6 +32,7 @@ def reinforce_across(
     params: EnvParams,
     factors: jax.Array,
     rate: jax.Array,
+    _decay: jax.Array | None = None,
 ) -> Agent:
     """One batch of runs, as many at each cutoff, and what is learned from it by REINFORCE.
 
@@ -46,6 +47,7 @@ def reinforce_across(
       params: the environment's, but for the cutoff, scalars.
       factors: `(T,)` from `planner.discounts`.
       rate: the learning rate, scalar.
+      _decay: of PPO alone.
 
     Returns:
       The agent afterwards.

@@ -18,7 +18,7 @@ from flax import linen as nn
 
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.loops import once
-from jaxmyopia.studies.epochs.codes import looked_up
+from jaxmyopia.studies.epochs.codes import numbers_of
 from jaxmyopia.studies.epochs.model import EnvParams, EpochEnv
 
 _MOST_SUMMED = 64  # inputs of a product that is written out as a sum
@@ -114,11 +114,13 @@ def _seen_in_an_epoch(env: EpochEnv, params: EnvParams, kernel: jax.Array) -> ja
         total = total + columns(params.index_shown * rows)[:, :, None, None]
     elif own:
         index = params.first_index + jnp.arange(env.epochs, dtype=jnp.int32)
-        shown = looked_up(env.codes, index, kernel.dtype) * params.index_shown
+        shown = numbers_of((env.reveal_epoch, env.indices), index, kernel.dtype, params.index_shown)
         for row, numbers in zip(kernel[:own], jnp.unstack(shown, axis=1), strict=True):
             total = total + _scaled(row, numbers)[:, :, None, None]
     if env.show_cutoff:
-        numbers = jnp.moveaxis(looked_up(env.codes, params.cutoff, kernel.dtype), -1, 0)  # (C,), or (C, S)
+        numbers = jnp.moveaxis(
+            numbers_of((env.reveal_epoch, env.indices), params.cutoff, kernel.dtype), -1, 0
+        )  # (C,), or (C, S)
         numbers = numbers.reshape(own, *[1] * (kernel.ndim - numbers.ndim), *numbers.shape[1:])
         products = [row * number for row, number in zip(kernel[own:width], numbers, strict=True)]
         total = total + functools.reduce(jnp.add, products)[:, None, None, None]

@@ -9,6 +9,7 @@ All is written for one agent, or for S agents side by side in a last axis, `(T, 
 units want; an agent's numbers are its own.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -108,7 +109,7 @@ def live(
         action = made_of(_chosen(bounds, pending, draws))
         state = EnvState(epoch=epoch, step=step, pending=pending, running=running, cutoff=params.cutoff)
         found, _ = env.transition(state, action, params)
-        after = _coded(found, action)
+        after = _coded(dataclasses.replace(found, running=found.running & ~env.is_truncated(found, params)), action)
         return (after, cutoff), (code, after, cutoff)
 
     first = jnp.full(draws.shape[1:], _RUNNING, jnp.int32)
@@ -121,7 +122,7 @@ def live(
     cutoff = cutoff if given else params.cutoff
     state = EnvState(epoch=column(epoch), step=column(step), pending=pending, running=running, cutoff=cutoff)
     _, reward = env.transition(state, action, params)
-    return Experience(action=action, pending=pending, reward=reward, running=running & ~env.is_truncated(state, params))
+    return Experience(action=action, pending=pending, reward=reward, running=running)
 
 
 _RUNNING = 8  # the bit of a code that says so; pending lures stand above it, the action below

@@ -6,11 +6,10 @@ from typing import Any
 
 import chex
 import jax.numpy as jnp
-import numpy as np
 
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.studies.epochs import spaces
-from jaxmyopia.studies.epochs.codes import REVEALED, code_matrix, code_width
+from jaxmyopia.studies.epochs.codes import REVEALED, code_width
 from jaxmyopia.values import conform
 
 ACTIONS = ("work", "lure", "shutdown")
@@ -62,11 +61,6 @@ class Shape:
     def steps(self) -> int:
         """The steps of a run, T = E * L."""
         return self.epochs * self.epoch_steps
-
-    @property
-    def codes(self) -> np.ndarray:
-        """What each index is shown as, `(indices, C)`."""
-        return code_matrix(self.reveal_epoch, self.indices)
 
     @property
     def code_width(self) -> int:

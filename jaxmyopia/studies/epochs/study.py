@@ -245,8 +245,8 @@ class Myopia(Study):
         factors = planner.discounts(env, params.discount, params.credit)
         now = state.agent, keys, world(params, state.step), factors, params.learning_rate, params.decay
         update = learner.update
-        if self.train_cutoffs:  # by REINFORCE, which has no lambda
-            update, now = functools.partial(reinforce_across, learner, self.train_cutoffs), now[:-1]
+        if self.train_cutoffs:
+            update = functools.partial(reinforce_across, learner, self.train_cutoffs)
         if len(keys) == 1:  # its products are the library's, and its loops few
             alone = update(*jax.tree.map(lambda x: x[..., 0] if x.ndim else x, now))
             agent = jax.tree.map(lambda old, x: x[..., None] if old.ndim else x, state.agent, alone)
