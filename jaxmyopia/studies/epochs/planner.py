@@ -100,8 +100,7 @@ def _written_out(env: EpochEnv, params: EnvParams, cutoff: chex.Numeric | None) 
 
     def take(place, action):
         own = place.epoch if cutoff is None else jnp.asarray(cutoff, jnp.int32)
-        place = dataclasses.replace(place, cutoff=own)
-        _, after, reward, _, _ = env.step_env(jax.random.key(0), place, action, params)
+        after, reward = env.transition(dataclasses.replace(place, cutoff=own), action, params)
         return reward, after.pending, after.running
 
     over_actions = jax.vmap(take, in_axes=(None, 0))

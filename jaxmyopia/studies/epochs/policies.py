@@ -118,9 +118,8 @@ def _seen_in_an_epoch(env: EpochEnv, params: EnvParams, kernel: jax.Array) -> ja
         for row, numbers in zip(kernel[:own], jnp.unstack(shown, axis=1), strict=True):
             total = total + _scaled(row, numbers)[:, :, None, None]
     if env.show_cutoff:
-        numbers = jnp.moveaxis(
-            numbers_of((env.reveal_epoch, env.indices), params.cutoff, kernel.dtype), -1, 0
-        )  # (C,), or (C, S)
+        shown = numbers_of((env.reveal_epoch, env.indices), params.cutoff, kernel.dtype)
+        numbers = jnp.moveaxis(shown, -1, 0)  # (C,), or (C, S)
         numbers = numbers.reshape(own, *[1] * (kernel.ndim - numbers.ndim), *numbers.shape[1:])
         products = [row * number for row, number in zip(kernel[own:width], numbers, strict=True)]
         total = total + functools.reduce(jnp.add, products)[:, None, None, None]

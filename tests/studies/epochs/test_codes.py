@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxmyopia.studies.epochs.codes import REVEALED, code_matrix
+from jaxmyopia.studies.epochs.codes import REVEALED, code_matrix, code_width
 from jaxmyopia.studies.epochs.model import EpochEnv, env_params
 from jaxmyopia.studies.epochs.policies import make_policy, seen_through
 
@@ -23,6 +23,7 @@ def test_no_two_indices_look_alike_and_none_looks_like_nothing(reveal):
         apart = np.abs(codes[:, None] - codes[None]).max(axis=-1) + np.eye(len(codes))
         assert apart.min() > 0.01, indices
         assert codes.min() >= 0 and codes.max() <= 1
+        assert code_width(reveal, indices) == codes.shape[1] and code_width("masked", indices) == 0
 
 
 def test_digits_are_those_of_the_index_in_the_least_base_of_two_digits():
@@ -60,7 +61,7 @@ def test_what_is_seen_lies_in_its_box_and_through_a_matrix_it_is_the_same(reveal
             seen_through(env, params, kernel), jnp.moveaxis(seen @ kernel, -1, 0), rtol=1e-5, atol=1e-6
         )
     last = env.reset(KEY)[1].replace(epoch=jnp.int32(5))  # there is no such index
-    assert bool(env.observation_space().contains(env.get_obs(last, params)))
+    assert bool(env.observation_space().contains(jax.jit(env.get_obs)(last, params)))
 
 
 @pytest.mark.parametrize("reveal", CODES)
@@ -78,4 +79,4 @@ def test_agents_side_by_side_see_each_its_own_cutoff(reveal, policy):
     np.testing.assert_allclose(found, jnp.stack(alone, axis=-1), rtol=1e-4, atol=1e-5)
     assert not np.allclose(alone[0], alone[1]) and not np.allclose(alone[1], alone[2])
     plain = dataclasses.replace(env, show_cutoff=False)
-    assert env.observation_space().shape[0] - plain.observation_space().shape[0] == env.codes.shape[1]
+    assert env.observation_space().shape[0] - plain.observation_space().shape[0] == env.code_width

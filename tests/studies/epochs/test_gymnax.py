@@ -20,6 +20,7 @@ ENVS = [
     EpochEnv(epochs=3, epoch_steps=1, indices=5, show_pending=False),
     EpochEnv(epochs=2, epoch_steps=3, reveal_epoch="scalar"),
     EpochEnv(epochs=2, epoch_steps=2, reveal_epoch="masked"),
+    EpochEnv(epochs=3, epoch_steps=2, reveal_epoch="digits", indices=5, show_cutoff=True, lure_binds=True),
 ]
 every_env = pytest.mark.parametrize("env", ENVS, ids=lambda env: f"{env.reveal_epoch}, {env.seen}")
 
@@ -87,7 +88,7 @@ def test_spaces_are_gymnaxs_and_hold_all_that_comes_out(gymnax, env):
         assert env.observation_space(params).contains(observations)
     contains = jax.vmap(jax.vmap(env.state_space(params).contains))
     assert contains(state).all()
-    assert not contains(state.replace(pending=state.pending + env.epoch_steps + 1)).any()
+    assert not contains(state.replace(pending=state.pending + env.pending_places)).any()
 
 
 def test_it_has_what_gymnaxs_environments_have(gymnax):

@@ -49,7 +49,7 @@ def test_expected_advantages_with_whole_traces_are_the_planners_whatever_the_cri
 
 
 def take(model, t):
-    return model.replace(reward=model.reward[t], pending=model.pending[t])
+    return model.replace(reward=model.reward[t], pending=model.pending[t], goes_on=model.goes_on[t])
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.4, 0.95])

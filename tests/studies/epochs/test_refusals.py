@@ -63,6 +63,14 @@ def test_a_state_in_which_no_run_can_be_is_refused_outside_compiled_functions(fi
         ENV.step(KEY, state.replace(**{field: fine}), WORK)
 
 
+def test_where_lures_bind_a_place_has_twice_as_many_counts():
+    env = EpochEnv(epochs=3, epoch_steps=2, lure_binds=True)
+    state = env.reset(KEY)[1].replace(step=1)
+    for pending in range(6):
+        env.step(KEY, state.replace(pending=pending), SHUTDOWN)
+    said(lambda: env.step(KEY, state.replace(pending=6), SHUTDOWN), "state.pending")
+
+
 def test_within_one_an_epoch_that_there_is_not_has_one_meaning():
     step, state = jax.jit(ENV.step), ENV.reset(KEY)[1]
     before = step(KEY, state.replace(epoch=-2), WORK, env_params(cutoff=0))
@@ -110,8 +118,10 @@ MAKERS = {
         {
             "epochs": whole(1, 2048),
             "epoch_steps": whole(1, 2048),
-            "reveal_epoch": one_of("one_hot", "scalar"),
+            "reveal_epoch": one_of("one_hot", "scalar", "digits", "sinusoidal"),
             "show_pending": BOOL,
+            "show_cutoff": BOOL,
+            "lure_binds": BOOL,
             "indices": lambda x: whole(2, 8192)(x) or whole(0, 0)(x),
         },
     ),
@@ -125,6 +135,7 @@ MAKERS = {
             "work": FINITE,
             "penalty": POSITIVE,
             "hazard": lambda x: x is None or real(0, 1)(x),
+            "debt": FINITE,
         },
     ),
     "EnvParams": (
@@ -137,6 +148,7 @@ MAKERS = {
             "work": small_if_whole(FINITE),
             "lure_now": small_if_whole(FINITE),
             "lure_later": small_if_whole(FINITE),
+            "debt": small_if_whole(FINITE),
             "penalty": small_if_whole(POSITIVE),
             "cap": small_if_whole(real(-LARGEST, math.inf)),
             "index_shown": real(0, 1),
@@ -178,6 +190,7 @@ MAKERS = {
             "discount": columns(real(0, 1)),
             "flat_from": counted(0, 1e9),
             "penalty": columns(POSITIVE),
+            "debt": columns(FINITE),
             "hazard": lambda x: x is None or columns(real(0, 1))(x),
             "decay": lambda x: x is None or columns(real(0, 1))(x),
         },
