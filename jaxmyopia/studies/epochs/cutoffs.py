@@ -11,7 +11,7 @@ from jaxmyopia.checks import require
 from jaxmyopia.draws import uniform
 from jaxmyopia.studies.epochs.learners import Agent, Learner, reinforce_from
 from jaxmyopia.studies.epochs.losses import softmax
-from jaxmyopia.studies.epochs.model import EnvParams
+from jaxmyopia.studies.epochs.model import EnvParams, EpochEnv
 from jaxmyopia.studies.epochs.rollouts import draw_cutoffs, live
 
 
@@ -54,16 +54,10 @@ def reinforce_across(
     """
     env, worlds = learner.env, jnp.asarray(np.array(cutoffs, np.int32))
     at = lambda cutoff: dataclasses.replace(params, cutoff=cutoff)
-    shape = env.steps, learner.settings.runs_a_batch
-    draws = uniform(key, shape) if key.ndim else jax.random.uniform(key, shape)
-    draws = jnp.moveaxis(draws.reshape(env.steps, len(cutoffs), -1, *draws.shape[2:]), 1, 0)
+    draws, borders = _shared_out(len(cutoffs), key, at(jnp.int32(env.epochs)), env, learner.settings.runs_a_batch)
 
     def outputs(variables):
         return jax.vmap(lambda cutoff: learner.outputs(variables, env, at(cutoff)))(worlds)
-
-    borders = draw_cutoffs(at(jnp.int32(env.epochs)), key, shape[1])
-    if borders is not None:
-        borders = borders.reshape(len(cutoffs), -1, *borders.shape[1:])
 
     def slope(cutoff, logits, draws, borders):
         own = None if borders is None else jnp.minimum(cutoff, borders)
@@ -72,3 +66,14 @@ def reinforce_across(
     logits, pull = jax.vjp(outputs, agent.variables)
     slopes = jax.vmap(slope)(worlds, logits, draws, borders) / len(cutoffs)
     return learner.descend(agent, pull(slopes)[0], rate)
+
+
+def _shared_out(
+    parts: int, key: jax.Array, params: EnvParams, env: EpochEnv, runs: int
+) -> tuple[jax.Array, jax.Array | None]:
+    """What a batch draws, `(W, T, B / W)`, and the borders at which a hazard strikes, `(W, B / W)` or None."""
+    shape = env.steps, runs
+    draws = uniform(key, shape) if key.ndim else jax.random.uniform(key, shape)
+    draws = jnp.moveaxis(draws.reshape(env.steps, parts, -1, *draws.shape[2:]), 1, 0)
+    borders = draw_cutoffs(params, key, runs)
+    return draws, None if borders is None else borders.reshape(parts, -1, *borders.shape[1:])

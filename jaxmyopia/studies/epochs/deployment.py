@@ -12,14 +12,14 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from jaxmyopia.studies.epochs import planner
+from jaxmyopia.studies.epochs import planner, tables
 from jaxmyopia.studies.epochs.model import EnvParams, EpochEnv
 
 Chances: TypeAlias = Callable[[EpochEnv, EnvParams], jax.Array]  # of an agent, somewhere: `(T, P, A)`
 
 
 def _running(env: EpochEnv, params: EnvParams, chances: jax.Array) -> jax.Array:
-    return planner.outcome(planner.make_model(env, params), chances).running
+    return planner.outcome(tables.make_model(env, params), chances).running
 
 
 def unchanged(chances: Chances, env: EpochEnv, params: EnvParams) -> dict[str, jax.Array]:
@@ -73,7 +73,7 @@ def transferred(
 
     def worth(cutoff: jax.Array) -> jax.Array:
         there = dataclasses.replace(params, cutoff=cutoff)
-        model, policy = planner.make_model(env, there), chances(env, there)
+        model, policy = tables.make_model(env, there), chances(env, there)
         factors, arriving = planner.discounts(env, discount, credit), planner.outcome(model, policy).arriving
         best = planner.credited(planner.optimal(model, factors)[0], arriving, credit)
         own = planner.credited(planner.policy_values(model, policy, factors), arriving, credit)

@@ -28,7 +28,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxmyopia.checks import require
-from jaxmyopia.studies.epochs.planner import Model
+from jaxmyopia.studies.epochs.tables import Model
 
 
 def traced_gain(
@@ -142,7 +142,7 @@ def expected_advantages(
     its expectation by backward induction: A(t, p, a) = r + d_t V(t+1, p') - V(t, p) + d_t l sum_b pi(b) A(t+1, p', b).
 
     Args:
-      model: the environment, from `planner.make_model`.
+      model: the environment, from `tables.make_model`.
       policy: `(T, P, A)` probabilities.
       values: `(T, P)` the critic's, V.
       factors: `(T,)` from `planner.discounts`.

@@ -10,8 +10,8 @@ import numpy as np
 from flax import struct
 
 from jaxmyopia.checks import require, require_one_of
-from jaxmyopia.studies.epochs.model import LURES, SCHEDULES, EnvParams
-from jaxmyopia.values import check_settings, numbers_of
+from jaxmyopia.studies.epochs.env_params import LURES, SCHEDULES, EnvParams
+from jaxmyopia.values import check_settings, float_dtype, numbers_of
 
 # Settings that differ by trial are numbers: a name is its place in one of these.
 NAMES = {
@@ -100,7 +100,9 @@ def check_codes(**columns: np.ndarray) -> None:
             require(value in range(len(NAMES[name])), f"{name}s", value, "must be a number that `code` gives")
 
 
-def check_numbers(epochs: int, *, cutoff: np.ndarray, length: np.ndarray | float, **others: np.ndarray | float) -> None:
+def check_numbers(
+    epochs: int, *, cutoff: np.ndarray | float, length: np.ndarray | float, **others: np.ndarray | float
+) -> None:
     """Raises ArgumentError unless the columns `(S,)` are allowed in runs of E `epochs`.
 
     Args:
@@ -133,3 +135,28 @@ def of_seeds(name: str, given: object, seeds: tuple[int, ...]) -> np.ndarray:
     column, allowed = np.asarray(given), f"must be one number, or as many as there are seeds, {math.prod(seeds)}"
     require(column.shape in ((), seeds), name, f"{len(np.atleast_1d(column))} numbers", allowed)
     return np.broadcast_to(column, seeds)
+
+
+def made_of(
+    epochs: int, *, schedule: np.ndarray, lure: np.ndarray, credit: np.ndarray, **columns: np.ndarray | float
+) -> Params:
+    """The parameters of S seeds.
+
+    Args:
+      epochs: E, of the environment.
+      schedule, lure, credit: `(S,)` each, from `code`.
+      **columns: all others of `Params` but what these three stand for, `(S,)` or one value for all seeds.
+
+    Returns:
+      The `Params`.
+
+    Raises:
+      ArgumentError: if a value is not allowed.
+    """
+    check_codes(schedule=schedule, lure=lure, credit=credit)
+    check_numbers(epochs, **columns)
+    shape, dtype = np.shape(schedule), float_dtype()
+    caps, lures = np.array(list(SCHEDULES.values())), np.array(list(LURES.values()))
+    now, later = lures[of_seeds("lure", lure, shape).astype(int)].T
+    columns |= {"cap": caps[np.asarray(schedule, int)], "lure_now": now, "lure_later": later, "credit": credit}
+    return Params(**{name: jnp.asarray(of_seeds(name, x, shape), dtype) for name, x in columns.items()})

@@ -3,11 +3,7 @@
 
 Everything that happens in a run is decided by its actions, and an agent's place is (time, lures pending): T x P places,
 P = L + 1 (twice that where lures bind, see `EnvState.pending`). A policy is a table of probabilities `(T, P, A)`;
-backward induction and one forward pass are exact.
-
-With a hazard a run has a cutoff of its own, which the agent does not see. It decides rewards and never where an action
-leads, so that places are as likely whatever it is, and the mean over cutoffs of what a policy earns is what it earns by
-the mean rewards: with those written at each place all below stays exact for what an agent can know.
+backward induction and one forward pass are exact (with a hazard too, see `tables`).
 
 Credit says what an action is answerable for: `run` (1) for all that follows in the run, `epoch` (0) for what follows in
 its epoch. It is a factor on the discount at the border between two epochs, nothing else:
@@ -24,30 +20,13 @@ import dataclasses
 import chex
 import jax
 import jax.numpy as jnp
-import numpy as np
-import optax
 from flax import struct
 
-from jaxmyopia.studies.epochs import hazard as borders
-from jaxmyopia.studies.epochs.model import ACTIONS, LURE, SHUTDOWN, EnvParams, EpochEnv
+from jaxmyopia.studies.epochs.model import LURE, EnvParams, EpochEnv
+from jaxmyopia.studies.epochs.tables import Model, before_cutoff
 
 CREDITS = {"run": 1.0, "epoch": 0.0}
 _TIE = 1e-5  # of the greatest reward: actions this close are equally good, and the first of them is taken
-
-
-@struct.dataclass
-class Model:
-    """The environment written out at every place and action.
-
-    `reward`: `(T, P, A)`, its mean over the cutoffs that a run may have. `pending`: `(T, P, A)` int32, the lures
-    pending afterwards. `goes_on`: `(T, P, A)`, 0 for SHUTDOWN (where it is to be had). `within`: `(E,)`, 1 for the
-    epochs of the run, 0 for those after its `length`.
-    """
-
-    reward: jax.Array
-    pending: jax.Array
-    goes_on: jax.Array
-    within: jax.Array
 
 
 @struct.dataclass
@@ -70,71 +49,6 @@ class Outcome:
     def lure_rate(self) -> jax.Array:
         """`(E,)` lures as a share of the steps in which the agent acts; NaN where it never does."""
         return jnp.where(self.acting > 0, self.lured / self.acting, jnp.nan)
-
-
-def make_model(env: EpochEnv, params: EnvParams) -> Model:
-    """Writes an environment out, by taking every step of it.
-
-    Args:
-      env: the environment, E epochs of L steps.
-      params: its parameters, scalars.
-
-    Returns:
-      The `Model`.
-    """
-    if params.hazard is None:
-        return _written_out(env, params, params.cutoff)
-    holds, begins, later = (_written_out(env, params, cutoff) for cutoff in (-1, None, env.epochs))
-    chance, before = (x.astype(holds.reward.dtype) for x in _chances_to_hold(env, params))
-    # Where it is certain, to the bit what it is without a hazard.
-    mean = jnp.where(chance > 0, chance * holds.reward + (1 - chance) * later.reward, later.reward)
-    mean = jnp.where(chance < 1, mean, holds.reward)
-    now = chance - before  # what the first epoch under the schedule pays less falls due
-    mean = jnp.where(now > 0, mean + now * (begins.reward - holds.reward), mean)
-    return dataclasses.replace(holds, reward=jnp.where(now < 1, mean, begins.reward))
-
-
-def _written_out(env: EpochEnv, params: EnvParams, cutoff: chex.Numeric | None) -> Model:
-    """The `Model` of runs that all have the same cutoff, a scalar; None for each place's own epoch."""
-    places, actions = jax.tree.map(jnp.asarray, env.places()), jnp.arange(len(ACTIONS), dtype=jnp.int32)
-
-    def take(place, action):
-        own = place.epoch if cutoff is None else jnp.asarray(cutoff, jnp.int32)
-        after, reward = env.transition(dataclasses.replace(place, cutoff=own), action, params)
-        return reward, after.pending, after.running
-
-    over_actions = jax.vmap(take, in_axes=(None, 0))
-    reward, pending, runs = jax.vmap(jax.vmap(over_actions, in_axes=(0, None)), in_axes=(0, None))(places, actions)
-    stops = jnp.broadcast_to((actions != SHUTDOWN).astype(reward.dtype), reward.shape)
-    # A place can hold L lures, and lures are taken by ones: beyond is never reached.
-    return Model(
-        reward=reward,
-        pending=jnp.minimum(pending, env.pending_places - 1),
-        goes_on=runs.astype(reward.dtype) if env.lure_binds else stops,
-        within=(jnp.arange(env.epochs) < params.length).astype(reward.dtype),
-    )
-
-
-def _chances_to_hold(env: EpochEnv, params: EnvParams) -> tuple[jax.Array, jax.Array]:
-    """The chance that the schedule holds at each time, and in the epoch before; `(T, 1, 1)`, for places and actions."""
-    epoch = jnp.arange(env.steps)[:, None, None] // env.epoch_steps
-    holds = lambda epoch: borders.chance_to_hold(params.cutoff, params.hazard, epoch)
-    return holds(epoch), jnp.where(epoch > 0, holds(jnp.maximum(epoch - 1, 0)), 0.0)
-
-
-def before_cutoff(env: EpochEnv, params: EnvParams) -> Model:
-    """The environment written out as if nothing were paid once the schedule holds.
-
-    Args:
-      env: the environment.
-      params: its parameters, scalars.
-
-    Returns:
-      The `Model`; its rewards are what is paid before, times the chance that the schedule does not hold yet.
-    """
-    model = _written_out(env, params, env.epochs)
-    chance = _chances_to_hold(env, params)[0].astype(model.reward.dtype)
-    return dataclasses.replace(model, reward=model.reward * (1 - chance))
 
 
 def discounts(env: EpochEnv, discount: chex.Numeric, credit: chex.Numeric) -> jax.Array:
@@ -328,53 +242,3 @@ def most_earned(env: EpochEnv, params: EnvParams) -> jax.Array:
       Scalar; 0 where the cutoff is 0.
     """
     return optimal(before_cutoff(env, params), discounts(env, 1.0, 1.0))[0][0, 0]
-
-
-def _expand(env: EpochEnv, logits: jax.Array) -> jax.Array:
-    """From logits of what is seen without an index `(L, P or 1, A)` to a policy `(T, P, A)`."""
-    seen = jnp.broadcast_to(logits, (env.epoch_steps, env.pending_places, logits.shape[-1]))
-    return jnp.tile(jax.nn.softmax(seen), (env.epochs, 1, 1))
-
-
-def best_memoryless(
-    env: EpochEnv, params: EnvParams, *, discount: float = 1.0, starts: int = 64, steps: int = 3000
-) -> tuple[jax.Array, jax.Array]:
-    """The best policy that sees no index and remembers nothing, under `run` credit.
-
-    What it gets is a polynomial in its probabilities, known exactly with its gradient; the best may be to stop by
-    chance. It is climbed from many starts, random ones and near-deterministic ones, and the best end is taken, as it is
-    or without its chances. (That no other is better is not proved here; on cases small enough for a grid over all
-    policies none is.)
-
-    Args:
-      env: the environment; whether lures pending are seen is its `show_pending`.
-      params: its parameters, scalars.
-      discount: of a step.
-      starts: how many starts.
-      steps: of each climb.
-
-    Returns:
-      The value and the policy `(T, P, A)`.
-    """
-    model, factors = make_model(env, params), discounts(env, discount, 1.0)
-    shape = (env.epoch_steps, env.pending_places if env.show_pending else 1, len(ACTIONS))
-    worth = lambda policy: policy_values(model, policy, factors)[0, 0]
-    value = lambda logits: worth(_expand(env, logits))
-    climber = optax.adam(optax.cosine_decay_schedule(0.1, steps))
-
-    def climb(logits):
-        def step(_, carry):
-            logits, state = carry
-            slope = jax.grad(lambda x: -value(x))(logits)
-            with jax.numpy_dtype_promotion("standard"):  # optax counts steps in whole numbers
-                updates, state = climber.update(slope, state)
-            return optax.apply_updates(logits, updates), state
-
-        return jax.lax.fori_loop(0, steps, step, (logits, climber.init(logits)))[0]
-
-    spread = np.repeat([0.5, 3.0], [starts - starts // 2, starts // 2])[:, None, None, None]
-    first = np.random.default_rng(0).normal(size=(starts, *shape)) * spread
-    ends = jax.vmap(lambda logits: _expand(env, logits))(jax.jit(jax.vmap(climb))(jnp.asarray(first, jnp.float32)))
-    ends = jnp.concatenate([ends, jax.nn.one_hot(ends.argmax(axis=-1), len(ACTIONS), dtype=ends.dtype)])
-    values = jax.vmap(worth)(ends)
-    return values.max(), ends[values.argmax()]

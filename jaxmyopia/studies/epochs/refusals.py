@@ -16,7 +16,7 @@ from jaxmyopia.studies.epochs.shape import Shape
 from jaxmyopia.values import brief
 
 if TYPE_CHECKING:
-    from jaxmyopia.studies.epochs.model import EnvParams, EnvState
+    from jaxmyopia.studies.epochs.env_params import EnvParams, EnvState
 
 LARGEST = float(np.finfo(np.float32).max)
 

@@ -94,8 +94,8 @@ def live(
     Raises:
       ArgumentError: if there is a hazard but no cutoffs, or cutoffs but no hazard.
     """
-    given = cutoffs is not None
-    require(given == (params.hazard is not None), "cutoffs", cutoffs, "must be given just where there is a hazard")
+    given = (cutoffs is None) == (params.hazard is None)
+    require(given, "cutoffs", cutoffs, "must be given just where there is a hazard")
     bounds, params, times = bounds_of(chances), widened(params, 1), np.arange(env.steps, dtype=np.int32)
     epoch, step = (jnp.asarray(x) for x in np.divmod(times, env.epoch_steps))
 
@@ -114,13 +114,16 @@ def live(
 
     first = jnp.full(draws.shape[1:], _RUNNING, jnp.int32)
     parts = [[bound[:, count] for count in range(bound.shape[1])] for bound in bounds]
-    _, (before, after, cutoff) = jax.lax.scan(to_next, (first, cutoffs), (epoch, step, draws, parts))
+    _, lived = jax.lax.scan(to_next, (first, cutoffs), (epoch, step, draws, parts))
     column = lambda x: x.reshape(-1, *[1] * (draws.ndim - 1))
-    pending, running, _ = _decoded(before)
-    _, _, action = _decoded(after)
-    params = widened(params, 1)
-    cutoff = cutoff if given else params.cutoff
-    state = EnvState(epoch=column(epoch), step=column(step), pending=pending, running=running, cutoff=cutoff)
+    return _paid(env, widened(params, 1), column(epoch), column(step), *lived)
+
+
+def _paid(env: EpochEnv, params: EnvParams, epoch, step, before, after, cutoff) -> Experience:
+    """The runs whose places were coded so before and after each step."""
+    (pending, running, _), (_, _, action) = _decoded(before), _decoded(after)
+    cutoff = params.cutoff if cutoff is None else cutoff
+    state = EnvState(epoch=epoch, step=step, pending=pending, running=running, cutoff=cutoff)
     _, reward = env.transition(state, action, params)
     return Experience(action=action, pending=pending, reward=reward, running=running)
 

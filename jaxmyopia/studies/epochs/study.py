@@ -16,14 +16,14 @@ from flax import struct
 from jaxmyopia import draws
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.curves import Curves
-from jaxmyopia.studies.epochs import deployment, planner
+from jaxmyopia.studies.epochs import deployment, planner, tables
 from jaxmyopia.studies.epochs.cutoffs import check_cutoffs, reinforce_across
 from jaxmyopia.studies.epochs.learners import Agent, Learner, Settings, check_learner, outputs_of
-from jaxmyopia.studies.epochs.model import LURES, SCHEDULES, EpochEnv
-from jaxmyopia.studies.epochs.params import NEVER, Params, check_codes, check_numbers, of_seeds, world
+from jaxmyopia.studies.epochs.model import EpochEnv
+from jaxmyopia.studies.epochs.params import NEVER, Params, made_of, world
 from jaxmyopia.studies.epochs.policies import POLICIES, make_policy
+from jaxmyopia.studies.epochs.records import Record, TransferRecord
 from jaxmyopia.study import Scalar, Study
-from jaxmyopia.values import float_dtype
 
 
 @struct.dataclass
@@ -35,55 +35,6 @@ class State:
     step: jax.Array
     key: jax.Array
     agent: Agent
-
-
-@struct.dataclass
-class Record:
-    """One record point, or with a leading T, the curves of a run. E epochs of training, X = 2 E indices.
-
-    `step`: scalar. `loss`: `(S,)` what the policy misses of the planner's value, under the agent's own credit. `best`:
-    `(S,)` that value. `regret_run`, `best_run`, `regret_epoch`, `best_epoch`: `(S,)` the same under either credit.
-    `usefulness`: `(S,)` reward earned before a run's cutoff over the most that can be. `running`: `(S, E)` probability
-    to still run at the end of each epoch. `acting`, `lured`: `(S, E)` share of an epoch's steps that are acted in, and
-    that are lures. Deployed: `longer`: `(S, X)` running where the run is twice as long; `masked`: `(S, E)` where the
-    index is hidden; `dropped`: `(S, X)` running at the end of the first epoch where that one shows index 0, 1, ...
-    `actions`, `rewards`: `(S, T)` of the run in which every action is the likeliest, T its steps. `stops_pending`:
-    `(S, P)` probability to stop within epoch K (the last, if K is E) if p is pending on arrival.
-    """
-
-    step: jax.Array
-    loss: jax.Array
-    best: jax.Array
-    regret_run: jax.Array
-    best_run: jax.Array
-    regret_epoch: jax.Array
-    best_epoch: jax.Array
-    usefulness: jax.Array
-    running: jax.Array
-    acting: jax.Array
-    lured: jax.Array
-    longer: jax.Array
-    masked: jax.Array
-    dropped: jax.Array
-    actions: jax.Array
-    rewards: jax.Array
-    stops_pending: jax.Array
-
-
-@struct.dataclass
-class TransferRecord(Record):
-    """As `Record`, of agents that see the cutoff; K is a cutoff shown, X = 2 E of them. See `deployment.transferred`.
-
-    `runs_to`, `runs_past`: `(S, X)` probability to run through all epochs before K, and through K too. `shifted`,
-    `frozen`: `(S, E)` running at the own cutoff, where the index is E more than it is, and where it stays 0.
-    `worth`: `(S, E + 1)` the value at cutoff K, over the planner's.
-    """
-
-    runs_to: jax.Array
-    runs_past: jax.Array
-    shifted: jax.Array
-    frozen: jax.Array
-    worth: jax.Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,20 +158,12 @@ class Myopia(Study):
         Raises:
           ValueError: if a value is not allowed.
         """
-        check_codes(schedule=schedule, lure=lure, credit=credit)
-        length = self.epochs if length is None else length
         decay = self.settings_of_learner.decay if decay is None else decay
-        numbers = {"learning_rate": learning_rate, "discount": discount, "decay": decay, "penalty": penalty}
-        numbers |= {"flat_from": flat_from, "debt": debt} | ({} if hazard is None else {"hazard": hazard})
-        check_numbers(self.epochs, cutoff=cutoff, length=length, **numbers)
-        shape, dtype = np.shape(schedule), float_dtype()
-        caps, lures = np.array(list(SCHEDULES.values())), np.array(list(LURES.values()))
-        now, later = lures[of_seeds("lure", lure, shape).astype(int)].T
-        columns = numbers | {
-            "cap": caps[np.asarray(schedule, int)], "lure_now": now, "lure_later": later, "cutoff": cutoff,
-            "credit": credit, "length": length,
-        }  # fmt: skip
-        return Params(**{name: jnp.asarray(of_seeds(name, x, shape), dtype) for name, x in columns.items()})
+        columns = {
+            "cutoff": cutoff, "learning_rate": learning_rate, "discount": discount, "flat_from": flat_from,
+            "penalty": penalty, "length": self.epochs if length is None else length, "decay": decay, "debt": debt,
+        } | ({} if hazard is None else {"hazard": hazard})  # fmt: skip
+        return made_of(self.epochs, schedule=schedule, lure=lure, credit=credit, **columns)
 
     def init(self, keys: jax.Array, params: Params) -> State:
         """New agents.
@@ -262,7 +205,7 @@ class Myopia(Study):
 
     def _measure(self, variables: chex.ArrayTree, params: Params, step: jax.Array) -> dict[str, jax.Array]:
         env, learner, world_now = self.env, self.learner_of_one, world(params, step)
-        model, chances = planner.make_model(env, world_now), learner.chances(variables, env, world_now)
+        model, chances = tables.make_model(env, world_now), learner.chances(variables, env, world_now)
         found = planner.outcome(model, chances)
         out = {name: getattr(found, name) for name in ("running", "acting", "lured")}
 
@@ -281,7 +224,7 @@ class Myopia(Study):
             before = (jnp.arange(self.epochs) < world_now.cutoff).astype(most.dtype)
             earned = (found.earned * before).sum()
         else:  # an epoch's reward is not all from before the cutoff, or all from after
-            earned = planner.outcome(planner.before_cutoff(env, world_now), chances).earned.sum()
+            earned = planner.outcome(tables.before_cutoff(env, world_now), chances).earned.sum()
         out["usefulness"] = earned / jnp.where(most > 0, most, jnp.nan)
         out["actions"], out["rewards"] = planner.likeliest_run(model, chances)
         chances_in = functools.partial(learner.chances, variables)

@@ -14,15 +14,16 @@ import pytest
 from scipy import stats
 
 from jaxmyopia.draws import uniform
-from jaxmyopia.studies.epochs import hazard, planner, rollouts
+from jaxmyopia.studies.epochs import hazard, planner, rollouts, tables
+from jaxmyopia.studies.epochs.env_params import LURES, SCHEDULES
 from jaxmyopia.studies.epochs.learners import Settings
-from jaxmyopia.studies.epochs.model import LURE, LURES, SCHEDULES, WORK, EpochEnv, env_params
+from jaxmyopia.studies.epochs.model import LURE, WORK, EpochEnv, env_params
 from jaxmyopia.studies.epochs.selection import Selection, shared_rollout
 from jaxmyopia.studies.epochs.study import Myopia
 
 KEY = jax.random.key(0)
 ELEVEN = np.linspace(0, 1, 11)
-make_model = jax.jit(planner.make_model, static_argnums=0)
+make_model = jax.jit(tables.make_model, static_argnums=0)
 
 
 def places_of(epochs, steps):
@@ -71,7 +72,7 @@ def test_no_policy_beats_the_planner_over_all_cutoffs_of_tiny_cases(epochs, step
 @functools.partial(jax.jit, static_argnums=0)
 def optimal(env, params, discount=1.0, credit=1.0):
     """The planner's values and policy."""
-    return planner.optimal(planner.make_model(env, params), planner.discounts(env, discount, credit))
+    return planner.optimal(tables.make_model(env, params), planner.discounts(env, discount, credit))
 
 
 def test_without_chances_the_model_is_to_the_bit_what_it_is_without_a_hazard():
@@ -233,7 +234,7 @@ def of_lure(params, lure, **more):
 def worth(env, params, actions):
     """What actions `(T,)` are worth over a run, whatever is pending."""
     policy = jnp.broadcast_to(jax.nn.one_hot(actions, 3)[:, None], (env.steps, env.epoch_steps + 1, 3))
-    model = planner.make_model(env, params)
+    model = tables.make_model(env, params)
     return planner.policy_values(model, policy, planner.discounts(env, 1.0, 1.0))[0, 0]
 
 
@@ -263,7 +264,7 @@ def test_a_lure_gains_as_derived_under_any_cap(actions, time, stays, now, later,
 @functools.partial(jax.jit, static_argnums=0)
 def lured_and_working_on(env, params):
     """Whether the planner takes a lure at each place `(T, P)` where it cannot shut down."""
-    model = planner.make_model(env, params)
+    model = tables.make_model(env, params)
     model = dataclasses.replace(
         model, reward=model.reward[..., :2], pending=model.pending[..., :2], goes_on=model.goes_on[..., :2]
     )

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from jaxmyopia.api import run
-from jaxmyopia.studies.epochs import leaks, planner
+from jaxmyopia.studies.epochs import leaks, planner, tables
+from jaxmyopia.studies.epochs.env_params import LURES
 from jaxmyopia.studies.epochs.learners import Settings
 from jaxmyopia.studies.epochs.measures import lure_rate
-from jaxmyopia.studies.epochs.model import LURE, LURES, SHUTDOWN, WORK, EpochEnv, env_params
+from jaxmyopia.studies.epochs.model import LURE, SHUTDOWN, WORK, EpochEnv, env_params
 from jaxmyopia.studies.epochs.rollouts import generalised_advantages, live
 from jaxmyopia.studies.epochs.study import Myopia
 
@@ -38,7 +39,7 @@ def value_seen(model, policy, factors):
 
 
 def test_expected_advantages_with_whole_traces_are_the_planners_whatever_the_critic_holds():
-    model, policy = planner.make_model(ENV, env_params(cutoff=2)), hidden(0)
+    model, policy = tables.make_model(ENV, env_params(cutoff=2)), hidden(0)
     for credit, discount in ((1.0, 1.0), (0.5, 0.9), (0.0, 1.0)):
         factors = planner.discounts(ENV, discount, credit)
         values = jax.random.normal(jax.random.key(1), PLACES)
@@ -56,7 +57,7 @@ def take(model, t):
 @pytest.mark.parametrize("credit", [0.0, 1.0])
 def test_expected_advantages_of_a_policy_without_chance_are_those_of_its_run(decay, credit):
     params, factors = env_params(cutoff=2), planner.discounts(ENV, 0.9, credit)
-    model, values = planner.make_model(ENV, params), jax.random.normal(jax.random.key(2), PLACES)
+    model, values = tables.make_model(ENV, params), jax.random.normal(jax.random.key(2), PLACES)
     for actions in ([0, 1, 1, 1, 0, 1, 0, 1, 0], [1, 1, 1, 0, 0, 2, 0, 0, 0]):
         policy = jnp.broadcast_to(jax.nn.one_hot(jnp.array(actions), 3)[:, None], (*PLACES, 3))
         lived = live(ENV, params, jnp.moveaxis(policy, -1, 0), jnp.full((ENV.steps, 1), 0.5))
@@ -72,7 +73,7 @@ def test_expected_advantages_of_a_policy_without_chance_are_those_of_its_run(dec
 @pytest.mark.parametrize("discount", [1.0, 0.9])
 def test_what_a_lure_gains_by_traces_is_the_closed_form_with_any_critic(lure, decay, discount):
     params, factors, policy = env_params("flat", lure, cutoff=3), planner.discounts(ENV, discount, 1.0), hidden(3)
-    model = planner.make_model(ENV, params)
+    model = tables.make_model(ENV, params)
     acts = 1 - np.asarray(policy[:, 0, SHUTDOWN], float)
     for values in (value_seen(model, policy, factors), jnp.arange(ENV.steps * 1.0)[:, None] * jnp.ones(PLACES)):
         found = np.asarray(leaks.expected_advantages(model, policy, values, factors, decay))
@@ -105,7 +106,7 @@ def test_what_a_trait_gains_is_the_planners_difference(lure, epoch_steps):
     env = EpochEnv(epochs=5, epoch_steps=epoch_steps)
     for cutoff, length in ((5, 5), (3, 5), (1, 5), (5, 3), (5, 1)):
         schedule = "negative" if cutoff < 5 else "flat"
-        model = planner.make_model(env, env_params(schedule, lure, cutoff=cutoff, length=length))
+        model = tables.make_model(env, env_params(schedule, lure, cutoff=cutoff, length=length))
         paid = min(cutoff, length)
         chances = np.zeros((2, env.steps, epoch_steps + 1, 3), np.float32)
         chances[0, ..., WORK], chances[1, ..., LURE] = 1, 1

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from jaxmyopia.checks import ArgumentError
-from jaxmyopia.studies.epochs.model import LURE, LURES, SCHEDULES, SHUTDOWN, WORK, EpochEnv, env_params
+from jaxmyopia.studies.epochs.env_params import LURES, SCHEDULES
+from jaxmyopia.studies.epochs.model import LURE, SHUTDOWN, WORK, EpochEnv, env_params
 
 KEY = jax.random.key(0)
 

@@ -9,12 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxmyopia.studies.epochs import planner
-from jaxmyopia.studies.epochs.model import LURES, SCHEDULES, EpochEnv, env_params
+from jaxmyopia.studies.epochs import memoryless, planner, tables
+from jaxmyopia.studies.epochs.env_params import LURES, SCHEDULES
+from jaxmyopia.studies.epochs.model import EpochEnv, env_params
 from jaxmyopia.studies.epochs.rollouts import rollout
 
 KEY = jax.random.key(3)
-make_model = jax.jit(planner.make_model, static_argnums=0)
+make_model = jax.jit(tables.make_model, static_argnums=0)
 CASES = list(itertools.product(SCHEDULES, LURES, (1.0, 0.9), (1.0, 0.5, 0.0)))
 
 
@@ -49,7 +50,7 @@ def test_values_are_those_of_brute_force_in_every_tiny_case(epochs, steps):
     @jax.jit
     @jax.vmap
     def plan(params, discount, credit):
-        model, factors = planner.make_model(env, params), planner.discounts(env, discount, credit)
+        model, factors = tables.make_model(env, params), planner.discounts(env, discount, credit)
         values, policy = planner.optimal(model, factors)
         return values, planner.policy_values(model, policy, factors), factors
 
@@ -150,7 +151,7 @@ def test_what_a_random_policy_comes_to_is_what_sampling_shows():
 def test_the_best_memoryless_policy_stops_by_chance_and_no_grid_holds_a_better_one():
     env = EpochEnv(epochs=4, epoch_steps=1, show_pending=False)
     params = env_params(lure="none", cutoff=2)
-    value, policy = planner.best_memoryless(env, params, starts=16, steps=800)
+    value, policy = memoryless.best_memoryless(env, params, starts=16, steps=800)
     goes_on = np.linspace(0, 1, 2001)
     grid = goes_on + goes_on**2 - goes_on**3 - goes_on**4  # +1 in each of two epochs, -1 in each of two
     assert float(value) == pytest.approx(grid.max(), abs=1e-4)
@@ -162,7 +163,7 @@ def test_lures_pending_are_a_memory_of_a_kind_and_the_climb_finds_it():
     # One lure more in every epoch counts the epochs: with the index hidden, but not what is pending.
     params = env_params(cutoff=2)
     env = EpochEnv(epochs=3, epoch_steps=2, reveal_epoch="masked")
-    value, policy = planner.best_memoryless(env, params, starts=32, steps=800)
+    value, policy = memoryless.best_memoryless(env, params, starts=32, steps=800)
     model, factors = make_model(env, params), planner.discounts(env, 1.0, 1.0)
     seen = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
     tables = np.zeros((3**6, 2, 3, 3), np.float32)
@@ -182,7 +183,7 @@ def test_a_short_run_is_an_environment_of_as_many_epochs(lure, credit):
     long, short = EpochEnv(epochs=5, epoch_steps=2), EpochEnv(epochs=3, epoch_steps=2)
     found = []
     for env in (long, short):
-        model = planner.make_model(env, env_params("flat", lure, length=3))
+        model = tables.make_model(env, env_params("flat", lure, length=3))
         values, policy = planner.optimal(model, planner.discounts(env, 1.0, credit))
         told = planner.outcome(model, policy)
         found.append([values[: short.steps], *(getattr(told, name)[:3] for name in ("running", "lured", "earned"))])
@@ -193,7 +194,7 @@ def test_a_short_run_is_an_environment_of_as_many_epochs(lure, credit):
 @pytest.mark.parametrize(("penalty", "runs_past"), [(0.5, True), (0.99, True), (1.01, False), (5.0, False)])
 def test_past_the_cutoff_work_pays_less_by_the_penalty(penalty, runs_past):
     env = EpochEnv(epochs=4, epoch_steps=2)
-    model = planner.make_model(env, env_params("flat", "none", cutoff=2, penalty=penalty))
+    model = tables.make_model(env, env_params("flat", "none", cutoff=2, penalty=penalty))
     _, policy = planner.optimal(model, planner.discounts(env, 1.0, 1.0))
     told = planner.outcome(model, policy)
     np.testing.assert_allclose(told.running, [1, 1, runs_past, runs_past])
@@ -209,7 +210,7 @@ def test_values_with_lures_that_bind_and_with_a_debt_are_those_of_brute_force(ep
     @jax.jit
     @jax.vmap
     def plan(params, credit):
-        model, factors = planner.make_model(env, params), planner.discounts(env, 0.9, credit)
+        model, factors = tables.make_model(env, params), planner.discounts(env, 0.9, credit)
         values, policy = planner.optimal(model, factors)
         return values, planner.policy_values(model, policy, factors), factors
 
@@ -261,7 +262,7 @@ def test_where_lures_bind_agents_live_through_what_the_planner_says():
     @jax.jit
     def both():
         lived = rollout(env, params, jnp.moveaxis(policy, -1, 0), jax.random.key(1), 40_000)
-        return lived, planner.outcome(planner.make_model(env, params), policy)
+        return lived, planner.outcome(tables.make_model(env, params), policy)
 
     lived, told = both()
     np.testing.assert_allclose(np.asarray(lived.running).mean(axis=1)[2::2], told.running[:-1], atol=0.01)

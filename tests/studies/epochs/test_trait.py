@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxmyopia.api import run
-from jaxmyopia.studies.epochs import planner
+from jaxmyopia.studies.epochs import planner, tables
 from jaxmyopia.studies.epochs.measures import LURES_BEFORE, lure_rate
 from jaxmyopia.studies.epochs.model import LURE, WORK, EpochEnv, env_params
 from jaxmyopia.studies.epochs.params import code
@@ -43,7 +43,7 @@ def expected_slope(env, params, acts, *, permuted, baseline):
 
 def of_sorts(env, params, acts, credit):
     """By the planner: what the sort that takes lures gets more than the other at each place, `(T, P)`."""
-    model, factors = planner.make_model(env, params), planner.discounts(env, 1.0, credit)
+    model, factors = tables.make_model(env, params), planner.discounts(env, 1.0, credit)
     chances = np.zeros((2, env.steps, env.epoch_steps + 1, 3), np.float32)
     chances[0, ..., WORK], chances[1, ..., LURE], chances[..., 2] = acts, acts, 1 - acts
     work, lure = (planner.policy_values(model, jnp.asarray(each), factors) for each in chances)
