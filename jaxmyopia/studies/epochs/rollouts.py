@@ -27,6 +27,7 @@ from jaxmyopia.studies.epochs import hazard as borders
 from jaxmyopia.studies.epochs.model import ACTIONS, EnvParams, EnvState, EpochEnv
 
 _CUTOFFS = 2**31 + 1  # folded into the key of a batch whose runs draw their cutoffs
+_RUNNING = 8  # the bit of a code that says so; pending lures stand above it, the action below
 _MOST_RUNS = 32  # that are summed up in one expression
 
 
@@ -83,8 +84,8 @@ def live(
       params: its parameters, scalars.
       chances: `(A, T, P)` the agent's policy.
       draws: `(T, B)` uniform.
-      pass_on: what becomes of the numbers that stand for places `(B,)` before a step, where `first`, a scalar, says
-        whether it is the first of an epoch.
+      pass_on: what becomes of the numbers that stand for places `(B,)` before a step, where a scalar says whether it is
+        the first of an epoch.
       cutoffs: `(B,)` of the runs, from `draw_cutoffs`; they are passed on with the places.
       made_of: what the runs make of the actions drawn for them, `(B,)` both.
 
@@ -94,10 +95,18 @@ def live(
     Raises:
       ArgumentError: if there is a hazard but no cutoffs, or cutoffs but no hazard.
     """
-    given = (cutoffs is None) == (params.hazard is None)
-    require(given, "cutoffs", cutoffs, "must be given just where there is a hazard")
-    bounds, params, times = bounds_of(chances), widened(params, 1), np.arange(env.steps, dtype=np.int32)
-    epoch, step = (jnp.asarray(x) for x in np.divmod(times, env.epoch_steps))
+    fits = (cutoffs is None) == (params.hazard is None)
+    require(fits, "cutoffs", cutoffs, "must be given just where there is a hazard")
+    bounds, params = bounds_of(chances), widened(params, 1)
+    epoch, step = map(jnp.asarray, np.divmod(np.arange(env.steps, dtype=np.int32), env.epoch_steps))
+    first = jnp.full(draws.shape[1:], _RUNNING, jnp.int32)
+    parts = [[bound[:, count] for count in range(bound.shape[1])] for bound in bounds]
+    _, lived = jax.lax.scan(_to_next(env, params, pass_on, made_of), (first, cutoffs), (epoch, step, draws, parts))
+    return _paid(env, widened(params, 1), epoch, step, *lived)
+
+
+def _to_next(env: EpochEnv, params: EnvParams, pass_on: Callable, made_of: Callable) -> Callable:
+    """A step of all runs, to be scanned over."""
 
     # A place and how it was come to are one number, so that XLA makes one loop of a step, where it would find the
     # action anew for whatever depends on it. What is looked up comes in parts, as XLA is slow at taking them in loops.
@@ -112,23 +121,17 @@ def live(
         after = _coded(dataclasses.replace(found, running=found.running & ~env.is_truncated(found, params)), action)
         return (after, cutoff), (code, after, cutoff)
 
-    first = jnp.full(draws.shape[1:], _RUNNING, jnp.int32)
-    parts = [[bound[:, count] for count in range(bound.shape[1])] for bound in bounds]
-    _, lived = jax.lax.scan(to_next, (first, cutoffs), (epoch, step, draws, parts))
-    column = lambda x: x.reshape(-1, *[1] * (draws.ndim - 1))
-    return _paid(env, widened(params, 1), column(epoch), column(step), *lived)
+    return to_next
 
 
 def _paid(env: EpochEnv, params: EnvParams, epoch, step, before, after, cutoff) -> Experience:
     """The runs whose places were coded so before and after each step."""
+    column = lambda x: x.reshape(-1, *[1] * (before.ndim - 1))
     (pending, running, _), (_, _, action) = _decoded(before), _decoded(after)
     cutoff = params.cutoff if cutoff is None else cutoff
-    state = EnvState(epoch=epoch, step=step, pending=pending, running=running, cutoff=cutoff)
+    state = EnvState(epoch=column(epoch), step=column(step), pending=pending, running=running, cutoff=cutoff)
     _, reward = env.transition(state, action, params)
     return Experience(action=action, pending=pending, reward=reward, running=running)
-
-
-_RUNNING = 8  # the bit of a code that says so; pending lures stand above it, the action below
 
 
 def _coded(after: EnvState, action: jax.Array) -> jax.Array:
