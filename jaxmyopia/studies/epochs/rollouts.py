@@ -95,12 +95,11 @@ def live(
     Raises:
       ArgumentError: if there is a hazard but no cutoffs, or cutoffs but no hazard.
     """
-    fits = (cutoffs is None) == (params.hazard is None)
+    fits, params = (cutoffs is None) == (params.hazard is None), widened(params, 1)
     require(fits, "cutoffs", cutoffs, "must be given just where there is a hazard")
-    bounds, params = bounds_of(chances), widened(params, 1)
     epoch, step = map(jnp.asarray, np.divmod(np.arange(env.steps, dtype=np.int32), env.epoch_steps))
     first = jnp.full(draws.shape[1:], _RUNNING, jnp.int32)
-    parts = [[bound[:, count] for count in range(bound.shape[1])] for bound in bounds]
+    parts = [[bound[:, count] for count in range(bound.shape[1])] for bound in bounds_of(chances)]
     _, lived = jax.lax.scan(_to_next(env, params, pass_on, made_of), (first, cutoffs), (epoch, step, draws, parts))
     return _paid(env, widened(params, 1), epoch, step, *lived)
 
