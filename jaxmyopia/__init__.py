@@ -12,6 +12,7 @@ from jaxmyopia.measures import Derived, Measure
 from jaxmyopia.one_file import main
 from jaxmyopia.stats.sketch import Sketch
 from jaxmyopia.stats.table import Trials
+from jaxmyopia.studies.epochs.model import EpochEnv, env_params
 from jaxmyopia.studies.lowrank.measures import Thresholds
 from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.study import Cell, Study
@@ -26,6 +27,7 @@ __all__ = [
     "Cell",
     "Claim",
     "Derived",
+    "EpochEnv",
     "Evidence",
     "Judgement",
     "LowRank",
@@ -38,6 +40,7 @@ __all__ = [
     "Trials",
     "claim",
     "curves",
+    "env_params",
     "how_many",
     "load",
     "main",

@@ -58,7 +58,7 @@ def require_one_of(name: str, value: str, known: Iterable[str]) -> None:
       ArgumentError: if `value` is not known; the message lists what is.
     """
     known = sorted(known)
-    require(value in known, name, value, f"must be one of {', '.join(known)}")
+    require(isinstance(value, str) and value in known, name, value, f"must be one of {', '.join(known)}")
 
 
 def require_range(name: str, value: object) -> tuple[float, float] | None:

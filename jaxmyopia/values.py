@@ -43,7 +43,7 @@ def conform(instance: object) -> None:
     cls: Any = type(instance)
     for name, kinds in _declared(cls).items():
         value = getattr(instance, name)
-        made = _made(name, value, kinds)
+        made = plain(name, value, *kinds)
         if made is not value:
             object.__setattr__(instance, name, made)
 
@@ -75,13 +75,29 @@ def _element(kind: Any) -> Any:
     return typing.get_args(kind)[0]
 
 
-def _made(name: str, value: Any, kinds: Sequence[Any]) -> Any:
+def plain(name: str, value: Any, *kinds: Any) -> Any:
+    """A value as one of the plain kinds that `conform` knows.
+
+    >>> plain("cutoff", np.int64(4), int)
+    4
+
+    Args:
+      name: the argument that the user set.
+      value: what it was set to.
+      *kinds: what it may be.
+
+    Returns:
+      The value, as the first of them that it is.
+
+    Raises:
+      ArgumentError: if it is none of them.
+    """
     for kind in kinds:
         fits, made = _as(kind, value)
         if fits:
             return made
     words = [_shown(kind) for kind in kinds]
-    raise ArgumentError(name, _brief(value), f"must be {' or '.join(words)}")
+    raise ArgumentError(name, brief(value), f"must be {' or '.join(words)}")
 
 
 def _as(kind: Any, value: Any) -> tuple[bool, Any]:
@@ -113,7 +129,7 @@ def _shown(kind: Any) -> str:
     return _WORDS.get(kind) or f"a {kind.__name__}"
 
 
-def _brief(value: object) -> object:
+def brief(value: object) -> object:
     """A value that fits into a line."""
     text = repr(value)
     return value if len(text) <= 80 and "\n" not in text else f"a {type(value).__name__}"
@@ -137,9 +153,9 @@ def check_settings(sweep: Sequence[tuple[str, Sequence[float]]]) -> None:
     least, most = float(np.finfo(dtype).tiny), float(np.finfo(dtype).max)
     for name, values in sweep:
         for value in values:
-            require(isinstance(value, numbers.Real), name, _brief(value), "must be a number, or several")
+            require(isinstance(value, numbers.Real), name, brief(value), "must be a number, or several")
             fine = not most < abs(value) < np.inf
-            require(fine, name, _brief(value), f"must be at most {most:.3g} in size, in {dtype}")
+            require(fine, name, brief(value), f"must be at most {most:.3g} in size, in {dtype}")
             # Compiled programs take what is below the least normal number for 0.
             fine = value == 0 or not abs(value) < least
             require(fine, name, value, f"must be 0 or at least {least:.3g} in size, in {dtype}")
@@ -168,5 +184,5 @@ def numbers_of(name: str, given: object) -> tuple[float, ...]:
         fine = values.ndim <= 1 and values.dtype.kind in "biuf"
     except (TypeError, ValueError):
         fine = False
-    require(fine, name, _brief(given), "must be a number or several")
+    require(fine, name, brief(given), "must be a number or several")
     return tuple(np.atleast_1d(values).tolist())

@@ -96,6 +96,16 @@ def test_a_loss_and_a_target_of_ones_own(capsys):
     assert float(capsys.readouterr().out.split()[0]) >= 1
 
 
+def test_an_agents_runs_in_the_environment(capsys):
+    alone, wrapped = blocks("docs/environment.md")
+    assert len([line for line in alone.splitlines() if line.strip()]) <= 14
+    exec(compile(alone, "alone.py", "exec"), {"__name__": "a notebook"})
+    assert capsys.readouterr().out == "[ 0.  4.  8. 12. 16. 12.  8.  4.  0.]\n"
+    pytest.importorskip("gymnax")
+    exec(compile(wrapped, "wrapped.py", "exec"), {"__name__": "a notebook"})
+    assert capsys.readouterr().out == "-16.0\n"
+
+
 @pytest.mark.parametrize("page", ["docs/curves.md", "docs/measures.md", "docs/verdicts.md"])
 def test_other_blocks_run(page):
     for block in blocks(page):

@@ -12,17 +12,20 @@ from jaxmyopia.checks import ArgumentError
 from jaxmyopia.studies.dilemma.study import SelfDilemma
 from jaxmyopia.studies.epochs.selection import Selection
 from jaxmyopia.studies.epochs.study import Myopia
+from jaxmyopia.studies.epochs.trait import Trait
 from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.studies.neutrality.study import Neutrality
 from jaxmyopia.study import Study
 from jaxmyopia.testing import check_study
 
 AGENT = {"schedule": 2.0, "lure": 1.0, "credit": 1.0, "cutoff": 2.0, "learning_rate": 0.1}
+TRAIT = {name: value for name, value in AGENT.items() if name != "credit"} | {"permuted": 1.0, "baseline": 1.0}
 DILEMMA = {"learning_rate": 0.1, "epsilon": 0.2, "cost": 1.0, "gain": 3.0, "seen": 1.0, "swap": 1.0}
 BUILT_IN = (
     (LowRank(n=5, rank=2, optimizer="noisy_sgd"), {"learning_rate": 0.05, "init_scale": 0.5}),
     (Myopia(epochs=2, epoch_steps=2, policy="table"), AGENT),
     (Selection(epochs=2, epoch_steps=2, population=4), AGENT | {"interval": 2.0, "swap": 1.0}),
+    (Trait(epochs=2, epoch_steps=2, runs_a_batch=4), TRAIT),
     (SelfDilemma(population=2, window=4), DILEMMA),
     (Neutrality(episodes=4), {"learning_rate": 0.1, "repeat_discount": 0.9, "discount": 0.9, "per_length": 1.0}),
 )

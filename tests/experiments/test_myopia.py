@@ -44,7 +44,7 @@ def call(*arguments):
         ("--credits=life", "must be one of epoch, run"),
         ("--learners=dqn", "must be one of ppo, qlearning, reinforce"),
         ("--optimizers=sdg", "must be 'momentum' or an optax optimiser"),
-        ("--reveals=half", "must be one of masked, one_hot, scalar"),
+        ("--reveals=half", "must be one of digits, masked, one_hot, scalar, sinusoidal"),
         ("--learning_rates=0", "positive and finite"),
         ("--learning_rates=nan", "positive and finite"),
         ("--learning_rates=fast", "numbers"),

@@ -12,8 +12,8 @@ import numpy as np
 import scipy.optimize
 
 from jaxmyopia.checks import require, require_one_of
+from jaxmyopia.studies.epochs.env_params import LURES
 from jaxmyopia.studies.epochs.hazard import HiddenCutoff, border_hazard
-from jaxmyopia.studies.epochs.model import LURES
 from jaxmyopia.studies.epochs.planner import CREDITS
 
 Lure = tuple[float, float]  # what it pays now, and later

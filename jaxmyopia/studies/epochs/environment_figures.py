@@ -10,8 +10,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch
 
 from jaxmyopia.report.figures import COLOURS, panels
+from jaxmyopia.studies.epochs.env_params import LURES, SCHEDULES
 from jaxmyopia.studies.epochs.figures import FinishedMyopia
-from jaxmyopia.studies.epochs.model import ACTIONS, LURES, SCHEDULES
+from jaxmyopia.studies.epochs.model import ACTIONS
 from jaxmyopia.studies.epochs.params import NAMES
 from jaxmyopia.studies.epochs.sweep import Sweep
 

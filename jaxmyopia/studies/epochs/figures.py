@@ -16,7 +16,7 @@ from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.report.figures import COLOURS, draw_intervals, panels
 from jaxmyopia.stats.estimates import of_mean
 from jaxmyopia.stats.table import Trials
-from jaxmyopia.studies.epochs import planner
+from jaxmyopia.studies.epochs import planner, tables
 from jaxmyopia.studies.epochs.measures import by_epoch, cutoff_of, lure_rate
 from jaxmyopia.studies.epochs.model import EnvParams, EpochEnv, env_params
 from jaxmyopia.studies.epochs.params import code
@@ -33,7 +33,7 @@ _BAND = (0.05, 0.95)
 @functools.partial(jax.jit, static_argnums=0)
 def _plan(env: EpochEnv, params: EnvParams, discount: float, credit: float) -> planner.Outcome:
     """What the best policy under a credit comes to."""
-    model = planner.make_model(env, params)
+    model = tables.make_model(env, params)
     return planner.outcome(model, planner.optimal(model, planner.discounts(env, discount, credit))[1])
 
 

@@ -22,9 +22,9 @@ from flax import linen as nn
 from flax import struct
 
 from jaxmyopia import optimizers
-from jaxmyopia.checks import require, require_one_of
-from jaxmyopia.flags import flag, has
+from jaxmyopia.checks import require_one_of
 from jaxmyopia.loops import once
+from jaxmyopia.studies.epochs.learner_settings import Settings
 from jaxmyopia.studies.epochs.losses import clipped_loss, entropy_bonus, log_chances, policy_loss, softmax
 from jaxmyopia.studies.epochs.model import ACTIONS, EnvParams, EpochEnv
 from jaxmyopia.studies.epochs.rollouts import (
@@ -40,50 +40,9 @@ from jaxmyopia.studies.epochs.rollouts import (
     widened,
     without_each,
 )
-from jaxmyopia.values import check_settings, conform
 
 _A = len(ACTIONS)
 _NOISE = 2**31  # folded into the key of an agent whose optimiser draws noise
-
-
-_PPO, _GRADIENT = has("learners", "ppo"), has("learners", "reinforce", "ppo")
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """What learners are set to. Raises ArgumentError if a field is not allowed."""
-
-    runs_a_batch: int = flag(32, "Runs in a batch, B.")
-    entropy: float = flag(
-        0.01,
-        "Weight of the entropy bonus, against advantages of standard deviation 1.",
-        when=has("learners", "reinforce", "ppo"),
-    )
-    clip: float = flag(0.2, "PPO's epsilon.", when=_PPO)
-    decay: float = flag(0.95, "PPO's lambda.", when=_PPO)
-    passes: int = flag(4, "PPO's passes over a batch.", when=_PPO)
-    minibatches: int = flag(4, "PPO's minibatches of a batch.", when=_PPO)
-    value_weight: float = flag(0.5, "Weight of PPO's value loss.", when=_PPO)
-    exploration: float = flag(0.1, "Q-learning's probability of a random action.", when=has("learners", "qlearning"))
-
-    def __post_init__(self):
-        conform(self)
-        for name in ("decay", "exploration"):
-            value = getattr(self, name)
-            require(0 <= value <= 1, name, value, "must be between 0 and 1")
-        require(0 < self.clip < 1, "clip", self.clip, "must be between 0 and 1, both excluded")
-        for name in ("entropy", "value_weight"):
-            require(0 <= getattr(self, name) < float("inf"), name, getattr(self, name), "must be at least 0")
-        for name in ("passes", "minibatches"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
-        check_settings(
-            [(name, (getattr(self, name),)) for name in ("entropy", "clip", "decay", "value_weight", "exploration")]
-        )
-        for name in ("runs_a_batch", "passes", "minibatches"):
-            require(getattr(self, name) <= 2**20, name, getattr(self, name), f"must be at most {2**20}")
-        require(self.runs_a_batch >= 2, "runs_a_batch", self.runs_a_batch, "must be at least 2")
-        whole = self.runs_a_batch % self.minibatches == 0
-        require(whole, "runs_a_batch", self.runs_a_batch, f"must be a multiple of minibatches={self.minibatches}")
 
 
 @struct.dataclass
@@ -133,7 +92,15 @@ class Learner:
             return function
         return jax.vmap(function, in_axes=axes, out_axes=-1)
 
-    def update(self, agent: Agent, key: jax.Array, params: EnvParams, factors: jax.Array, rate: jax.Array) -> Agent:
+    def update(
+        self,
+        agent: Agent,
+        key: jax.Array,
+        params: EnvParams,
+        factors: jax.Array,
+        rate: jax.Array,
+        decay: jax.Array | None = None,
+    ) -> Agent:
         """One batch of runs and what is learned from it.
 
         Args:
@@ -142,11 +109,13 @@ class Learner:
           params: the environment's, scalars.
           factors: `(T,)` from `planner.discounts`.
           rate: the learning rate, scalar.
+          decay: PPO's lambda, scalar; by default that of the settings.
 
         Returns:
           The agent afterwards.
         """
-        return _UPDATES[self.name](self, agent, key, params, factors, rate)
+        decay = jnp.asarray(self.settings.decay, factors.dtype) if decay is None else decay
+        return _UPDATES[self.name](self, agent, key, params, factors, rate, decay)
 
     def outputs(self, variables: chex.ArrayTree, env: EpochEnv, params: EnvParams) -> jax.Array:
         """What the policy gives with these variables, `(outputs_of(name), T, P)`; `params` are scalars."""
@@ -229,7 +198,7 @@ def reinforce_from(learner: Learner, experience: Experience, factors: jax.Array,
     return jax.grad(lambda x: policy_loss(x, weights) - entropy * entropy_bonus(x, visits))(logits)
 
 
-def _reinforce(learner: Learner, agent: Agent, key, params, factors, rate) -> Agent:
+def _reinforce(learner: Learner, agent: Agent, key, params, factors, rate, _decay) -> Agent:
     logits, pull = jax.vjp(lambda variables: learner.outputs(variables, learner.env, params), agent.variables)
     experience = rollout(learner.env, params, softmax(logits), key, learner.settings.runs_a_batch)
     return learner.descend(agent, pull(reinforce_from(learner, experience, factors, logits))[0], rate)
@@ -241,13 +210,15 @@ def _parts(batch: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array
     return gains, losses, visits, target
 
 
-def _batches(learner: Learner, experience: Experience, factors: jax.Array, values: jax.Array) -> jax.Array:
+def _batches(
+    learner: Learner, experience: Experience, factors: jax.Array, values: jax.Array, decay: jax.Array
+) -> jax.Array:
     """Samples by place, in M minibatches, `(M, 2 A + 2, T, P)`, see `_parts`.
 
     Runs are alike, so that any M groups of them are minibatches drawn at random.
     """
     value = once(jnp.where(experience.running, look_up(values, experience.pending), 0.0))
-    advantage = generalised_advantages(experience.reward, value, factors, learner.settings.decay)
+    advantage = generalised_advantages(experience.reward, value, factors, decay)
     parts = learner.settings.minibatches
 
     def one(experience, advantage, value):
@@ -264,14 +235,14 @@ def _batches(learner: Learner, experience: Experience, factors: jax.Array, value
     return jax.vmap(one)(*jax.tree.map(split, (experience, advantage, value)))
 
 
-def _ppo(learner: Learner, agent: Agent, key, params, factors, rate) -> Agent:
+def _ppo(learner: Learner, agent: Agent, key, params, factors, rate, decay) -> Agent:
     env, settings, scale = learner.env, learner.settings, float(learner.env.steps)
     apply = lambda variables: learner.outputs(variables, env, params)
     outputs = apply(agent.variables)
     old = log_chances(outputs[:_A])
     experience = rollout(env, params, jnp.exp(old), key, settings.runs_a_batch)
     # The critic's output is in units of the run's length, so that it starts within reach of the returns.
-    batches = _batches(learner, experience, factors, outputs[_A] * scale)
+    batches = _batches(learner, experience, factors, outputs[_A] * scale, decay)
 
     def loss(variables, batch):
         logits, value = jnp.split(apply(variables), [_A])
@@ -287,7 +258,7 @@ def _ppo(learner: Learner, agent: Agent, key, params, factors, rate) -> Agent:
     return jax.lax.fori_loop(0, settings.passes * settings.minibatches, improve, agent)
 
 
-def _q_learning(learner: Learner, agent: Agent, key, params, factors, rate) -> Agent:
+def _q_learning(learner: Learner, agent: Agent, key, params, factors, rate, _decay) -> Agent:
     """Watkins 1989: towards r + d max Q of what follows, by the mean error of the batch at each entry."""
     apply = lambda variables: learner.outputs(variables, learner.env, params)
     q, pull = jax.vjp(apply, agent.variables)

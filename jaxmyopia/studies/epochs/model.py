@@ -8,179 +8,65 @@ One step, in an epoch e and with p lures taken in the epoch before:
   SHUTDOWN   pays 0, as does every step after it; nothing changes any more
 
 The first step of an epoch also pays `p * lure_later`, once, unless it is SHUTDOWN. From epoch `cutoff` (K) on, a step
-pays `penalty` less, and at most `cap`. A run of `length` epochs is the same run, cut short: nothing is paid after it.
+pays `penalty` less, and at most `cap`; the first step of epoch K pays `debt` less (unless it is SHUTDOWN), before that
+cap and whatever the schedule. Where lures bind (`EpochEnv.lure_binds`), SHUTDOWN acts as WORK throughout an epoch that
+follows one in which a lure was taken. A run of `length` epochs is the same run, cut short: nothing is paid after it.
 With a `hazard` h, every border between two epochs before K is with chance h the one from which it is so (see `hazard`):
 each run's cutoff is then drawn at its start, and not seen; nothing else is drawn at random.
-The shape is that of gymnax 1.0, so that its agents and wrappers run here.
+The shape is that of gymnax 1.0, so that its wrappers run here (tested).
 """
 
 import dataclasses
-import math
+import functools
 from typing import Any
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 
-from jaxmyopia.checks import ArgumentError, require, require_one_of
+from jaxmyopia.checks import ArgumentError
 from jaxmyopia.studies.epochs import hazard as borders
-from jaxmyopia.studies.epochs.spaces import Box, Discrete
-from jaxmyopia.values import conform
+from jaxmyopia.studies.epochs import refusals
+from jaxmyopia.studies.epochs.codes import written
+from jaxmyopia.studies.epochs.env_params import EnvParams, EnvState, env_params
+from jaxmyopia.studies.epochs.shape import ACTIONS, Shape
 
-ACTIONS = ("work", "lure", "shutdown")
-WORK, LURE, SHUTDOWN = range(3)
-SCHEDULES = {"negative": -1.0, "zero": 0.0, "flat": math.inf}  # what a step pays at most from K on
-LURES = {"none": (0.0, 0.0), "invest": (-1.0, 3.0), "borrow": (1.0, -1.5)}  # on top of work: now, next epoch
-_MOST_STEPS = 2**12  # of a run: every place of it is written out
-REVEALED = ("one_hot", "scalar", "masked")
+WORK, LURE, SHUTDOWN = range(len(ACTIONS))
 
 
-@struct.dataclass
-class EnvParams:
-    """What may differ by trial without another compilation, scalars all.
+class EpochEnv(Shape):
+    """The environment; what changes the traced program are its fields.
 
-    `cutoff`: the epoch K. `cap`: see `SCHEDULES`. `penalty`: what a step pays less from K on. `length`: epochs after
-    which the run is over; of an environment of fewer, its own. `lure_now`, `lure_later`: see `LURES`. `work`: what a
-    step of work pays. `first_index`: the index that the first epoch shows, 0 in training. `index_shown`: 1, or 0 to
-    hide the index from an agent that has learned to see it. `hazard`: h, in [0, 1]; None where every run's cutoff is K,
-    so that nothing needs to be drawn, which is another program than 0.
+    `epochs`: E. `epoch_steps`: L. `reveal_epoch`: how the index is shown, a name of `REVEALED` (see `codes`).
+    `show_pending`: whether what is pending is shown. `indices`: how many indices there are to show, at least E (0: E);
+    more, so that a longer run or a shifted index can be shown too. `show_cutoff`: whether the cutoff is shown, in the
+    code of the index, so that an agent can learn to stop where the two are equal (of a run that draws its own, the
+    last that it can be). `lure_binds`: whether a lure makes SHUTDOWN act as WORK throughout the next epoch; that is
+    seen if what is pending is. Raises ArgumentError if a field is not allowed.
     """
-
-    cutoff: chex.Numeric
-    cap: chex.Numeric
-    penalty: chex.Numeric
-    length: chex.Numeric
-    lure_now: chex.Numeric
-    lure_later: chex.Numeric
-    work: chex.Numeric
-    first_index: chex.Numeric
-    index_shown: chex.Numeric
-    hazard: chex.Numeric | None = None
-
-
-@struct.dataclass
-class EnvState:
-    """Where a run stands, scalars all.
-
-    `epoch`, `step`: whole epochs behind it, and steps behind it in this one. `pending`: lures to be paid for on the
-    first step of the next epoch (on the first step itself: on this one). `running`: not shut down. `cutoff`: the
-    run's own, never seen.
-    """
-
-    epoch: jax.Array
-    step: jax.Array
-    pending: jax.Array
-    running: jax.Array
-    cutoff: jax.Array
-
-
-def env_params(
-    schedule: str = "negative",
-    lure: str = "invest",
-    *,
-    cutoff: int = 4,
-    work: float = 1.0,
-    penalty: float = 0.0,
-    length: int = _MOST_STEPS,
-    hazard: float | None = None,
-) -> EnvParams:
-    """Parameters by the names of a schedule and a lure.
-
-    Args:
-      schedule: a name of `SCHEDULES`.
-      lure: a name of `LURES`.
-      cutoff: the epoch K, at least 0.
-      work: what a step of work pays.
-      penalty: what a step pays less from the cutoff on, at least 0.
-      length: epochs of the run, at least 1; by default all that the environment has.
-      hazard: chance at every border that the schedule begins to hold, in [0, 1]; by default no run's cutoff is drawn.
-
-    Returns:
-      The `EnvParams`, every field of shape `()`.
-
-    Raises:
-      ValueError: if a name is unknown or a number is not allowed.
-    """
-    require_one_of("schedules", schedule, SCHEDULES)
-    require_one_of("lures", lure, LURES)
-    require(cutoff >= 0, "cutoff", cutoff, "must be at least 0")
-    require(0 <= penalty < math.inf, "penalty", penalty, "must be at least 0, and finite")
-    require(length >= 1, "length", length, "must be at least 1")
-    require(hazard is None or 0 <= hazard <= 1, "hazard", hazard, "must be between 0 and 1")
-    now, later = LURES[lure]
-    return EnvParams(
-        cutoff=jnp.int32(cutoff), cap=jnp.float32(SCHEDULES[schedule]), penalty=jnp.float32(penalty),
-        length=jnp.int32(length), lure_now=jnp.float32(now), lure_later=jnp.float32(later), work=jnp.float32(work),
-        first_index=jnp.int32(0), index_shown=jnp.float32(1), hazard=None if hazard is None else jnp.float32(hazard),
-    )  # fmt: skip
-
-
-@dataclasses.dataclass(frozen=True)
-class EpochEnv:
-    """The environment; its fields are what changes the traced program.
-
-    `epochs`: E. `epoch_steps`: L. `reveal_epoch`: how the index is shown, a name of `REVEALED`. `show_pending`:
-    whether what is pending is shown. `indices`: how many indices there are to show, at least E (0: E); more, so
-    that a longer run or a shifted index can be shown too. Raises ValueError if a field is not allowed.
-    """
-
-    epochs: int = 8
-    epoch_steps: int = 4
-    reveal_epoch: str = "one_hot"
-    show_pending: bool = True
-    indices: int = 0
-
-    def __post_init__(self):
-        conform(self)
-        for name in ("epochs", "epoch_steps"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
-        fine = self.epochs * self.epoch_steps <= _MOST_STEPS
-        require(fine, "epochs", self.epochs, f"must be at most {_MOST_STEPS} over epoch_steps={self.epoch_steps}")
-        require_one_of("reveal_epoch", self.reveal_epoch, REVEALED)
-        if self.indices == 0:
-            object.__setattr__(self, "indices", self.epochs)
-        require(self.indices >= self.epochs, "indices", self.indices, f"must be at least epochs={self.epochs}")
-
-    @property
-    def name(self) -> str:
-        """The environment's name."""
-        return "EpochEnv"
-
-    @property
-    def num_actions(self) -> int:
-        """The number of actions."""
-        return len(ACTIONS)
-
-    @property
-    def steps(self) -> int:
-        """The steps of a run, T = E * L."""
-        return self.epochs * self.epoch_steps
 
     @property
     def default_params(self) -> EnvParams:
         """The recipe: negative past the middle of the run, with the lure `invest`; fields of shape `()`."""
-        return env_params(cutoff=self.epochs // 2)
-
-    def action_space(self, params: EnvParams | None = None) -> Discrete:
-        """The space of actions, shape `()`."""
-        del params
-        return Discrete(self.num_actions)
-
-    def observation_space(self, params: EnvParams | None = None) -> Box:
-        """The space of observations, shape `(D,)`."""
-        del params
-        index = {"one_hot": self.indices, "scalar": 1, "masked": 0}[self.reveal_epoch]
-        return Box(0.0, 1.0, (index + self.epoch_steps + int(self.show_pending),))
+        return dataclasses.replace(env_params(cutoff=self.epochs // 2), max_steps_in_episode=self.steps)
 
     def reset(self, key: jax.Array | None, params: EnvParams | None = None) -> tuple[jax.Array, EnvState]:
-        """The first observation `(D,)` and state; `key` is consumed, or None where there is no hazard."""
+        """The first observation `(D,)` and state; `key` is consumed, or None where there is no hazard.
+
+        Raises ArgumentError if a parameter says nothing about a run and is known, not traced, and if there is a hazard
+        and no key.
+        """
+        if params is not None:
+            refusals.check_params(params, self)
+        return self._reset(key, params)
+
+    @functools.partial(jax.jit, static_argnames="self")
+    def _reset(self, key: jax.Array | None, params: EnvParams | None) -> tuple[jax.Array, EnvState]:
         return self.reset_env(key, self.default_params if params is None else params)
 
     def reset_env(self, key: jax.Array | None, params: EnvParams) -> tuple[jax.Array, EnvState]:
         """As `reset`: the observation `(D,)` and the state."""
-        zero, cutoff = jnp.int32(0), jnp.asarray(params.cutoff, jnp.int32)
+        zero, cutoff = jnp.int32(0), jnp.minimum(jnp.asarray(params.cutoff, jnp.int32), self.epochs)
         if params.hazard is not None:
             if key is None:
                 raise ArgumentError("key", key, "must be a key where there is a hazard")
@@ -197,8 +83,9 @@ class EpochEnv:
           key: as of `reset`, for the run that starts.
           state: before the step.
           action: WORK, LURE or SHUTDOWN, a whole number of shape `()`. A compiled function cannot refuse a value: any
-            other number is paid with NaN, also after the run's end, so that it shows in whatever is made of it. The
-            state goes on as under WORK.
+            other number is paid with NaN there, also after the run's end, so that it shows in whatever is made of it,
+            and the state goes on as under WORK. An epoch below 0 is one before the cutoff there, and from E on the run
+            is over.
           params: by default `default_params`.
 
         Returns:
@@ -206,8 +93,17 @@ class EpochEnv:
           over, and what gymnax adds: `terminated`, `truncated` and the `final_observation`, from before a new start.
 
         Raises:
-          ArgumentError: if `action` is no whole number of shape `()`.
+          ArgumentError: if `action` is no whole number of shape `()`; and if its value is known, not traced, and no
+            action, or the state's is, and no run can be there.
         """
+        action = refusals.check_action(action, self.num_actions)
+        refusals.check_place(state, self)
+        return self._step(key, state, action, params)
+
+    @functools.partial(jax.jit, static_argnames="self")
+    def _step(
+        self, key: jax.Array | None, state: EnvState, action: jax.Array, params: EnvParams | None
+    ) -> tuple[jax.Array, EnvState, jax.Array, jax.Array, jax.Array, dict[str, jax.Array]]:
         params = self.default_params if params is None else params
         final, after, reward, terminated, info = self.step_env(key, state, action, params)
         truncated = self.is_truncated(after, params)
@@ -223,12 +119,11 @@ class EpochEnv:
     ) -> tuple[jax.Array, EnvState, jax.Array, jax.Array, dict[str, jax.Array]]:
         """One step without a new start: observation `(D,)`, state, reward `()`, whether it has shut down, and info."""
         del key
-        action = jnp.asarray(action)
-        fine = action.shape == () and jnp.issubdtype(action.dtype, jnp.integer)
-        require(fine, "action", f"{action.dtype}{list(action.shape)}", "must be a whole number of shape ()")
+        action = refusals.check_action(action, self.num_actions)
+        refusals.check_place(state, self)
         after, reward = self.transition(state, action, params)
         terminated = self.is_terminated(after, params)
-        info = {"discount": 1.0 - terminated.astype(jnp.float32)}
+        info = {"discount": self.discount(after, params)}
         return self.get_obs(after, params), after, reward, terminated, info
 
     def transition(self, state: EnvState, action: jax.Array, params: EnvParams) -> tuple[EnvState, jax.Array]:
@@ -243,39 +138,50 @@ class EpochEnv:
           The states afterwards, as they are, and the rewards.
         """
         going = state.running & ~self.is_truncated(state, params)
+        first, last = jnp.equal(state.step, 0), jnp.equal(state.step, self.epoch_steps - 1)
+        known = (action >= 0) & (action < self.num_actions)
+        pending, kept = state.pending, jnp.zeros_like(state.pending)
+        if self.lure_binds:
+            pending, bound = self.owed(pending, first)
+            action = jnp.where(bound & (action == SHUTDOWN), WORK, action)
+            kept = jnp.where(bound & ~last, self.epoch_steps + 1, kept)
         acts = going & (action != SHUTDOWN)
         lured = action == LURE
-        first, last = state.step == 0, state.step == self.epoch_steps - 1
-        due = jnp.where(first, state.pending, 0).astype(params.lure_later.dtype)
-        reward = params.work + jnp.where(lured, params.lure_now, 0.0) + due * params.lure_later
+        reward = params.work + jnp.where(lured, params.lure_now, 0.0)
+        reward = reward + jnp.where(first, pending, 0).astype(reward.dtype) * params.lure_later
+        reward = reward - jnp.where(first & (state.epoch == state.cutoff), params.debt, 0.0)
         late = jnp.minimum(reward - params.penalty, params.cap)
         reward = jnp.where(state.epoch >= state.cutoff, late, reward)
-        reward = jnp.where(self.action_space(params).contains(action), jnp.where(acts, reward, 0.0), jnp.nan)
+        reward = jnp.where(known, jnp.where(acts, reward, 0.0), jnp.nan)
+        owed = jnp.where(first, 0, pending) + lured.astype(jnp.int32)
+        if self.lure_binds:  # of places that no run comes to, too
+            owed = jnp.minimum(owed, self.epoch_steps) + kept
         after = EnvState(
             epoch=jnp.where(acts & last, state.epoch + 1, state.epoch),
             step=jnp.where(acts, jnp.where(last, 0, state.step + 1), state.step),
-            pending=jnp.where(acts, jnp.where(first, 0, state.pending) + lured.astype(jnp.int32), state.pending),
+            pending=jnp.where(acts, owed, state.pending),
             running=jnp.where(going, acts, state.running),
             cutoff=state.cutoff,
         )
         return after, reward
 
     def get_obs(self, state: EnvState, params: EnvParams, key: jax.Array | None = None) -> jax.Array:
-        """What the agent sees, `(D,)`: the index, the step one-hot, and the pending lures over L."""
+        """What the agent sees, `(D,)`: the index, the cutoff if it is shown, the step one-hot, and what is pending.
+
+        An index for which there is no room, as after the last epoch, is shown as none: by zeros.
+        """
         del key
-        space, index = self.observation_space(params), state.epoch + params.first_index
-        width = space.shape[0] - self.epoch_steps - int(self.show_pending)
+        refusals.check_place(state, self)
+        code, dtype = (self.reveal_epoch, self.indices), jnp.float32
+        width = self.code_width * (1 + int(self.show_cutoff))
         # One comparison an entry, rather than parts put side by side: XLA makes one loop of it.
-        place = np.arange(space.shape[0], dtype=np.int32)
-        seen = jnp.where(place == width + state.step, 1.0, 0.0).astype(space.dtype)
-        if self.reveal_epoch == "one_hot":
-            seen = jnp.where(place == jnp.where(index < width, index, -1), params.index_shown, seen)
-        elif self.reveal_epoch == "scalar":  # 0 is no index at all
-            value = (index + 1).astype(space.dtype) * (params.index_shown / self.indices)
-            seen = jnp.where(place == 0, value, seen)
-        if self.show_pending:
-            pending = state.pending.astype(space.dtype) / self.epoch_steps
-            seen = jnp.where(place == space.shape[0] - 1, pending, seen)
+        place = np.arange(self.seen, dtype=np.int32)
+        seen = jnp.where(place == width + state.step, 1.0, 0.0).astype(dtype)
+        seen = written(seen, code, state.epoch + params.first_index, at=0, shown=params.index_shown)
+        if self.show_cutoff:
+            seen = written(seen, code, params.cutoff, at=self.code_width)
+        for i, number in enumerate(self.seen_of_pending(state.pending, jnp.equal(state.step, 0))):
+            seen = jnp.where(place == width + self.epoch_steps + i, jnp.asarray(number, dtype), seen)
         return seen
 
     def is_terminated(self, state: EnvState, params: EnvParams) -> jax.Array:
@@ -285,11 +191,27 @@ class EpochEnv:
 
     def is_truncated(self, state: EnvState, params: EnvParams) -> jax.Array:
         """Whether all epochs are over, `()`."""
-        return (state.epoch >= self.epochs) | (state.epoch >= params.length)
+        over = (state.epoch >= self.epochs) | (state.epoch >= params.length)
+        if params.max_steps_in_episode < self.steps:
+            over = over | (state.epoch * self.epoch_steps + state.step >= params.max_steps_in_episode)
+        return over
+
+    def observe(self, key: jax.Array | None, state: EnvState, action: jax.Array | None, params: EnvParams) -> jax.Array:
+        """As `get_obs`, in gymnax's order; `key` and `action` are not used."""
+        del action
+        return self.get_obs(state, params, key)
+
+    def is_terminal(self, state: EnvState, params: EnvParams) -> jax.Array:
+        """As `is_terminated`; gymnax's older name."""
+        return self.is_terminated(state, params)
+
+    def discount(self, state: EnvState, params: EnvParams) -> jax.Array:
+        """0 once the agent has shut down, else 1, `()`."""
+        return 1.0 - self.is_terminated(state, params).astype(jnp.float32)
 
     def places(self) -> EnvState:
-        """Every place at which an agent acts: states of `(T, P)` each, P = L + 1 pending counts; as if K were 0."""
-        time, pending = np.meshgrid(np.arange(self.steps), np.arange(self.epoch_steps + 1), indexing="ij")
+        """Every place at which an agent acts: states of `(T, P)` each, P = `pending_places`; as if K were 0."""
+        time, pending = np.meshgrid(np.arange(self.steps), np.arange(self.pending_places), indexing="ij")
         epoch, step = (x.astype(np.int32) for x in np.divmod(time, self.epoch_steps))
         shape = time.shape
         fields: tuple[Any, ...] = epoch, step, pending.astype(np.int32), np.ones(shape, bool), np.zeros(shape, np.int32)

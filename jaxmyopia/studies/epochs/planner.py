@@ -2,11 +2,8 @@
 """The truth that learners are held against: exact optimal policies, and the exact outcome of any policy.
 
 Everything that happens in a run is decided by its actions, and an agent's place is (time, lures pending): T x P places,
-P = L + 1. A policy is a table of probabilities `(T, P, A)`; backward induction and one forward pass are exact.
-
-With a hazard a run has a cutoff of its own, which the agent does not see. It decides rewards and never where an action
-leads, so that places are as likely whatever it is, and the mean over cutoffs of what a policy earns is what it earns by
-the mean rewards: with those written at each place all below stays exact for what an agent can know.
+P = L + 1 (twice that where lures bind, see `EnvState.pending`). A policy is a table of probabilities `(T, P, A)`;
+backward induction and one forward pass are exact (with a hazard too, see `tables`).
 
 Credit says what an action is answerable for: `run` (1) for all that follows in the run, `epoch` (0) for what follows in
 its epoch. It is a factor on the discount at the border between two epochs, nothing else:
@@ -23,30 +20,13 @@ import dataclasses
 import chex
 import jax
 import jax.numpy as jnp
-import numpy as np
-import optax
 from flax import struct
 
-from jaxmyopia.studies.epochs import hazard as borders
-from jaxmyopia.studies.epochs.model import ACTIONS, LURE, SHUTDOWN, EnvParams, EpochEnv
+from jaxmyopia.studies.epochs.model import LURE, EnvParams, EpochEnv
+from jaxmyopia.studies.epochs.tables import Model, before_cutoff
 
 CREDITS = {"run": 1.0, "epoch": 0.0}
 _TIE = 1e-5  # of the greatest reward: actions this close are equally good, and the first of them is taken
-
-
-@struct.dataclass
-class Model:
-    """The environment written out at every place and action.
-
-    `reward`: `(T, P, A)`, its mean over the cutoffs that a run may have. `pending`: `(T, P, A)` int32, the lures
-    pending afterwards. `goes_on`: `(A,)`, 0 for SHUTDOWN. `within`: `(E,)`, 1 for the epochs of the run, 0 for those
-    after its `length`.
-    """
-
-    reward: jax.Array
-    pending: jax.Array
-    goes_on: jax.Array
-    within: jax.Array
 
 
 @struct.dataclass
@@ -71,66 +51,6 @@ class Outcome:
         return jnp.where(self.acting > 0, self.lured / self.acting, jnp.nan)
 
 
-def make_model(env: EpochEnv, params: EnvParams) -> Model:
-    """Writes an environment out, by taking every step of it.
-
-    Args:
-      env: the environment, E epochs of L steps.
-      params: its parameters, scalars.
-
-    Returns:
-      The `Model`.
-    """
-    if params.hazard is None:
-        return _written_out(env, params, params.cutoff)
-    sooner, later = (_written_out(env, params, cutoff) for cutoff in (0, env.epochs))
-    chance = _chances_to_hold(env, params).astype(sooner.reward.dtype)
-    # Where it is certain, to the bit what it is without a hazard.
-    mean = jnp.where(chance > 0, chance * sooner.reward + (1 - chance) * later.reward, later.reward)
-    return dataclasses.replace(sooner, reward=jnp.where(chance < 1, mean, sooner.reward))
-
-
-def _written_out(env: EpochEnv, params: EnvParams, cutoff: chex.Numeric) -> Model:
-    """The `Model` of runs that all have the same cutoff, a scalar."""
-    places, actions = jax.tree.map(jnp.asarray, env.places()), jnp.arange(len(ACTIONS), dtype=jnp.int32)
-
-    def take(place, action):
-        place = dataclasses.replace(place, cutoff=jnp.asarray(cutoff, jnp.int32))
-        _, after, reward, _, _ = env.step_env(jax.random.key(0), place, action, params)
-        return reward, after.pending
-
-    over_actions = jax.vmap(take, in_axes=(None, 0))
-    reward, pending = jax.vmap(jax.vmap(over_actions, in_axes=(0, None)), in_axes=(0, None))(places, actions)
-    # A place can hold L lures, and lures are taken by ones: beyond is never reached.
-    return Model(
-        reward=reward,
-        pending=jnp.minimum(pending, env.epoch_steps),
-        goes_on=(actions != SHUTDOWN).astype(reward.dtype),
-        within=(jnp.arange(env.epochs) < params.length).astype(reward.dtype),
-    )
-
-
-def _chances_to_hold(env: EpochEnv, params: EnvParams) -> jax.Array:
-    """The chance that the schedule holds at each time, to be spread over places and actions, `(T, 1, 1)`."""
-    times = jnp.arange(env.steps)[:, None, None]
-    return borders.chance_to_hold(params.cutoff, params.hazard, times // env.epoch_steps)
-
-
-def before_cutoff(env: EpochEnv, params: EnvParams) -> Model:
-    """The environment written out as if nothing were paid once the schedule holds.
-
-    Args:
-      env: the environment.
-      params: its parameters, scalars.
-
-    Returns:
-      The `Model`; its rewards are what is paid before, times the chance that the schedule does not hold yet.
-    """
-    model = _written_out(env, params, env.epochs)
-    chance = _chances_to_hold(env, params).astype(model.reward.dtype)
-    return dataclasses.replace(model, reward=model.reward * (1 - chance))
-
-
 def discounts(env: EpochEnv, discount: chex.Numeric, credit: chex.Numeric) -> jax.Array:
     """The factor on what follows each step.
 
@@ -148,6 +68,10 @@ def discounts(env: EpochEnv, discount: chex.Numeric, credit: chex.Numeric) -> ja
     return jnp.where(last, credit[None], 1.0) * discount[None]
 
 
+def _by_time(model: Model) -> dict[str, jax.Array]:
+    return {name: getattr(model, name) for name in ("reward", "pending", "goes_on")}
+
+
 def action_values(model: Model, factors: jax.Array, values: jax.Array) -> jax.Array:
     """The values of actions at one time from those of the next time's places.
 
@@ -159,7 +83,7 @@ def action_values(model: Model, factors: jax.Array, values: jax.Array) -> jax.Ar
     Returns:
       `(P, A)`.
     """
-    return model.reward + factors * model.goes_on[None] * values[model.pending]
+    return model.reward + factors * model.goes_on * values[model.pending]
 
 
 def optimal(model: Model, factors: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -175,14 +99,14 @@ def optimal(model: Model, factors: jax.Array) -> tuple[jax.Array, jax.Array]:
     tie = _TIE * jnp.abs(model.reward).max()
 
     def back(values, now):
-        factor, reward, pending = now
-        q = action_values(dataclasses.replace(model, reward=reward, pending=pending), factor, values)
+        factor, places = now
+        q = action_values(dataclasses.replace(model, **places), factor, values)
         best = q.max(axis=-1)
         choice = (q >= best[:, None] - tie).argmax(axis=-1)
         return best, (best, jax.nn.one_hot(choice, q.shape[-1], dtype=q.dtype))
 
     nothing = jnp.zeros(model.reward.shape[1], model.reward.dtype)
-    _, (values, policy) = jax.lax.scan(back, nothing, (factors, model.reward, model.pending), reverse=True)
+    _, (values, policy) = jax.lax.scan(back, nothing, (factors, _by_time(model)), reverse=True)
     return values, policy
 
 
@@ -199,13 +123,13 @@ def policy_values(model: Model, policy: jax.Array, factors: jax.Array) -> jax.Ar
     """
 
     def back(values, now):
-        factor, reward, pending, chances = now
-        q = action_values(dataclasses.replace(model, reward=reward, pending=pending), factor, values)
+        factor, places, chances = now
+        q = action_values(dataclasses.replace(model, **places), factor, values)
         mean = (chances * q).sum(axis=-1)
         return mean, mean
 
     nothing = jnp.zeros(model.reward.shape[1], model.reward.dtype)
-    return jax.lax.scan(back, nothing, (factors, model.reward, model.pending, policy), reverse=True)[1]
+    return jax.lax.scan(back, nothing, (factors, _by_time(model), policy), reverse=True)[1]
 
 
 def outcome(model: Model, policy: jax.Array) -> Outcome:
@@ -219,16 +143,8 @@ def outcome(model: Model, policy: jax.Array) -> Outcome:
       The `Outcome`.
     """
     size, epochs = model.reward.shape[1], model.within.shape[0]
-
-    def ahead(here, now):
-        reward, pending, chances = now
-        joint = here[:, None] * chances
-        flow = joint * model.goes_on[None]
-        after = jnp.where(pending[None] == jnp.arange(size)[:, None, None], flow[None], 0.0).sum(axis=(1, 2))
-        return after, (here, flow.sum(), joint[:, LURE].sum(), (joint * reward).sum())
-
     start = jnp.zeros(size, policy.dtype).at[0].set(1.0)
-    _, (here, acting, lured, earned) = jax.lax.scan(ahead, start, (model.reward, model.pending, policy))
+    _, (here, acting, lured, earned) = _ahead(model, policy, start)
     by_epoch = lambda x: x.reshape(epochs, -1, *x.shape[1:])
     return Outcome(
         running=by_epoch(acting)[:, -1] * model.within,
@@ -237,6 +153,38 @@ def outcome(model: Model, policy: jax.Array) -> Outcome:
         earned=by_epoch(earned).sum(axis=1),
         arriving=by_epoch(here)[:, 0],
     )
+
+
+def _ahead(model: Model, policy: jax.Array, start: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+    """The forward pass from chances of places `(P,)`: those at the end, those before each step, what is done there."""
+    size = start.shape[0]
+
+    def ahead(here, now):
+        places, chances = now
+        joint = here[:, None] * chances
+        flow = joint * places["goes_on"]
+        after = jnp.where(places["pending"][None] == jnp.arange(size)[:, None, None], flow[None], 0.0).sum(axis=(1, 2))
+        return after, (here, flow.sum(), joint[:, LURE].sum(), (joint * places["reward"]).sum())
+
+    return jax.lax.scan(ahead, start, (_by_time(model), policy))
+
+
+def stops_in(model: Model, policy: jax.Array, epoch: chex.Numeric) -> jax.Array:
+    """The probability to stop within an epoch, by how much is pending on arrival.
+
+    Args:
+      model: the environment.
+      policy: `(T, P, A)` probabilities.
+      epoch: which, scalar; below E.
+
+    Returns:
+      `(P,)`, of an agent that still runs when the epoch begins; where lures bind, the first L + 1 can be met.
+    """
+    size, steps = model.reward.shape[1], model.reward.shape[0] // model.within.shape[0]
+    cut = lambda x: jax.lax.dynamic_slice_in_dim(x, jnp.asarray(epoch * steps), steps)
+    part = dataclasses.replace(model, **jax.tree.map(cut, _by_time(model)))
+    ends = jax.vmap(lambda start: _ahead(part, cut(policy), start)[0].sum())(jnp.eye(size, dtype=policy.dtype))
+    return jnp.maximum(1 - ends, 0.0)
 
 
 def likeliest_run(model: Model, policy: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -252,13 +200,13 @@ def likeliest_run(model: Model, policy: jax.Array) -> tuple[jax.Array, jax.Array
 
     def ahead(here, now):
         pending, running = here
-        reward, after, chances = now
+        places, chances = now
         action = chances[pending].argmax().astype(jnp.int32)
-        goes_on = running & (action != SHUTDOWN)
-        paid = jnp.where(running, reward[pending, action], 0.0)
-        return (after[pending, action], goes_on), (jnp.where(running, action, -1), paid)
+        goes_on = running & (places["goes_on"][pending, action] > 0)
+        paid = jnp.where(running, places["reward"][pending, action], 0.0)
+        return (places["pending"][pending, action], goes_on), (jnp.where(running, action, -1), paid)
 
-    return jax.lax.scan(ahead, (jnp.int32(0), jnp.bool_(True)), (model.reward, model.pending, policy))[1]
+    return jax.lax.scan(ahead, (jnp.int32(0), jnp.bool_(True)), (_by_time(model), policy))[1]
 
 
 def credited(values: jax.Array, arriving: jax.Array, credit: chex.Numeric) -> jax.Array:
@@ -278,6 +226,11 @@ def credited(values: jax.Array, arriving: jax.Array, credit: chex.Numeric) -> ja
     return (weights[:, None] * arriving * starts).sum()
 
 
+def share(part: jax.Array, whole: jax.Array) -> jax.Array:
+    """`part / whole`, NaN where the whole is 0; any shape."""
+    return jnp.where(whole != 0, part / jnp.where(whole != 0, whole, 1.0), jnp.nan)
+
+
 def most_earned(env: EpochEnv, params: EnvParams) -> jax.Array:
     """The most that any policy earns before the cutoff of its run, undiscounted: what usefulness is measured in.
 
@@ -289,53 +242,3 @@ def most_earned(env: EpochEnv, params: EnvParams) -> jax.Array:
       Scalar; 0 where the cutoff is 0.
     """
     return optimal(before_cutoff(env, params), discounts(env, 1.0, 1.0))[0][0, 0]
-
-
-def _expand(env: EpochEnv, logits: jax.Array) -> jax.Array:
-    """From logits of what is seen without an index `(L, P or 1, A)` to a policy `(T, P, A)`."""
-    seen = jnp.broadcast_to(logits, (env.epoch_steps, env.epoch_steps + 1, logits.shape[-1]))
-    return jnp.tile(jax.nn.softmax(seen), (env.epochs, 1, 1))
-
-
-def best_memoryless(
-    env: EpochEnv, params: EnvParams, *, discount: float = 1.0, starts: int = 64, steps: int = 3000
-) -> tuple[jax.Array, jax.Array]:
-    """The best policy that sees no index and remembers nothing, under `run` credit.
-
-    What it gets is a polynomial in its probabilities, known exactly with its gradient; the best may be to stop by
-    chance. It is climbed from many starts, random ones and near-deterministic ones, and the best end is taken, as it is
-    or without its chances. (That no other is better is not proved here; on cases small enough for a grid over all
-    policies none is.)
-
-    Args:
-      env: the environment; whether lures pending are seen is its `show_pending`.
-      params: its parameters, scalars.
-      discount: of a step.
-      starts: how many starts.
-      steps: of each climb.
-
-    Returns:
-      The value and the policy `(T, P, A)`.
-    """
-    model, factors = make_model(env, params), discounts(env, discount, 1.0)
-    shape = (env.epoch_steps, env.epoch_steps + 1 if env.show_pending else 1, len(ACTIONS))
-    worth = lambda policy: policy_values(model, policy, factors)[0, 0]
-    value = lambda logits: worth(_expand(env, logits))
-    climber = optax.adam(optax.cosine_decay_schedule(0.1, steps))
-
-    def climb(logits):
-        def step(_, carry):
-            logits, state = carry
-            slope = jax.grad(lambda x: -value(x))(logits)
-            with jax.numpy_dtype_promotion("standard"):  # optax counts steps in whole numbers
-                updates, state = climber.update(slope, state)
-            return optax.apply_updates(logits, updates), state
-
-        return jax.lax.fori_loop(0, steps, step, (logits, climber.init(logits)))[0]
-
-    spread = np.repeat([0.5, 3.0], [starts - starts // 2, starts // 2])[:, None, None, None]
-    first = np.random.default_rng(0).normal(size=(starts, *shape)) * spread
-    ends = jax.vmap(lambda logits: _expand(env, logits))(jax.jit(jax.vmap(climb))(jnp.asarray(first, jnp.float32)))
-    ends = jnp.concatenate([ends, jax.nn.one_hot(ends.argmax(axis=-1), len(ACTIONS), dtype=ends.dtype)])
-    values = jax.vmap(worth)(ends)
-    return values.max(), ends[values.argmax()]

@@ -18,6 +18,7 @@ from flax import linen as nn
 
 from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.loops import once
+from jaxmyopia.studies.epochs.codes import numbers_of
 from jaxmyopia.studies.epochs.model import EnvParams, EpochEnv
 
 _MOST_SUMMED = 64  # inputs of a product that is written out as a sum
@@ -104,23 +105,36 @@ def _over_epochs(env: EpochEnv, values: jax.Array) -> jax.Array:
 
 def _seen_in_an_epoch(env: EpochEnv, params: EnvParams, kernel: jax.Array) -> jax.Array:
     """As `seen_through`, `(H, E, L, P)`; E is 1 where all epochs look the same."""
-    steps = env.epoch_steps
-    width = kernel.shape[0] - steps - int(env.show_pending)
+    steps, own = env.epoch_steps, env.code_width
+    width = own * (1 + int(env.show_cutoff))
     columns = lambda rows: jnp.swapaxes(rows, 0, 1)
-    scaled = lambda row, numbers: row[:, None] * numbers.reshape(1, -1, *[1] * (row.ndim - 1))
     total = columns(kernel[width : width + steps])[:, None, :, None]
     if env.reveal_epoch == "one_hot":
-        rows = jax.lax.dynamic_slice_in_dim(kernel[:width], params.first_index, env.epochs)
+        rows = jax.lax.dynamic_slice_in_dim(kernel[:own], params.first_index, env.epochs)
         total = total + columns(params.index_shown * rows)[:, :, None, None]
-    elif env.reveal_epoch == "scalar":
-        index = params.first_index + jnp.arange(1, env.epochs + 1, dtype=jnp.int32)
-        total = (
-            total + scaled(kernel[0], index.astype(kernel.dtype) * (params.index_shown / env.indices))[:, :, None, None]
-        )
-    if env.show_pending:
-        pending = np.arange(steps + 1, dtype=kernel.dtype) / steps
-        total = total + scaled(kernel[-1], jnp.asarray(pending, kernel.dtype))[:, None, None]
-    return jnp.broadcast_to(total, (*total.shape[:3], steps + 1, *total.shape[4:]))
+    elif own:
+        index = params.first_index + jnp.arange(env.epochs, dtype=jnp.int32)
+        shown = numbers_of((env.reveal_epoch, env.indices), index, kernel.dtype, params.index_shown)
+        for row, numbers in zip(kernel[:own], jnp.unstack(shown, axis=1), strict=True):
+            total = total + _scaled(row, numbers)[:, :, None, None]
+    if env.show_cutoff:
+        shown = numbers_of((env.reveal_epoch, env.indices), params.cutoff, kernel.dtype)
+        numbers = jnp.moveaxis(shown, -1, 0)  # (C,), or (C, S)
+        numbers = numbers.reshape(own, *[1] * (kernel.ndim - numbers.ndim), *numbers.shape[1:])
+        products = [row * number for row, number in zip(kernel[own:width], numbers, strict=True)]
+        total = total + functools.reduce(jnp.add, products)[:, None, None, None]
+    # What is pending is seen alike at all steps of an epoch, but for the first where lures bind.
+    first = np.arange(steps)[:, None] == 0
+    for i, numbers in enumerate(env.seen_of_pending(np.arange(env.pending_places)[None], first)):
+        total = total + _scaled(kernel[width + steps + i], jnp.asarray(numbers, kernel.dtype))[:, None]
+    return jnp.broadcast_to(total, (*total.shape[:3], env.pending_places, *total.shape[4:]))
+
+
+def _scaled(row: jax.Array, numbers: jax.Array) -> jax.Array:
+    """A row `(H,)` of agents side by side times numbers of any shape, `(H, ...)`."""
+    return row.reshape(row.shape[0], *[1] * numbers.ndim, *row.shape[1:]) * numbers.reshape(
+        1, *numbers.shape, *[1] * (row.ndim - 1)
+    )
 
 
 def _own(module: nn.Module, name: str, init: Callable, shape: tuple[int, ...]) -> jax.Array:
@@ -141,7 +155,7 @@ class Mlp(nn.Module):
     @nn.compact
     def __call__(self, env: EpochEnv, params: EnvParams) -> jax.Array:
         """Outputs at every place of `env`, `(outputs, T, P)`."""
-        seen, zeros = env.observation_space(params).shape[0], nn.initializers.zeros
+        seen, zeros = env.seen, nn.initializers.zeros
         kernel = _own(self, "kernel", nn.initializers.lecun_normal(), (seen, self.width))
         bias = _own(self, "bias", zeros, (self.width,))
         last = _own(self, "last", zeros, (self.outputs, self.width))
@@ -154,6 +168,8 @@ class Mlp(nn.Module):
 class Table(nn.Module):
     """One entry an output for all that can be seen; what was never seen keeps its start, zero.
 
+    Codes that tell all indices apart are one to it: an entry a row of the code matrix, and one for none.
+
     `outputs`: per place. `indices`: how many indices can be shown; a hidden one has entries of its own.
     """
 
@@ -163,15 +179,26 @@ class Table(nn.Module):
     @nn.compact
     def __call__(self, env: EpochEnv, params: EnvParams) -> jax.Array:
         """Outputs at every place of `env`, `(outputs, T, P)`."""
-        pending = env.epoch_steps + 1
-        rows = 0 if env.reveal_epoch == "masked" else self.indices
-        shape = (self.outputs, rows + 1, env.epoch_steps, pending if env.show_pending else 1)
+        pending = env.pending_places
+        rows = self.indices if env.code_width else 0
+        cutoffs = (self.indices + 1,) if env.show_cutoff else ()
+        shape = (self.outputs, rows + 1, *cutoffs, env.epoch_steps, pending if env.show_pending else 1)
         table = _own(self, "table", nn.initializers.zeros, shape)
+        if cutoffs:
+            table = _of_cutoff(table, jnp.minimum(params.cutoff, self.indices))
         found = jnp.broadcast_to(table[:, -1:], (self.outputs, env.epochs, *table.shape[2:]))
         if rows:
             shown = jax.lax.dynamic_slice_in_dim(table, params.first_index, env.epochs, axis=1)
             found = jnp.where(params.index_shown > 0, shown, found)
         return _over_epochs(env, jnp.broadcast_to(found, (*found.shape[:3], pending, *table.shape[4:])))
+
+
+def _of_cutoff(table: jax.Array, cutoff: jax.Array) -> jax.Array:
+    """The entries of a cutoff, `(outputs, X, L, P)` from `(outputs, X, K, L, P)`; for each of agents its own."""
+    if not cutoff.ndim:
+        return jax.lax.dynamic_index_in_dim(table, cutoff, axis=2, keepdims=False)
+    number = jnp.arange(table.shape[2], dtype=cutoff.dtype).reshape(1, 1, -1, 1, 1, 1)
+    return jnp.where(number == cutoff.reshape(1, 1, 1, 1, 1, -1), table, 0.0).sum(axis=2)
 
 
 POLICIES = ("mlp", "table")

@@ -9,9 +9,11 @@ All is written for one agent, or for S agents side by side in a last axis, `(T, 
 units want; an agent's numbers are its own.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,6 +27,7 @@ from jaxmyopia.studies.epochs import hazard as borders
 from jaxmyopia.studies.epochs.model import ACTIONS, EnvParams, EnvState, EpochEnv
 
 _CUTOFFS = 2**31 + 1  # folded into the key of a batch whose runs draw their cutoffs
+_RUNNING = 8  # the bit of a code that says so; pending lures stand above it, the action below
 _MOST_RUNS = 32  # that are summed up in one expression
 
 
@@ -72,6 +75,7 @@ def live(
     draws: jax.Array,
     pass_on: Callable[[jax.Array, jax.Array], jax.Array] = lambda place, first: place,
     cutoffs: jax.Array | None = None,
+    made_of: Callable[[jax.Array], jax.Array] = lambda action: action,
 ) -> Experience:
     """Lets an agent live through runs.
 
@@ -80,20 +84,28 @@ def live(
       params: its parameters, scalars.
       chances: `(A, T, P)` the agent's policy.
       draws: `(T, B)` uniform.
-      pass_on: what becomes of the numbers that stand for places `(B,)` before a step, where `first`, a scalar, says
-        whether it is the first of an epoch.
+      pass_on: what becomes of the numbers that stand for places `(B,)` before a step, where a scalar says whether it is
+        the first of an epoch.
       cutoffs: `(B,)` of the runs, from `draw_cutoffs`; they are passed on with the places.
+      made_of: what the runs make of the actions drawn for them, `(B,)` both.
 
     Returns:
-      The `Experience`.
+      The `Experience`; steps after the `length` of a run are none in which it runs.
 
     Raises:
       ArgumentError: if there is a hazard but no cutoffs, or cutoffs but no hazard.
     """
-    given = cutoffs is not None
-    require(given == (params.hazard is not None), "cutoffs", cutoffs, "must be given just where there is a hazard")
-    bounds, params, times = bounds_of(chances), widened(params, 1), np.arange(env.steps, dtype=np.int32)
-    epoch, step = (jnp.asarray(x) for x in np.divmod(times, env.epoch_steps))
+    fits, params = (cutoffs is None) == (params.hazard is None), widened(params, 1)
+    require(fits, "cutoffs", cutoffs, "must be given just where there is a hazard")
+    epoch, step = map(jnp.asarray, np.divmod(np.arange(env.steps, dtype=np.int32), env.epoch_steps))
+    first = jnp.full(draws.shape[1:], _RUNNING, jnp.int32)
+    parts = [[bound[:, count] for count in range(bound.shape[1])] for bound in bounds_of(chances)]
+    _, lived = jax.lax.scan(_to_next(env, params, pass_on, made_of), (first, cutoffs), (epoch, step, draws, parts))
+    return _paid(env, widened(params, 1), epoch, step, *lived)
+
+
+def _to_next(env: EpochEnv, params: EnvParams, pass_on: Callable, made_of: Callable) -> Callable:
+    """A step of all runs, to be scanned over."""
 
     # A place and how it was come to are one number, so that XLA makes one loop of a step, where it would find the
     # action anew for whatever depends on it. What is looked up comes in parts, as XLA is slow at taking them in loops.
@@ -102,26 +114,23 @@ def live(
         epoch, step, draws, bounds = now
         code, cutoff = jax.tree.map(lambda x: pass_on(x, step == 0), here)
         pending, running, _ = _decoded(code)
-        action = _chosen(bounds, pending, draws)
+        action = made_of(_chosen(bounds, pending, draws))
         state = EnvState(epoch=epoch, step=step, pending=pending, running=running, cutoff=params.cutoff)
         found, _ = env.transition(state, action, params)
-        after = _coded(found, action)
+        after = _coded(dataclasses.replace(found, running=found.running & ~env.is_truncated(found, params)), action)
         return (after, cutoff), (code, after, cutoff)
 
-    first = jnp.full(draws.shape[1:], _RUNNING, jnp.int32)
-    parts = [[bound[:, count] for count in range(bound.shape[1])] for bound in bounds]
-    _, (before, after, cutoff) = jax.lax.scan(to_next, (first, cutoffs), (epoch, step, draws, parts))
-    column = lambda x: x.reshape(-1, *[1] * (draws.ndim - 1))
-    pending, running, _ = _decoded(before)
-    _, _, action = _decoded(after)
-    params = widened(params, 1)
-    cutoff = cutoff if given else params.cutoff
+    return to_next
+
+
+def _paid(env: EpochEnv, params: EnvParams, epoch, step, before, after, cutoff) -> Experience:
+    """The runs whose places were coded so before and after each step."""
+    column = lambda x: x.reshape(-1, *[1] * (before.ndim - 1))
+    (pending, running, _), (_, _, action) = _decoded(before), _decoded(after)
+    cutoff = params.cutoff if cutoff is None else cutoff
     state = EnvState(epoch=column(epoch), step=column(step), pending=pending, running=running, cutoff=cutoff)
     _, reward = env.transition(state, action, params)
     return Experience(action=action, pending=pending, reward=reward, running=running)
-
-
-_RUNNING = 8  # the bit of a code that says so; pending lures stand above it, the action below
 
 
 def _coded(after: EnvState, action: jax.Array) -> jax.Array:
@@ -186,7 +195,7 @@ def returns(reward: jax.Array, factors: jax.Array) -> jax.Array:
     return _discounted(reward, factors[:, None])
 
 
-def generalised_advantages(reward: jax.Array, value: jax.Array, factors: jax.Array, decay: float) -> jax.Array:
+def generalised_advantages(reward: jax.Array, value: jax.Array, factors: jax.Array, decay: chex.Numeric) -> jax.Array:
     """Advantages: `A_t = delta_t + d_t decay A_{t+1}`, `delta_t = r_t + d_t V_{t+1} - V_t`.
 
     Source: Schulman et al. 2016, "High-dimensional continuous control using generalized advantage estimation", eq. 16.
@@ -195,7 +204,7 @@ def generalised_advantages(reward: jax.Array, value: jax.Array, factors: jax.Arr
       reward: `(T, B)`.
       value: `(T, B)` of the places before each step; nothing is to be had after the last.
       factors: `(T,)`.
-      decay: lambda, in [0, 1].
+      decay: lambda, in [0, 1], scalar.
 
     Returns:
       `(T, B)`.
@@ -203,7 +212,7 @@ def generalised_advantages(reward: jax.Array, value: jax.Array, factors: jax.Arr
 
     factors = factors[:, None]
     following = jnp.concatenate([value[1:], jnp.zeros_like(value[:1])])
-    return _discounted(reward + factors * following - value, factors * decay)
+    return _discounted(reward + factors * following - value, factors * widened(decay, 2))
 
 
 def _discounted(paid: jax.Array, factors: jax.Array) -> jax.Array:

@@ -22,13 +22,14 @@ from flax import struct
 from jaxmyopia import draws
 from jaxmyopia.checks import require
 from jaxmyopia.studies.epochs import params as single
-from jaxmyopia.studies.epochs import planner
+from jaxmyopia.studies.epochs import planner, tables
 from jaxmyopia.studies.epochs.learners import Agent, Learner, Settings, check_learner, reinforce_from
 from jaxmyopia.studies.epochs.losses import softmax
-from jaxmyopia.studies.epochs.model import EnvParams, EpochEnv
+from jaxmyopia.studies.epochs.model import EpochEnv
 from jaxmyopia.studies.epochs.params import world
 from jaxmyopia.studies.epochs.policies import make_policy
-from jaxmyopia.studies.epochs.rollouts import Experience, draw_cutoffs, live, widened
+from jaxmyopia.studies.epochs.populations import select, shared_rollout
+from jaxmyopia.studies.epochs.rollouts import draw_cutoffs, widened
 from jaxmyopia.studies.epochs.study import Myopia
 from jaxmyopia.study import Scalar, Study
 from jaxmyopia.values import float_dtype
@@ -62,75 +63,16 @@ class State:
 @struct.dataclass
 class Record:
     """One record point, means over a population: `step` scalar; `loss` `(S,)` what an agent alone in its runs misses of
-    the planner's value under its credit; `running`, `acting`, `lured` `(S, E)` as of the study of single agents.
+    the planner's value under its credit, `best` `(S,)` that value; `running`, `acting`, `lured` `(S, E)` as of
+    `Myopia`.
     """
 
     step: jax.Array
     loss: jax.Array
+    best: jax.Array
     running: jax.Array
     acting: jax.Array
     lured: jax.Array
-
-
-def select(agents: Agent, earned: jax.Array, count: int) -> Agent:
-    """Truncation selection: the best are copied over the worst, the best over the very worst.
-
-    Args:
-      agents: leaves `(..., N)`, or `(..., S, N)` of S populations; scalars are left as they are.
-      earned: `(N,)`, or `(S, N)`.
-      count: how many are replaced, at most N / 2.
-
-    Returns:
-      The population afterwards.
-    """
-
-    def sources(earned):
-        order = jnp.argsort(earned)
-        return jnp.arange(earned.shape[0]).at[order[:count]].set(order[::-1][:count])
-
-    if earned.ndim == 1:
-        source = sources(earned)
-    else:
-        source = jax.vmap(sources)(earned) + earned.shape[1] * jnp.arange(earned.shape[0])[:, None]
-
-    def copied(x):
-        return x.reshape(*x.shape[: x.ndim - earned.ndim], -1)[..., source] if x.ndim else x
-
-    return jax.tree.map(copied, agents)
-
-
-def shared_rollout(
-    env: EpochEnv,
-    params: EnvParams,
-    chances: jax.Array,
-    draws: jax.Array,
-    swap: jax.Array,
-    population: int,
-    cutoffs: jax.Array | None = None,
-) -> Experience:
-    """Lets populations live through runs, which may change hands from epoch to epoch.
-
-    Args:
-      env: the environment.
-      params: its parameters, scalars or `(M,)`.
-      chances: `(A, T, P, M)` the agents' policies, populations one after the other.
-      draws: `(T, B, M)` uniform.
-      swap: `(M,)`, whether agent i goes on in epoch e + 1 where agent i - 1 ended epoch e.
-      population: N.
-      cutoffs: `(B, M)` of the runs where there is a hazard; a run that changes hands keeps its own.
-
-    Returns:
-      `Experience` by who acted, `(T, B, M)` leaves.
-    """
-
-    def swapped(places):
-        others = jnp.roll(places.reshape(places.shape[0], -1, population), 1, axis=2).reshape(places.shape)
-        return jnp.where(swap[None] > 0, others, places)
-
-    def pass_on(places, first):
-        return jax.lax.cond(first, swapped, lambda places: places, places)
-
-    return live(env, params, chances, draws, pass_on, cutoffs)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,7 +138,7 @@ class Selection(Study):
         Args:
           interval: `(S,)` updates between selections, 0 for none.
           swap: `(S,)`, 1 or 0.
-          **agent: `(S,)` each, as for `Myopia.params`.
+          **agent: `(S,)` each, as for `Myopia.params`: schedule, cutoff and length (a short run) among them.
 
         Returns:
           The `Params`.
@@ -204,14 +146,17 @@ class Selection(Study):
         Raises:
           ValueError: if a value is not allowed.
         """
-        for value in np.unique(interval):
-            require(value >= 0 and value == int(value), "intervals", float(value), "must be whole numbers, 0 or more")
-        for value in np.unique(swap):
-            require(value in (0, 1), "swap", float(value), "must be 0 or 1")
+        for value in single.different("interval", interval):
+            fine = 0 <= value <= single.NEVER and value == int(value)
+            require(fine, "intervals", value, f"must be whole numbers from 0, for none, to {single.NEVER:g}")
+        for value in single.different("swap", swap):
+            require(value in (0, 1), "swap", value, "must be 0 or 1")
+        of_agents = self._alone.params(**agent)
+        seeds = of_agents.cutoff.shape
         return Params(
-            agent=self._alone.params(**agent),
-            interval=jnp.asarray(interval, jnp.int32),
-            swap=jnp.asarray(swap, float_dtype()),
+            agent=of_agents,
+            interval=jnp.asarray(single.of_seeds("interval", interval, seeds), jnp.int32),
+            swap=jnp.asarray(single.of_seeds("swap", swap, seeds), float_dtype()),
         )
 
     def init(self, keys: jax.Array, params: Params) -> State:
@@ -284,11 +229,13 @@ class Selection(Study):
 
         def one(variables, params):
             now = world(params.agent, state.step)
-            model, chances = planner.make_model(env, now), learner.chances(variables, env, now)
+            model, chances = tables.make_model(env, now), learner.chances(variables, env, now)
             factors, found = planner.discounts(env, 1.0, params.agent.credit), planner.outcome(model, chances)
-            missed = planner.optimal(model, factors)[0] - planner.policy_values(model, chances, factors)
-            loss = planner.credited(missed, found.arriving, params.agent.credit)
-            return {"loss": loss, "running": found.running, "acting": found.acting, "lured": found.lured}
+            best = planner.optimal(model, factors)[0]
+            values = best - planner.policy_values(model, chances, factors), best
+            loss, best = (planner.credited(each, found.arriving, params.agent.credit) for each in values)
+            out = {name: getattr(found, name) for name in ("running", "acting", "lured")}
+            return out | {"loss": loss, "best": best}
 
         found = jax.vmap(jax.vmap(one, in_axes=(-1, None)), in_axes=(-2, 0))(state.agents.variables, params)
         return Record(step=state.step, **jax.tree.map(lambda x: x.mean(axis=1), found))
@@ -296,7 +243,8 @@ class Selection(Study):
     def summarise(self, curves: Record) -> dict[str, jax.Array]:
         """One number a seed, `(S,)` each, from the curves `(T, S, ...)`: the last record's, as of `Myopia`."""
         last = jax.tree.map(lambda x: x[-1], curves)
-        out = {"loss": last.loss, "diverged": ~jnp.isfinite(curves.loss).all(axis=0)} | self.measured(curves)
+        out = {"loss": last.loss, "best": last.best, "value_share": planner.share(last.best - last.loss, last.best)}
+        out |= {"diverged": ~jnp.isfinite(curves.loss).all(axis=0)} | self.measured(curves)
         for name in ("running", "acting", "lured"):
             leaf = getattr(last, name)
             out |= {f"{name}_{i}": leaf[:, i] for i in range(leaf.shape[1])}

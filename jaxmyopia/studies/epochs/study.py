@@ -5,6 +5,7 @@ Nothing is sampled where an agent is measured: its policy is a table and its out
 """
 
 import dataclasses
+import functools
 
 import chex
 import jax
@@ -14,13 +15,15 @@ from flax import struct
 
 from jaxmyopia import draws
 from jaxmyopia.checks import require, require_one_of
-from jaxmyopia.studies.epochs import planner
+from jaxmyopia.curves import Curves
+from jaxmyopia.studies.epochs import deployment, planner, tables
+from jaxmyopia.studies.epochs.cutoffs import check_cutoffs, reinforce_across
 from jaxmyopia.studies.epochs.learners import Agent, Learner, Settings, check_learner, outputs_of
-from jaxmyopia.studies.epochs.model import LURES, SCHEDULES, EnvParams, EpochEnv
-from jaxmyopia.studies.epochs.params import NEVER, Params, check_codes, check_numbers, world
+from jaxmyopia.studies.epochs.model import EpochEnv
+from jaxmyopia.studies.epochs.params import NEVER, Params, made_of, world
 from jaxmyopia.studies.epochs.policies import POLICIES, make_policy
+from jaxmyopia.studies.epochs.records import Record, TransferRecord
 from jaxmyopia.study import Scalar, Study
-from jaxmyopia.values import float_dtype
 
 
 @struct.dataclass
@@ -34,44 +37,15 @@ class State:
     agent: Agent
 
 
-@struct.dataclass
-class Record:
-    """One record point, or with a leading T, the curves of a run. E epochs of training, X = 2 E indices.
-
-    `step`: scalar. `loss`: `(S,)` what the policy misses of the planner's value, under the agent's own credit. `best`:
-    `(S,)` that value. `regret_run`, `best_run`, `regret_epoch`, `best_epoch`: `(S,)` the same under either credit.
-    `usefulness`: `(S,)` reward earned before a run's cutoff over the most that can be. `running`: `(S, E)` probability
-    to still run at the end of each epoch. `acting`, `lured`: `(S, E)` share of an epoch's steps that are acted in, and
-    that are lures. Deployed: `longer`: `(S, X)` running where the run is twice as long; `masked`: `(S, E)` where the
-    index is hidden; `dropped`: `(S, X)` running at the end of the first epoch where that one shows index 0, 1, ...
-    `actions`, `rewards`: `(S, T)` of the run in which every action is the likeliest, T its steps.
-    """
-
-    step: jax.Array
-    loss: jax.Array
-    best: jax.Array
-    regret_run: jax.Array
-    best_run: jax.Array
-    regret_epoch: jax.Array
-    best_epoch: jax.Array
-    usefulness: jax.Array
-    running: jax.Array
-    acting: jax.Array
-    lured: jax.Array
-    longer: jax.Array
-    masked: jax.Array
-    dropped: jax.Array
-    actions: jax.Array
-    rewards: jax.Array
-
-
 @dataclasses.dataclass(frozen=True)
 class Myopia(Study):
     """Training agents in `EpochEnv`; a step is one batch of runs and what is learned from it.
 
-    `epochs`, `epoch_steps`, `reveal_epoch`, `show_pending`: of the environment. `learner`, `policy`, `optimizer`: names
-    of `learners.LEARNERS`, `policies.POLICIES`, `optimizers.make`. `width`: of an MLP. Raises ValueError if a field is
-    not allowed.
+    `epochs`, `epoch_steps`, `reveal_epoch`, `show_pending`, `show_cutoff`, `lure_binds`: of the environment.
+    `train_cutoffs`: the cutoffs over which every batch is split evenly, so that K is drawn anew in each run; by default
+    none, and an agent is trained at its own `cutoff`, which else only says where it is measured. `learner`, `policy`,
+    `optimizer`: names of `learners.LEARNERS`, `policies.POLICIES`, `optimizers.make`. `width`: of an MLP. Raises
+    ValueError if a field is not allowed.
     """
 
     epochs: int = 8
@@ -82,6 +56,9 @@ class Myopia(Study):
     reveal_epoch: str = "one_hot"
     show_pending: bool = True
     width: int = 16
+    show_cutoff: bool = False
+    train_cutoffs: tuple[int, ...] = ()
+    lure_binds: bool = False
     settings_of_learner: Settings = dataclasses.field(default_factory=Settings)
 
     def __post_init__(self):
@@ -96,9 +73,19 @@ class Myopia(Study):
         )
         require(self.width >= 1, "width", self.width, "must be at least 1")
         _ = self.env
+        if self.train_cutoffs:
+            check_cutoffs(self.train_cutoffs, self.epochs, self.settings_of_learner.runs_a_batch)
+            require(self.learner == "reinforce", "learners", self.learner, "must be reinforce with train_cutoffs")
 
     def __str__(self) -> str:
-        return f"{self.learner}, {self.policy}, {self.optimizer}, index {self.reveal_epoch}"
+        shown = f"index {self.reveal_epoch}" + (", cutoff shown" if self.show_cutoff else "")
+        several = f", trained on cutoffs {self._cutoffs}" if self.train_cutoffs else ""
+        binds = ", lures bind" if self.lure_binds else ""
+        return f"{self.learner}, {self.policy}, {self.optimizer}, {shown}{several}{binds}"
+
+    @property
+    def _cutoffs(self) -> str:
+        return " ".join(map(str, self.train_cutoffs))
 
     @property
     def block(self) -> int:
@@ -106,14 +93,16 @@ class Myopia(Study):
         return 64
 
     @property
+    def _record(self) -> type[Record]:
+        return TransferRecord if self.show_cutoff else Record
+
+    @property
     def env(self) -> EpochEnv:
         """The environment of training; its index has room for a run twice as long."""
-        return self._env(self.epochs)
-
-    def _env(self, epochs: int) -> EpochEnv:
         return EpochEnv(
-            epochs=epochs, epoch_steps=self.epoch_steps, reveal_epoch=self.reveal_epoch,
-            show_pending=self.show_pending, indices=2 * self.epochs,
+            epochs=self.epochs, epoch_steps=self.epoch_steps, reveal_epoch=self.reveal_epoch,
+            show_pending=self.show_pending, indices=2 * self.epochs, show_cutoff=self.show_cutoff,
+            lure_binds=self.lure_binds,
         )  # fmt: skip
 
     @property
@@ -129,7 +118,8 @@ class Myopia(Study):
     def settings(self) -> dict[str, Scalar]:
         """The columns by which the table tells this study from others."""
         names = ("epochs", "epoch_steps", "learner", "policy", "optimizer", "reveal_epoch", "show_pending", "width")
-        return {"study": "epochs"} | {name: getattr(self, name) for name in names}
+        own = {name: getattr(self, name) for name in (*names, "show_cutoff", "lure_binds")}
+        return {"study": "epochs"} | own | {"train_cutoffs": self._cutoffs}
 
     def params(
         self,
@@ -144,6 +134,8 @@ class Myopia(Study):
         penalty: np.ndarray | float = 0.0,
         length: np.ndarray | float | None = None,
         hazard: np.ndarray | float | None = None,
+        decay: np.ndarray | float | None = None,
+        debt: np.ndarray | float = 0.0,
     ) -> Params:
         """Makes the parameters of S seeds.
 
@@ -157,6 +149,8 @@ class Myopia(Study):
           length: `(S,)` epochs of a run, whole numbers from 1 to E; by default E.
           hazard: `(S,)` chance at every border that the schedule begins to hold, unseen, in [0, 1]; by default every
             run's cutoff is `cutoff`, and none is drawn.
+          decay: `(S,)` PPO's lambda, in [0, 1]; by default that of the settings.
+          debt: `(S,)`, what the first step of the cutoff's epoch pays less, also when the schedule has turned flat.
 
         Returns:
           The `Params`.
@@ -164,21 +158,12 @@ class Myopia(Study):
         Raises:
           ValueError: if a value is not allowed.
         """
-        check_codes(schedule=schedule, lure=lure, credit=credit)
-        length = self.epochs if length is None else length
-        check_numbers(
-            self.epochs, cutoff=cutoff, length=length, learning_rate=learning_rate, discount=discount, penalty=penalty,
-            hazard=0.0 if hazard is None else hazard,
-        )  # fmt: skip
-        caps, lures = np.array(list(SCHEDULES.values())), np.array(list(LURES.values()))
-        now, later = lures[np.asarray(lure, int)].T
+        decay = self.settings_of_learner.decay if decay is None else decay
         columns = {
-            "cap": caps[np.asarray(schedule, int)], "lure_now": now, "lure_later": later, "cutoff": cutoff,
-            "credit": credit, "discount": discount, "learning_rate": learning_rate, "flat_from": flat_from,
-            "penalty": penalty, "length": length,
+            "cutoff": cutoff, "learning_rate": learning_rate, "discount": discount, "flat_from": flat_from,
+            "penalty": penalty, "length": self.epochs if length is None else length, "decay": decay, "debt": debt,
         } | ({} if hazard is None else {"hazard": hazard})  # fmt: skip
-        shape, dtype = np.shape(schedule), float_dtype()
-        return Params(**{name: jnp.asarray(np.broadcast_to(x, shape), dtype) for name, x in columns.items()})
+        return made_of(self.epochs, schedule=schedule, lure=lure, credit=credit, **columns)
 
     def init(self, keys: jax.Array, params: Params) -> State:
         """New agents.
@@ -201,23 +186,26 @@ class Myopia(Study):
         learner, env = self.learner_of_one, self.env
         keys = draws.fold_in(jax.random.wrap_key_data(state.key), state.step + 1)
         factors = planner.discounts(env, params.discount, params.credit)
-        now = state.agent, keys, world(params, state.step), factors, params.learning_rate
+        now = state.agent, keys, world(params, state.step), factors, params.learning_rate, params.decay
+        update = learner.update
+        if self.train_cutoffs:
+            update = functools.partial(reinforce_across, learner, self.train_cutoffs)
         if len(keys) == 1:  # its products are the library's, and its loops few
-            alone = learner.update(*jax.tree.map(lambda x: x[..., 0] if x.ndim else x, now))
+            alone = update(*jax.tree.map(lambda x: x[..., 0] if x.ndim else x, now))
             agent = jax.tree.map(lambda old, x: x[..., None] if old.ndim else x, state.agent, alone)
         else:
-            agent = learner.update(*now)
+            agent = update(*now)
         return dataclasses.replace(state, step=state.step + 1, agent=agent)
 
     def observe(self, state: State, params: Params) -> Record:
         """What one record point keeps: a `Record` with arrays `(S, ...)`, exact."""
         measure = lambda variables, params: self._measure(variables, params, state.step)
         found = jax.vmap(measure, in_axes=(-1, 0))(state.agent.variables, params)
-        return Record(step=state.step, **found)
+        return self._record(step=state.step, **found)
 
     def _measure(self, variables: chex.ArrayTree, params: Params, step: jax.Array) -> dict[str, jax.Array]:
         env, learner, world_now = self.env, self.learner_of_one, world(params, step)
-        model, chances = planner.make_model(env, world_now), learner.chances(variables, env, world_now)
+        model, chances = tables.make_model(env, world_now), learner.chances(variables, env, world_now)
         found = planner.outcome(model, chances)
         out = {name: getattr(found, name) for name in ("running", "acting", "lured")}
 
@@ -236,27 +224,15 @@ class Myopia(Study):
             before = (jnp.arange(self.epochs) < world_now.cutoff).astype(most.dtype)
             earned = (found.earned * before).sum()
         else:  # an epoch's reward is not all from before the cutoff, or all from after
-            earned = planner.outcome(planner.before_cutoff(env, world_now), chances).earned.sum()
+            earned = planner.outcome(tables.before_cutoff(env, world_now), chances).earned.sum()
         out["usefulness"] = earned / jnp.where(most > 0, most, jnp.nan)
         out["actions"], out["rewards"] = planner.likeliest_run(model, chances)
-        return out | self._deploy(variables, world_now)
-
-    def _deploy(self, variables: chex.ArrayTree, world_now: EnvParams) -> dict[str, jax.Array]:
-        """How long the agent runs where it was not trained; rewards do not matter, since it learns no more."""
-        learner, long, one = self.learner_of_one, self._env(2 * self.epochs), self._env(1)
-        world_now = dataclasses.replace(world_now, length=jnp.int32(long.epochs))
-
-        def running(env: EpochEnv, chances: jax.Array) -> jax.Array:
-            return planner.outcome(planner.make_model(env, world_now), chances).running
-
-        everywhere = learner.chances(variables, long, world_now)
-        by_epoch = everywhere.reshape(long.epochs, self.epoch_steps, *everywhere.shape[1:])
-        hidden = dataclasses.replace(world_now, index_shown=jnp.zeros_like(world_now.index_shown))
-        return {
-            "longer": running(long, everywhere),
-            "masked": running(self.env, learner.chances(variables, self.env, hidden)),
-            "dropped": jax.vmap(lambda chances: running(one, chances)[0])(by_epoch),
-        }
+        chances_in = functools.partial(learner.chances, variables)
+        out |= deployment.unchanged(chances_in, env, world_now)
+        out["stops_pending"] = planner.stops_in(model, chances, jnp.minimum(world_now.cutoff, self.epochs - 1))
+        if not self.show_cutoff:
+            return out
+        return out | deployment.transferred(chances_in, env, world_now, discount=params.discount, credit=params.credit)
 
     def summarise(self, curves: Record) -> dict[str, jax.Array]:
         """One number a seed, `(S,)` each, from the curves `(T, S, ...)`.
@@ -268,21 +244,16 @@ class Myopia(Study):
           Columns: the last record's numbers by their names, arrays as `running_0`, `running_1`, ...; `value_share`
           (the planner's value under the own credit, less what is missed, over it) and `diverged` (not finite).
         """
-        last = jax.tree.map(lambda x: x[-1], curves)
-        out = {"value_share": share(last.best - last.loss, last.best)}
-        for field in dataclasses.fields(Record):
-            leaf = getattr(last, field.name)
+        last = {name: x[-1] for name, x in Curves.of(curves).items()}
+        out = {"value_share": planner.share(last["best"] - last["loss"], last["best"])}
+        for name in (field.name for field in dataclasses.fields(self._record)):
+            leaf = last[name]
             if leaf.ndim == 1:
-                out[field.name] = leaf
-            elif leaf.ndim == 2 and field.name not in ("actions", "rewards"):
-                out |= {f"{field.name}_{i}": leaf[:, i] for i in range(leaf.shape[1])}
+                out[name] = leaf
+            elif leaf.ndim == 2 and name not in ("actions", "rewards"):
+                out |= {f"{name}_{i}": leaf[:, i] for i in range(leaf.shape[1])}
         return out | self.measured(curves) | {"diverged": ~jnp.isfinite(curves.loss).all(axis=0)}
 
     def quantiles(self, curves: Record) -> dict[str, jax.Array]:
         """What is missed of the planner's value, over that value, `(T, S)`."""
         return {"missed_share": curves.loss / jnp.maximum(curves.best, 1e-9)}
-
-
-def share(part: jax.Array, whole: jax.Array) -> jax.Array:
-    """`part / whole`, NaN where the whole is 0; any shape."""
-    return jnp.where(whole != 0, part / jnp.where(whole != 0, whole, 1.0), jnp.nan)

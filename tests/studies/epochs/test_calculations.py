@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from jaxmyopia.studies.epochs import calculations as of
-from jaxmyopia.studies.epochs import planner
-from jaxmyopia.studies.epochs.model import LURE, LURES, WORK, EpochEnv, env_params
+from jaxmyopia.studies.epochs import planner, tables
+from jaxmyopia.studies.epochs.env_params import LURES
+from jaxmyopia.studies.epochs.model import LURE, WORK, EpochEnv, env_params
 
 ELEVEN = np.linspace(0, 1, 11)
 HARD = [(-1.0, 3.0), (-0.5, 0.7), (-2.0, 9.0), (-1.0, 0.5)]  # investments
@@ -29,9 +30,12 @@ def with_lure(params, lure):
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def lured(env, actions, params, discount, credit):
     """Whether the planner takes a lure at each place `(T, P)`, of the first so many actions."""
-    model = planner.make_model(env, params)
+    model = tables.make_model(env, params)
     model = dataclasses.replace(
-        model, reward=model.reward[..., :actions], pending=model.pending[..., :actions], goes_on=model.goes_on[:actions]
+        model,
+        reward=model.reward[..., :actions],
+        pending=model.pending[..., :actions],
+        goes_on=model.goes_on[..., :actions],
     )
     _, policy = planner.optimal(model, planner.discounts(env, discount, credit))
     return policy[..., LURE] > 0
@@ -126,7 +130,7 @@ def test_the_farthest_delay_is_the_last_at_which_a_lure_gains(now, later, credit
 @functools.partial(jax.jit, static_argnums=0)
 def far_sighted(env, params, cutoff):
     """Usefulness before K of the planner's agent of the flat run."""
-    model = planner.make_model(env, params)
+    model = tables.make_model(env, params)
     earned = planner.outcome(model, planner.optimal(model, planner.discounts(env, 1.0, 1.0))[1]).earned
     before = jnp.arange(env.epochs) < cutoff
     return jnp.where(before, earned, 0.0).sum() / planner.most_earned(env, params.replace(cutoff=cutoff))
@@ -144,7 +148,7 @@ def test_a_far_sighted_agent_is_as_useful_before_the_cutoff_as_calculated(epochs
 @functools.partial(jax.jit, static_argnums=0)
 def acted(env, params, credit):
     """The planner's expected number of steps by epoch, `(E,)`."""
-    model = planner.make_model(env, params)
+    model = tables.make_model(env, params)
     _, policy = planner.optimal(model, planner.discounts(env, 1.0, credit))
     return planner.outcome(model, policy).acting * env.epoch_steps
 

@@ -159,4 +159,4 @@ def test_bad_thresholds_are_refused(bad):
 
 
 def test_every_name_has_a_number():
-    assert set(NAMES) == {"schedule", "lure", "credit"}
+    assert set(NAMES) == {"schedule", "lure", "credit", "baseline"}

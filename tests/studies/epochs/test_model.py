@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The environment: rewards by hand, what can never happen, and that gymnax's own tools run on it."""
+"""The environment: rewards by hand, and what can never happen."""
 
+import dataclasses
 import functools
 
 import chex
@@ -11,7 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxmyopia.studies.epochs.model import LURE, LURES, SCHEDULES, SHUTDOWN, WORK, EpochEnv, env_params
+from jaxmyopia.checks import ArgumentError
+from jaxmyopia.studies.epochs.env_params import LURES, SCHEDULES
+from jaxmyopia.studies.epochs.model import LURE, SHUTDOWN, WORK, EpochEnv, env_params
 
 KEY = jax.random.key(0)
 
@@ -27,8 +30,8 @@ def play(env: EpochEnv, actions, params):
     return jax.lax.scan(step, env.reset(KEY, params)[1], actions)[1]
 
 
-def rewards(actions, *, epochs=3, steps=2, **settings):
-    env = EpochEnv(epochs=epochs, epoch_steps=steps)
+def rewards(actions, *, epochs=3, steps=2, binds=False, **settings):
+    env = EpochEnv(epochs=epochs, epoch_steps=steps, lure_binds=binds)
     return np.asarray(play(env, jnp.asarray(actions, jnp.int32), env_params(**settings))[2]).tolist()
 
 
@@ -49,6 +52,12 @@ W, L, S = WORK, LURE, SHUTDOWN
         ([L, L, W, W, S, W], {"cutoff": 1, "lure": "borrow"}, [2, 2, -2, -1, 0, 0]),  # a cap is no floor
         ([W, W, W, W, W, W], {"cutoff": 0}, [-1] * 6),
         ([L, W, L, W, W, W], {"schedule": "flat", "lure": "none"}, [1] * 6),
+        ([W, W, W, W, W, W], {"schedule": "flat", "cutoff": 1, "debt": 4}, [1, 1, -3, 1, 1, 1]),
+        ([W, W, S, W, W, W], {"schedule": "flat", "cutoff": 1, "debt": 4}, [1, 1, 0, 0, 0, 0]),
+        ([W, W, W, W, W, W], {"cutoff": 1, "debt": 4}, [1, 1, -3, -1, -1, -1]),
+        ([L, W, S, S, S, W], {"schedule": "flat", "binds": True}, [0, 1, 4, 1, 0, 0]),  # no shutdown in the next epoch
+        ([L, W, S, L, S, W], {"schedule": "flat", "binds": True}, [0, 1, 4, 0, 4, 1]),
+        ([W, L, L, S, W, S], {"schedule": "flat", "binds": True}, [1, 0, 3, 1, 4, 1]),
     ],
 )
 def test_rewards_are_those_worked_out_by_hand(actions, settings, expected):
@@ -109,6 +118,10 @@ def test_what_is_seen():
     assert not np.asarray(env.observations(params.replace(index_shown=jnp.float32(0))))[..., :6].any()
     scalar = EpochEnv(epochs=3, epoch_steps=2, reveal_epoch="scalar", show_pending=False).observations(params)
     np.testing.assert_allclose(scalar[:, 0, 0], np.array([1, 1, 2, 2, 3, 3]) / 3, rtol=1e-6)
+    after = env.reset(KEY)[1].replace(epoch=jnp.int32(3))  # over: no index, if there is no room for a fourth
+    for reveal in ("one_hot", "scalar"):
+        over = EpochEnv(epochs=3, epoch_steps=2, reveal_epoch=reveal).get_obs(after, params)
+        np.testing.assert_array_equal(over, [0] * (len(over) - 3) + [1, 0, 0])
     masked = EpochEnv(epochs=3, epoch_steps=2, reveal_epoch="masked").observations(params)
     np.testing.assert_array_equal(masked[:2], masked[2:4])
 
@@ -138,6 +151,31 @@ def test_bad_parameters_are_refused(bad):
         env_params(**bad)
 
 
+@pytest.mark.parametrize("limit", range(1, 8))
+def test_gymnaxs_limit_ends_a_run_within_an_epoch_and_is_no_argument_of_the_program(limit):
+    env = EpochEnv(epochs=3, epoch_steps=2)
+    params = env_params("flat").replace(max_steps_in_episode=limit)
+    *_, paid, _, truncated = play(env, jnp.full(8, WORK), params)
+    assert paid.tolist() == [1.0] * min(limit, 6) + [0.0] * (8 - min(limit, 6))
+    assert truncated.tolist() == [i + 1 >= min(limit, 6) for i in range(8)]
+    assert len(jax.tree.leaves(params.replace(hazard=0.5))) == len(dataclasses.fields(params)) - 1
+    for bad in (0, -1, 1.5, None, "3", jnp.int32(3)):
+        with pytest.raises(ArgumentError, match=r"max_steps_in_episode=.*is not allowed"):
+            params.replace(max_steps_in_episode=bad)
+
+
+def test_parameters_are_replaced_by_plain_numbers():
+    env = EpochEnv(epochs=3, epoch_steps=2)
+    base, actions = env_params("flat", cutoff=2, penalty=0.5), jnp.asarray([LURE, LURE, WORK, WORK, LURE, WORK])
+    changes = {"cutoff": 1, "cap": -2, "penalty": 1, "length": 2, "lure_now": 2, "lure_later": -1, "work": 3}
+    for name, value in changes.items():
+        typed = getattr(base, name).dtype.type(value)
+        expected = play(env, actions, base.replace(**{name: jnp.asarray(typed)}))[2]
+        np.testing.assert_array_equal(play(env, actions, base.replace(**{name: value}))[2], expected)
+        assert not np.array_equal(expected, play(env, actions, base)[2])
+        env.reset(KEY, base.replace(**{name: value}))
+
+
 def test_spaces_hold_what_they_draw_and_what_is_seen():
     env = EpochEnv()
     for space in (env.action_space(), env.observation_space()):
@@ -146,44 +184,12 @@ def test_spaces_hold_what_they_draw_and_what_is_seen():
     assert not bool(env.action_space().contains(jnp.int32(3)))
 
 
-def test_gymnax_tools_run_on_it_unchanged_and_see_the_same_rewards():
-    pytest.importorskip("gymnax")
-    from gymnax.experimental.rollout import RolloutWrapper
-    from gymnax.wrappers.purerl import LogWrapper
-
-    env, runs = EpochEnv(epochs=3, epoch_steps=2), 5
-    params = env_params("flat", cutoff=3)
-    actions = jax.random.randint(KEY, (6, runs), 0, 2)  # no shutdown: every run ends with its last epoch
-    expected = np.stack([play(env, actions[:, i], params)[2].sum() for i in range(runs)])
-    logged = LogWrapper(env)
-
-    def live(actions):
-        def step(carry, action):
-            _, state, _, _, _, info = logged.step(KEY, carry, action, params)
-            return state, (info["returned_episode_returns"], info["returned_episode"])
-
-        return jax.lax.scan(step, logged.reset(KEY, params)[1], actions)[1]
-
-    with jax.numpy_dtype_promotion("standard"):
-        totals, ended = jax.vmap(live, in_axes=1)(actions)
-    assert ended[:, -1].all() and not ended[:, :-1].any()
-    np.testing.assert_allclose(totals[:, -1], expected, rtol=1e-6)
-    wrapper = RolloutWrapper(lambda _, seen, key: jnp.int32(WORK), env=env, env_params=params, num_env_steps=6)
-    with jax.numpy_dtype_promotion("standard"):
-        *_, rewarded = wrapper.batch_rollout(jax.random.split(KEY, runs), None)
-    np.testing.assert_allclose(rewarded, 6.0)
-
-
 @pytest.mark.parametrize("action", [-1, 3, 7, 2**31 - 1])
 def test_an_action_that_there_is_not_pays_no_number_ever(action):
     env = EpochEnv(epochs=2, epoch_steps=2)
     paid = play(env, jnp.asarray([WORK, action, WORK, SHUTDOWN, action], jnp.int32), env_params())[2]
     assert np.isnan(paid).tolist() == [False, True, False, False, True]
-    assert np.isnan(env.step(KEY, env.reset(KEY)[1], action)[2])
-
-
-@pytest.mark.parametrize("action", [1.0, True, np.zeros(2, np.int32)])
-def test_an_action_that_is_no_whole_number_is_refused(action):
-    env = EpochEnv(epochs=2, epoch_steps=2)
-    with pytest.raises(ValueError, match=r"action=.*must be a whole number of shape \(\)"):
-        env.step(KEY, env.reset(KEY)[1], action)
+    state = env.reset(KEY)[1]
+    assert np.isnan(jax.jit(env.step)(KEY, state, action)[2])
+    of_two = jax.vmap(env.step, in_axes=(None, None, 0))  # not compiled, but no single value is known either
+    assert np.isnan(of_two(KEY, state, jnp.asarray([WORK, action], jnp.int32))[2]).tolist() == [False, True]

@@ -12,6 +12,7 @@ from jaxmyopia.studies.dilemma.study import SelfDilemma
 from jaxmyopia.studies.epochs.learners import Settings
 from jaxmyopia.studies.epochs.selection import Selection
 from jaxmyopia.studies.epochs.study import Myopia
+from jaxmyopia.studies.epochs.trait import Trait
 from jaxmyopia.studies.neutrality.study import Neutrality
 from jaxmyopia.study import Cell
 
@@ -23,6 +24,10 @@ STUDIES = {
     "ppo": (Myopia(learner="ppo", **SMALL), RECIPE),
     "qlearning": (Myopia(learner="qlearning", policy="table", **SMALL), RECIPE),
     "selection": (Selection(population=4, **SMALL), RECIPE | {"interval": (2.0,), "swap": (0.0, 1.0)}),
+    "trait": (
+        Trait(epochs=3, epoch_steps=2, runs_a_batch=4),
+        {name: values for name, values in RECIPE.items() if name != "credit"} | {"permuted": (0.0, 1.0)},
+    ),
     "dilemma": (
         SelfDilemma(window=5, judged=9),
         {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Populations: who is copied over whom, who finds what another left, and that no population sees another."""
 
+import dataclasses
 import functools
 
 import jax
@@ -10,9 +11,10 @@ import pytest
 
 from jaxmyopia.api import run
 from jaxmyopia.studies.epochs.learners import Agent
-from jaxmyopia.studies.epochs.measures import lure_rate
+from jaxmyopia.studies.epochs.measures import LURES_BEFORE, lure_rate
 from jaxmyopia.studies.epochs.model import LURE, WORK, EpochEnv, env_params
 from jaxmyopia.studies.epochs.selection import Selection, select, shared_rollout
+from jaxmyopia.studies.epochs.study import Myopia
 
 SMALL = Selection(epochs=3, epoch_steps=2, population=4)
 SEEDS = 3
@@ -43,9 +45,9 @@ def params_of(**changed):
     return SMALL.params(**{name: np.broadcast_to(np.asarray(value, float), SEEDS) for name, value in columns.items()})
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def advance(study, state, params):
-    state = jax.lax.fori_loop(0, 3, lambda _, s: study.step(s, params), state)
+@functools.partial(jax.jit, static_argnums=0, static_argnames="steps")
+def advance(study, state, params, steps=3):
+    state = jax.lax.fori_loop(0, steps, lambda _, s: study.step(s, params), state)
     return state, study.observe(state, params)
 
 
@@ -64,6 +66,35 @@ def test_another_key_or_another_interval_in_one_trial_changes_that_trial_alone()
         for old, new in zip(by_seed(*first), by_seed(*second), strict=True):
             assert new[others].tobytes() == old[others].tobytes()
         assert not np.array_equal(first[1].lured[1], second[1].lured[1])
+
+
+@pytest.mark.parametrize("study", [SMALL, Myopia(epoch_steps=2, policy="table")], ids=("selection", "reinforce"))
+def test_a_short_run_is_but_for_rounding_the_run_of_an_environment_with_so_few_epochs(study):
+    selection = isinstance(study, Selection)
+    columns = {"schedule": 2.0, "lure": [1.0, 1.0, 2.0], "credit": [0.0, 1.0, 0.0], "cutoff": 2.0, "learning_rate": 0.1}
+    columns |= {"interval": 2.0, "swap": [0.0, 0.0, 1.0]} if selection else {}
+    seen = []
+    for epochs, length in ((5, 2.0), (2, 2.0)):
+        # Agents that start alike: what is drawn for a start depends on the number of epochs.
+        now = dataclasses.replace(study, epochs=epochs, **({"spread": 0.0} if selection else {}))
+        given = {name: np.broadcast_to(value, SEEDS) for name, value in columns.items()}
+        params = now.params(**given, length=np.full(SEEDS, length))
+        _, record = advance(now, now.init(jax.random.split(jax.random.key(0), SEEDS), params), params, steps=12)
+        seen.append([np.asarray(getattr(record, name)) for name in ("running", "acting", "lured")])
+    for short, few in zip(*seen, strict=True):
+        # Adam makes up to 2e-5 of rounding in these steps; counting steps after the end makes 3e-3.
+        np.testing.assert_allclose(short[:, :2], few, atol=2e-4)
+        assert not short[:, 2:].any() and few.any()
+
+
+def test_the_lures_before_k_less_one_of_a_short_run_are_read_off_its_table():
+    trials = {"schedule": (0.0, 2.0), "lure": 1.0, "credit": 0.0, "cutoff": 2.0, "learning_rate": 0.1}
+    trials |= {"interval": 0.0, "swap": 0.0, "length": (2.0, 3.0)}
+    table = run(SMALL, seeds=4, steps=4, progress=False, **trials).trials
+    for length in (2.0, 3.0):
+        rows = table.matching(schedule=2.0, length=length)
+        np.testing.assert_array_equal(LURES_BEFORE.of(rows), rows.values("lured_0") / rows.values("acting_0"))
+    assert not table.matching(schedule=2.0, length=2.0).values("acting_2").any()
 
 
 def test_selection_by_whole_runs_brings_lures_that_pay_later_and_swap_takes_them_away():

@@ -11,7 +11,7 @@ import pytest
 
 from jaxmyopia.api import run
 from jaxmyopia.stats.table import Trials
-from jaxmyopia.studies.epochs import planner
+from jaxmyopia.studies.epochs import memoryless, planner, tables
 from jaxmyopia.studies.epochs.learners import Settings
 from jaxmyopia.studies.epochs.measures import GOOD, by_epoch, lure_rate, runs_then_stops
 from jaxmyopia.studies.epochs.model import EpochEnv, env_params
@@ -67,11 +67,11 @@ def test_without_the_index_no_agent_stops_at_the_cutoff_and_none_beats_the_best_
     assert not any(runs_then_stops(table.matching(lure=lure), 0.7).any() for lure in (INVEST, BORROW))
     env = EpochEnv(reveal_epoch="masked")
     for name, lure in (("invest", INVEST), ("borrow", BORROW)):
-        best, policy = planner.best_memoryless(env, env_params(lure=name), starts=12, steps=300)
+        best, policy = memoryless.best_memoryless(env, env_params(lure=name), starts=12, steps=300)
         mine = table.matching(lure=lure)
         reached = mine.values("best_run") - mine.values("regret_run")
         assert (reached <= float(best) + 1e-3).all()
-        model = planner.make_model(env, env_params(lure=name))
+        model = tables.make_model(env, env_params(lure=name))
         running = planner.outcome(model, policy).running
         assert not (running[3] > 0.7 and running[4] < 0.3)
         assert float(best) < mine["best_run"][0] - 1
