@@ -40,7 +40,7 @@ _SHOWN = 10  # faults of a check; the others are counted
 _OWN = {"manifest.json", "claims.json", "report.html"}
 _ABOUT = ("receipt", "registration")  # of an entry of claims.json, what tells of the folder and not of the claim
 _LOCK = re.compile(r"\.(lock|alive)-.*")  # what the lock leaves
-_FIGURE = re.compile(r"figures/[\w-]+\.(png|svg)")
+_FIGURE = re.compile(r"figures/\w[\w.-]*\.(png|svg)")
 
 
 @dataclasses.dataclass(frozen=True)

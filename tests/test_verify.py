@@ -79,6 +79,15 @@ def test_all_is_well(made):
     assert jm.verify(made, replay=5, rng=np.random.default_rng(1)).checks[-1].right == 5
 
 
+@pytest.mark.parametrize("name", ["loss.png", "alignments_0.01.svg", "map_ce-two-plateaus.png"])
+def test_figures_belong_to_the_run_by_whatever_name_a_report_gives_them(folder, name):
+    (folder / "figures").mkdir(exist_ok=True)
+    (folder / "figures" / name).write_bytes(b"a figure")
+    assert not jm.verify(folder).faults
+    (folder / "figures" / f".{name}").write_bytes(b"hidden")
+    assert [str(fault) for fault in jm.verify(folder).faults] == [f"figures/.{name}: does not belong to the run"]
+
+
 def test_trials_may_be_run_in_any_company(made):
     cell, trials = Sweep().cells()[1], np.array([40, 3, 17])
     chunk = ChunkRun(cell, compile_cell(cell), 0, root_seed=0, keep=2, trials=trials)()
