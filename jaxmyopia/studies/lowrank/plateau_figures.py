@@ -99,9 +99,11 @@ def two_plateaus_map(run: FinishedRun, rank: int = 2) -> Figure:
 
 
 def _two(axes: Axes, at: tuple[int, int], rows: Trials, thresholds: Thresholds, steady: bool) -> None:
-    """A cell with the share of the judged seeds that show exactly two plateaus."""
-    share = float(np.mean(judged(rows).values(thresholds.plateaus) == 2))
-    cell(axes, at, [f"{share:.0%}"] if steady else ["–"], shade(share) if steady else "0.85", 0.5)
+    """A cell with the share of the judged seeds that show exactly two plateaus; a dash where there is none to judge."""
+    counts = judged(rows).values(thresholds.plateaus)
+    told = steady and len(counts) > 0
+    share = float(np.mean(counts == 2)) if told else 0.0
+    cell(axes, at, [f"{share:.0%}"] if told else ["–"], shade(share) if told else "0.85", 0.5)
 
 
 def plateau_counts(run: FinishedRun, loss: str, rank: int) -> Figure:

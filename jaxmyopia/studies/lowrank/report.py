@@ -20,7 +20,7 @@ _CAPTIONS = (
         "two_plateaus",
         "Where two plateaus are seen",
         "Share of seeds with exactly two plateaus at rank 2, by learning rate and scale of the start. Grey: rates at "
-        "which more than 5 % of the seeds that choose rates diverge or show upticks.",
+        "which more than 5 % of the seeds that choose rates diverge or show upticks, or too few seeds to judge.",
     ),
     Caption(
         "plateau_counts",
