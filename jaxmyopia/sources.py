@@ -108,6 +108,7 @@ class _Walk:
 
     def __init__(self, homes: Sequence[_Home], known: frozenset[str]):
         self._homes, self._known = homes, known
+        self._folders = tuple(dict.fromkeys(folder for home in homes for folder in home.folders))
         self._numbers: dict[int, int] = {}
         self._met: list[Any] = []  # it keeps them alive, so that no two have one id
         self._around: list[int] = []  # containers that are being told
@@ -165,7 +166,7 @@ class _Walk:
 
     def _within(self, path: str) -> str:
         """A path from the folder that is followed and holds it; nothing if none does, and it is told as it stands."""
-        for folder in dict.fromkeys(folder for home in self._homes for folder in home.folders):
+        for folder in self._folders:
             if path == folder or path.startswith(folder + os.sep):
                 return os.path.relpath(path, folder)
         return ""
