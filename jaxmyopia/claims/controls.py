@@ -25,12 +25,12 @@ def copies(trials: Trials) -> tuple[Trials, Trials]:
     return even, odd
 
 
-def planted(trials: Trials, **columns: Callable[[Trials], Any] | float) -> Trials:
+def planted(trials: Trials, **columns: Callable[[Trials], Any] | np.ndarray | float) -> Trials:
     """The same trials with numbers put in place of what was measured: a case whose answer is known.
 
     Args:
       trials: of a run.
-      **columns: a number, or a function of the trials that gives `(rows,)`.
+      **columns: a number, `(rows,)` of them, or a function of the trials that gives `(rows,)`.
 
     Returns:
       The trials, with those columns.

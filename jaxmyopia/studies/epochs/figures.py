@@ -20,7 +20,7 @@ from jaxmyopia.studies.epochs import planner, tables
 from jaxmyopia.studies.epochs.measures import by_epoch, cutoff_of, lure_rate
 from jaxmyopia.studies.epochs.model import EnvParams, EpochEnv, env_params
 from jaxmyopia.studies.epochs.params import code
-from jaxmyopia.studies.epochs.select import Rows, arrange, pick
+from jaxmyopia.studies.epochs.rows import Rows, rows_of as arrange
 from jaxmyopia.studies.epochs.sweep import Sweep
 from jaxmyopia.study import Cell
 

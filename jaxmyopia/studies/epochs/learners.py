@@ -70,11 +70,17 @@ class Learner:
     def init(self, key: jax.Array, params: EnvParams) -> Agent:
         """A new agent; `key` is consumed, `params` are scalars."""
         del params  # it starts alike everywhere
-        first = lambda key: self.policy.init(key, self.env, self.env.default_params)
+        first = lambda key: self._optimistic(self.policy.init(key, self.env, self.env.default_params))
         noise = lambda key: jax.random.fold_in(key, _NOISE)
         if key.ndim:
             return self.start(jax.vmap(first, out_axes=-1)(key), jax.vmap(noise)(key))
         return self.start(first(key), noise(key))
+
+    def _optimistic(self, variables: chex.ArrayTree) -> chex.ArrayTree:
+        """Q-learning's first values: above what can be had, so that all is tried (Sutton and Barto 2018, 2.6)."""
+        if self.name != "qlearning" or not self.settings.optimism:
+            return variables
+        return jax.tree.map(lambda x: x + self.settings.optimism * self.env.steps, variables)
 
     def start(self, variables: chex.ArrayTree, key: jax.Array) -> Agent:
         """An agent with given variables that has not learned yet; `key` is for optimisers that draw noise."""
