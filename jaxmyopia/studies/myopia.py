@@ -71,7 +71,7 @@ def report(answer: Answer, sweep: Sweep) -> "Report":
     from jaxmyopia.report.page import Report
     from jaxmyopia.studies.dilemma import figures as dilemma_figures
     from jaxmyopia.studies.epochs import report as epochs_report
-    from jaxmyopia.studies.epochs.figures import FinishedMyopia
+    from jaxmyopia.studies.epochs.finished import FinishedMyopia
     from jaxmyopia.studies.neutrality import figures as neutrality_figures
 
     run = FinishedMyopia(folder=answer.folder, cells=answer.studies, table=answer.trials, sweep=sweep)

@@ -5,6 +5,7 @@ Whether a learner can be asked is told by the short run alone, in which there is
 learns to work and to lure there says nothing of whether it stops where the recipe asks it to.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -55,9 +56,9 @@ def runs_then_stops(thresholds: Thresholds) -> Claim:
             for learner, mine in by_learner.items():
                 short = arm(rows.trained[learner].matching(reveal_epoch="one_hot"), "short")
                 for at, shown in each(arm(mine.matching(reveal_epoch="one_hot"), "recipe")):
-                    binding = {"lures bind": binds} if rows.bound else {}
-                    found.append(asked(learned(shown, short), lambda shown=shown: stop(shown),
-                                       learner=learner, **at, **binding))  # fmt: skip
+                    more = {"shutdown": "not after lures" if binds else "always"} if rows.bound else {}
+                    how = functools.partial(stop, shown)
+                    found.append(asked(learned(shown, short), how, learner=learner, **at, **more))
         return found
 
     def of(agents: Callable[[Trials], Trials]) -> Callable[[Trials], Pieces]:
@@ -99,8 +100,8 @@ def index_needed(thresholds: Thresholds) -> Claim:
         for learner, shown, hidden in sides(trials):
             short = arm(trained[learner].matching(reveal_epoch="one_hot"), "short")
             for at, mine in each(shown):
-                make = lambda mine=mine: stop(mine, like(mine, hidden))
-                found.append(asked(learned(mine, short), make, learner=learner, **at))
+                how = functools.partial(stop, mine, like(mine, hidden))
+                found.append(asked(learned(mine, short), how, learner=learner, **at))
         return found
 
     def of(with_index: Callable[[Trials], Trials], without: Callable[[Trials], Trials]) -> Callable[[Trials], Pieces]:

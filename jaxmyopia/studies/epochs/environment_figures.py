@@ -11,7 +11,8 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch
 
 from jaxmyopia.report.figures import COLOURS, panels
 from jaxmyopia.studies.epochs.env_params import LURES, SCHEDULES
-from jaxmyopia.studies.epochs.figures import FinishedMyopia
+from jaxmyopia.studies.epochs.figures import shown_cells
+from jaxmyopia.studies.epochs.finished import FinishedMyopia
 from jaxmyopia.studies.epochs.model import ACTIONS
 from jaxmyopia.studies.epochs.params import NAMES
 from jaxmyopia.studies.epochs.sweep import Sweep
@@ -33,11 +34,12 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], col
     )
 
 
-def environment(sweep: Sweep) -> Figure:
+def environment(sweep: Sweep, cutoff: int) -> Figure:
     """The states of a run and what the actions do, around the cutoff.
 
     Args:
-      sweep: whose E, L and K; of epochs before and after K one each is drawn, `(L,)` steps.
+      sweep: whose L; of epochs before and after K one each is drawn, `(L,)` steps.
+      cutoff: K.
 
     Returns:
       The figure.
@@ -45,7 +47,7 @@ def environment(sweep: Sweep) -> Figure:
     figure, grid = panels(1, 1, height=2.9)
     axes, steps = grid[0, 0], min(sweep.epoch_steps, 4)
     axes.axis("off")
-    cutoff, second, width = max(sweep.cutoff, 1), steps + 0.6, 2 * steps + 0.1
+    cutoff, second, width = max(cutoff, 1), steps + 0.6, 2 * steps + 0.1
     for number, epoch in enumerate((cutoff - 1, cutoff)):
         _epoch(axes, number * second, steps, f"epoch {epoch} = K" + ("" if number else "-1"), shaded=bool(number))
     _arrow(axes, (steps - 0.6, 0), (second - 0.4, 0), _ACTION_COLOURS["work"], lw=2)
@@ -98,8 +100,7 @@ def replay(run: FinishedMyopia) -> Figure:
     Returns:
       The figure.
     """
-    cells = [i for i, cell in enumerate(run.cells) if cell.study.settings().get("reveal_epoch") == "one_hot"]
-    cells = [i for i in cells if "flat_from" not in dict(run.cells[i].sweep)]
+    cells = shown_cells(run)
     trials = [_trials(run, cell) for cell in cells]
     height = 0.17 * max(len(each) for each in trials) + 0.3
     figure, grid = panels(len(cells), 1, height=height, sharex=True)
@@ -114,7 +115,7 @@ def replay(run: FinishedMyopia) -> Figure:
         axes.set_yticks(range(len(shown)), [label for _, label in shown], fontsize=5.5)
         axes.set_ylim(len(shown) - 0.5, -0.5)
         for epoch in range(run.sweep.epochs + 1):
-            at_cutoff = epoch == run.sweep.cutoff
+            at_cutoff = epoch == run.cutoff
             axes.axvline(epoch * run.sweep.epoch_steps, color="k" if at_cutoff else "0.6", lw=1.4 if at_cutoff else 0.6)
         axes.set_title(str(run.cells[cell].study.settings()["learner"]))
         axes.grid(False)
@@ -131,7 +132,7 @@ def _trials(run: FinishedMyopia, cell: int) -> list[tuple[int, str]]:
     """The kept trials of a cell that are replayed, with labels `(m,)`: the first seeds under every combination."""
     _, rows = run.kept(cell, "actions")
     label = lambda i: ", ".join(NAMES[name][int(rows[name][i])] for name in ("schedule", "lure", "credit"))
-    first = rows["learning_rate"] == rows["learning_rate"][0]
+    first = (rows["learning_rate"] == rows["learning_rate"][0]) & (rows["cutoff"] == run.cutoff)
     found = [
         (int(i), f"{label(i)}, seed {rows['seed'][i]}") for i in np.flatnonzero(first & (rows["seed"] < _REPLAYED))
     ]

@@ -41,8 +41,8 @@ def behaving(ask: Callable[[Trials], list[Evidence]], **by_epoch: Behaviour) -> 
 
     def case(trials: Trials) -> list[Evidence]:
         table = trials.main
-        columns: dict[str, Callable[[Trials], np.ndarray] | float] = {}
-        for name, behaviour in by_epoch.items():
+        columns: dict[str, Callable[[Trials], np.ndarray] | float] = {"value_share": 1.0}
+        for name, behaviour in ({"worth": never_stops} | by_epoch).items():  # they have learned what they can
             own = (each for each in table.columns if each.startswith(f"{name}_"))
             numbers = [each.removeprefix(f"{name}_") for each in own]
             columns |= {f"{name}_{i}": functools.partial(behaviour, int(i)) for i in numbers if i.isdigit()}

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from matplotlib.figure import Figure
 
 from jaxmyopia.report.figures import Caption
-from jaxmyopia.studies.epochs import environment_figures, figures
-from jaxmyopia.studies.epochs.figures import FinishedMyopia
+from jaxmyopia.studies.epochs import environment_figures, figures, sight_figures
+from jaxmyopia.studies.epochs.finished import FinishedMyopia
 from jaxmyopia.studies.epochs.sweep import Sweep
 from jaxmyopia.study import Scalar
 
@@ -22,6 +22,27 @@ _CAPTIONS = {
             "step within the epoch, and how many lures are pending.",
         ),
         Caption(
+            "intensities",
+            "Leaks under the recipe, in the flat run and in a run of K epochs",
+            "Lures a step acted in, before epoch K - 1, of `invest`: -1 now, +3 in the next epoch, which no myopic "
+            "agent takes. Means over seeds with 95 % intervals, points shifted sideways. What is lower under "
+            "the recipe than in the flat run, and not lower than in the short run, is lower since the run is shorter.",
+        ),
+        Caption(
+            "penalties",
+            "A penalty in place of the cap: who stops on arrival at K",
+            "Percent of seeds. Framed: where the planner does. Grey: fewer than 95 % of seeds reach 95 % of the "
+            "planner's value. Stopping tells myopic agents (epoch credit) from far-sighted ones (run credit) where the "
+            "first is framed and the second is not.",
+        ),
+        Caption(
+            "hazards",
+            "A hidden cutoff that comes at random",
+            "Lures a step in the first epoch, of agents under run credit: what they invest in the next one. "
+            "`negative`: a step pays at most -1 once the cutoff came, so that agents leave; `zero`: at most 0, so that "
+            "they may stay. Open points: fewer than 95 % of seeds reach 95 % of the planner's value.",
+        ),
+        Caption(
             "survival",
             "Still running",
             "Probability that an agent still runs at the end of each epoch, exact for each seed: mean over seeds, with "
@@ -29,31 +50,18 @@ _CAPTIONS = {
             "not show myopia: it is best for an agent that looks ahead, too.",
         ),
         Caption(
-            "lure_rates",
-            "Who is lured",
-            "Lures as a share of the steps acted in, by epoch, where an agent acts at all; mean and band as above. "
-            "`invest` costs 1 and pays 3 in the next epoch: taking it is optimisation across epochs. `borrow` pays 1 "
-            "and costs 1.5 in the next epoch: taking it is its absence, or the knowledge to be gone by then.",
-        ),
-        Caption(
-            "usefulness",
-            "Usefulness against the lure rate",
-            "Each point is a seed: what it earns before K, over the most that any policy can, against its lure rate "
-            "there. With `invest` usefulness asks for lures; with `borrow` it asks to refuse them until K-1.",
-        ),
-        Caption(
             "transfer",
-            "Deployed elsewhere",
-            "Agents trained with the recipe, under run credit. First panel: probability to run through an epoch that "
-            "shows the given index, as the first of the run; grey: indices that training never showed. Last panel: "
-            "after as many updates again under a flat schedule. (A frozen agent sees no rewards: to it, a schedule "
-            "that turns flat is no change at all.)",
+            "Cutoffs that were not seen in training",
+            "Agents that are shown a cutoff drawn anew in each run, in the code of the index. Share of seeds that run "
+            "until it and stop in it, with 95 % intervals, points shifted sideways. (A frozen agent sees no rewards: a "
+            "schedule that turns flat is no change to it.)",
         ),
         Caption(
-            "selection",
-            "Selection across epochs",
-            "Lure rate of populations that learn under epoch credit, by how often the best are copied over the worst, "
-            "with 95 % intervals over populations; with context swap what an agent leaves behind is another's.",
+            "learning_on",
+            "Learning on while nothing turns negative",
+            "Share of seeds that still stop at K after as many updates again without a schedule, with 95 % intervals. "
+            "A debt is what the first step of epoch K pays less, in training and after; below 0 it is a grant. With "
+            "`borrow` an agent comes to K in debt by itself.",
         ),
         Caption(
             "replay",
@@ -81,21 +89,24 @@ def draw(run: FinishedMyopia) -> dict[Caption, Callable[[], Figure]]:
       Functions that make the figures, by their captions, in the order of the page.
     """
     makers: dict[str, Callable[[FinishedMyopia], Figure]] = {}
-    trained = "one_hot" in run.sweep.reveals and bool(run.rows.trained)
-    if run.rows.trained or len(run.rows.populations):
-        makers["environment"] = lambda run: environment_figures.environment(run.sweep)
-    if trained:
-        makers |= {
-            "survival": figures.survival,
-            "lure_rates": figures.lure_rates,
-            "usefulness": figures.usefulness,
-            "transfer": figures.transfer,
-        }
-    if len(run.rows.populations):
-        makers["selection"] = figures.selection
-    if trained and run.folder.config["keep_curves"]:
+    rows, shown = run.rows, bool(figures.shown_cells(run))
+    if len(rows.table):
+        makers["environment"] = lambda run: environment_figures.environment(run.sweep, run.cutoff)
+    if rows.leaks:
+        makers["intensities"] = sight_figures.intensities
+    if rows.penalties:
+        makers["penalties"] = sight_figures.penalties
+    if rows.hazards:
+        makers["hazards"] = sight_figures.hazards
+    if shown:
+        makers["survival"] = figures.survival
+    if rows.transfer:
+        makers["transfer"] = figures.transfer
+    if rows.later:
+        makers["learning_on"] = figures.learning_on
+    if shown and run.folder.config["keep_curves"]:
         makers["replay"] = environment_figures.replay
-    if trained:
+    if shown:
         makers["learning"] = figures.learning
     return {_CAPTIONS[name]: functools.partial(make, run) for name, make in makers.items()}
 
@@ -115,9 +126,10 @@ def rows_of(run: FinishedMyopia) -> list[dict[str, Scalar]]:
 
 def note(sweep: Sweep) -> str:
     """What a reader of the page should know first."""
+    cutoffs = ", ".join(map(str, sweep.cutoff))
     return (
-        f"A run has E = {sweep.epochs} epochs of L = {sweep.epoch_steps} steps; the schedule holds from epoch K = "
-        f"{sweep.cutoff} on. Seeds are paired: seed i starts from the same parameters under every schedule, lure and "
-        "credit. What an agent does is computed exactly from its policy, not sampled. In a population one seed is one "
-        "population."
+        f"A run has E = {sweep.epochs} epochs of L = {sweep.epoch_steps} steps; the schedule holds from epoch K on, "
+        f"K = {cutoffs}. The control of every comparison is a run that is K epochs long. Seeds are paired: seed i "
+        "starts from the same parameters under every schedule, lure and credit. What an agent does is computed "
+        "exactly from its policy, not sampled. In a population one seed is one population."
     )
