@@ -28,23 +28,35 @@ IDLE = {  # by experiment: other flags, a flag that does nothing beside them, wh
     "adam_bumps": [],
     "myopia": [
         *(("sections=dilemma", f"{name}={value}", "where --sections has epochs") for name, value in (
-            ("epochs", 9), ("epoch_steps", 3), ("cutoff", 3), ("schedules", "flat"), ("lures", "invest"),
-            ("credits", "run"), ("learners", "ppo"), ("optimizers", "sgd"), ("reveals", "masked"),
-            ("learning_rates", 0.1), ("discount", 0.9), ("updates", "1,2,3"), ("steps", 3), ("records", 9),
-            ("populations", 4), ("intervals", 3), ("population_seeds", 3), ("selection_steps", 3),
-            ("selection_rate", 0.2), ("runs_a_batch", 4), ("entropy", 0.1), ("clip", 0.1), ("decay", 0.9),
-            ("passes", 3), ("minibatches", 2), ("value_weight", 0.2), ("exploration", 0.2), ("sure", 0.8),
-            ("lowered", 0.1),
+            ("parts", "recipe"), ("epochs", 9), ("epoch_steps", 3), ("cutoff", 3), ("schedules", "flat"),
+            ("lures", "invest"), ("credits", "run"), ("learners", "ppo"), ("optimizers", "sgd"), ("reveals", "masked"),
+            ("lures_bind", "true"), ("learning_rates", 0.1), ("discount", 0.9), ("updates", "1,2,3"), ("steps", 3),
+            ("records", 9), ("leaks", "trait"), ("leak_seeds", 9), ("populations", 4), ("intervals", 3),
+            ("population_seeds", 3), ("selection_steps", 3), ("selection_rate", 0.2), ("trait_steps", 3),
+            ("traces", 0.5), ("traces_steps", 3), ("penalties", 3), ("hazards", 0.5), ("codes", "digits"),
+            ("trained", "1,2"), ("transfer_steps", 3), ("transfer_rate", 0.1), ("transfer_width", 8), ("debts", 1),
+            ("runs_a_batch", 4), ("entropy", 0.1), ("clip", 0.1), ("decay", 0.9), ("passes", 3), ("minibatches", 2),
+            ("value_weight", 0.2), ("exploration", 0.2), ("optimism", 1), ("sure", 0.8), ("lowered", 0.1),
         )),
         ("steps=3", "updates=1,2,3", "without --steps"),
+        *((f"parts={part}", f"{name}={value}", "where --parts has") for part, name, value in (
+            ("leaks", "schedules", "flat"), ("leaks", "lures", "invest"), ("leaks", "credits", "run"),
+            ("leaks", "learners", "ppo"), ("leaks", "optimizers", "sgd"), ("penalties", "reveals", "masked"),
+            ("penalties", "lures_bind", "true"), ("leaks", "learning_rates", 0.1), ("leaks", "discount", 0.9),
+            ("leaks", "steps", 3), ("recipe", "leaks", "trait"), ("recipe", "penalties", 3),
+            ("recipe", "hazards", 0.5), ("recipe", "codes", "digits"), ("recipe", "debts", 1), ("hazards", "sure", 0.8),
+            ("recipe", "lowered", 0.1),
+        )),
+        *(("leaks=trait", f"{name}={value}", "where --leaks has selection") for name, value in (("populations", 3),)),
+        *(("leaks=selection", f"{name}={value}", "where --leaks has") for name, value in
+          (("leak_seeds", 3), ("trait_steps", 3), ("traces", 0.5), ("traces_steps", 3))),
         *(("populations=0", f"{name}=3", "where --populations") for name in
           ("intervals", "population_seeds", "selection_steps", "selection_rate")),
-        ("learners=qlearning", "entropy=0.1", "where --learners has reinforce or ppo"),
-        *(("learners=qlearning,reinforce", f"{name}={value}", "where --learners has ppo") for name, value in
+        ("parts=recipe learners=qlearning", "entropy=0.1", "where --learners has reinforce or ppo"),
+        *(("parts=recipe learners=qlearning,reinforce", f"{name}={value}", "where --learners has ppo")
+          for name, value in
           (("clip", 0.1), ("decay", 0.9), ("passes", 3), ("minibatches", 2), ("value_weight", 0.2))),
-        ("learners=ppo", "exploration=0.2", "where --learners has qlearning"),
-        ("reveals=masked", "sure=0.8", "where --reveals has one_hot or scalar"),
-        ("reveals=masked populations=0", "lowered=0.1", "where --reveals has one_hot or --populations"),
+        *(("learners=ppo", f"{name}=0.2", "where --learners has qlearning") for name in ("exploration", "optimism")),
         *(("sections=epochs", f"{name}={value}", "where --sections has dilemma") for name, value in
           (("dilemma_steps", 6000), ("epsilons", "0.1,0.2"))),
         *(("sections=epochs", f"{name}={value}", "where --sections has neutrality") for name, value in

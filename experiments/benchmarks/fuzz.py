@@ -88,7 +88,8 @@ POOLS: dict[str, Pools] = {
         "seeds": (("1", "2", "3"), _COUNTS),
         "epochs": (("2", "3"), ("5000", *_COUNTS)),
         "epoch_steps": (("1", "2"), _COUNTS),
-        "cutoff": (("0", "1", "2"), ("9", "-1", "x")),
+        "parts": (("recipe", "leaks", "penalties", "hazards", "transfer", "recipe,transfer"), _NAMES),
+        "cutoff": (("0", "1", "2", "1,2"), ("9", "1,1", "-1", "x")),
         "schedules": (("negative", "flat", "negative,zero,flat"), _NAMES),
         "lures": (("invest", "borrow,none"), _NAMES),
         "credits": (("epoch", "run", "epoch,run"), _NAMES),
@@ -99,6 +100,14 @@ POOLS: dict[str, Pools] = {
         "discount": (("0", "0.9", "1"), ("1.5", *_NUMBERS)),
         "steps": (("1", "2"), _COUNTS),
         "records": (("4", "8"), ("3", *_COUNTS)),
+        "leaks": (("selection", "trait", "traces"), _NAMES),
+        "traces": (("0.5", "0.5,0.9"), ("0", *_NUMBERS)),
+        "penalties": (("2", "0.5,6"), ("0", "2,2", *_NUMBERS)),
+        "hazards": (("0.5", "0.1,1"), ("0", "1.5", *_NUMBERS)),
+        "codes": (("scalar", "one_hot,digits"), ("masked", *_NAMES)),
+        "trained": (("1", "1,2"), ("1,1",)),
+        "debts": (("0", "0,-2"), ("1,1", *_NUMBERS)),
+        "optimism": (("0", "3"), ("-1", *_NUMBERS)),
         "populations": (("0", "2"), ("1", *_COUNTS[1:])),
         "intervals": (("1", "1,2"), _COUNTS),
         "selection_steps": (("1", "2"), _COUNTS),
@@ -122,11 +131,16 @@ SMALL = {
 }  # fmt: skip
 # Beside what they act with.
 _OF_SECTION = {
-    "epochs": {"epochs": "2", "epoch_steps": "2", "cutoff": "1", "learners": "qlearning", "steps": "2",
-               "populations": "0", "runs_a_batch": "4"},
+    "epochs": {"parts": "recipe", "epochs": "2", "epoch_steps": "2", "cutoff": "1", "learners": "qlearning",
+               "steps": "2", "runs_a_batch": "4"},
     "dilemma": {"dilemma_steps": "5"},
     "neutrality": {"meta_episodes": "2"},
 }  # fmt: skip
+_OF_LEAK = {
+    "selection": {"populations": "2", "selection_steps": "2"},
+    "trait": {"leak_seeds": "2", "trait_steps": "2"},
+    "traces": {"leak_seeds": "2", "traces_steps": "2"},
+}
 BINARIES: dict[str, Binary] = {"plateaus": plateaus.main, "adam_bumps": adam_bumps.main, "myopia": myopia.main}
 
 
@@ -138,7 +152,18 @@ def words_of(name: str, chosen: Mapping[str, str]) -> list[str]:
         small = {"sections": "neutrality", "seeds": "2"}
         for section in (each for each in sections if each in _OF_SECTION):
             small |= _OF_SECTION[section]
+        small |= _of_parts(chosen) if "epochs" in sections else {}
     return [f"--{flag}={value}" for flag, value in (small | dict(chosen)).items()]
+
+
+def _of_parts(chosen: Mapping[str, str]) -> dict[str, str]:
+    """What keeps the drawn parts of the epochs small."""
+    parts, small = chosen.get("parts", "recipe").split(","), {}
+    if "leaks" in parts:
+        small = {"leaks": "trait", "epochs": "3", "cutoff": "2"}
+        for leak in chosen.get("leaks", "trait").split(","):
+            small |= _OF_LEAK.get(leak, {})
+    return small | ({"transfer_steps": "2", "epochs": "3", "trained": "1"} if "transfer" in parts else {})
 
 
 def drawn(name: str, draw: random.Random) -> dict[str, str]:

@@ -51,4 +51,4 @@ class Sweep:
         return cells
 
 
-PRESETS = {"quick": Sweep(), "full": Sweep(seeds=2048, epsilons=(0.02, EPSILON, 0.3))}
+PRESETS = {"quick": Sweep(seeds=96), "full": Sweep(seeds=512, epsilons=(0.02, EPSILON, 0.3))}

@@ -12,6 +12,7 @@ from jaxmyopia.studies.epochs.arms import arms, cell
 from jaxmyopia.studies.epochs.codes import REVEALED
 from jaxmyopia.studies.epochs.params import NEVER, code
 from jaxmyopia.studies.epochs.selection import Selection
+from jaxmyopia.studies.epochs.shape import MOST_STEPS
 from jaxmyopia.studies.epochs.study import Myopia
 from jaxmyopia.studies.epochs.trait import Trait
 from jaxmyopia.study import Cell
@@ -19,7 +20,8 @@ from jaxmyopia.values import check_settings, conform
 
 Sweep: TypeAlias = Any  # the sweep around a part, which is made of them
 LEAKS = ("selection", "trait", "traces")
-_TRAIT_RATE, _TRACES_RATE, _TRACED = 0.1, 0.02, "ppo"
+_TRAIT_RATE, _TRAIT_RUNS = 0.2, 64
+_TRACES_RATE, _TRACED = 0.02, "ppo"
 
 
 def _among(name: str) -> When:
@@ -113,7 +115,7 @@ class Leaks:
 
     def _traits(self, sweep: Sweep) -> list[Cell]:
         study = Trait(
-            epochs=sweep.epochs, epoch_steps=sweep.epoch_steps, runs_a_batch=max(32, sweep.epochs)
+            epochs=sweep.epochs, epoch_steps=sweep.epoch_steps, runs_a_batch=max(_TRAIT_RUNS, sweep.epochs)
         )  # fmt: skip
         own = {"learning_rate": (_TRAIT_RATE,), "permuted": (0.0, 1.0)}
         how = {"steps": self.trait_steps, "seeds": self.leak_seeds, "records": sweep.records}
@@ -193,7 +195,7 @@ class Transfer:
     """
 
     codes: tuple[str, ...] = flag(("scalar",), "Codes of index and cutoff: one_hot, scalar, digits, sinusoidal.")
-    trained: tuple[int, ...] = flag((1, 2, 4, 5, 7), "Cutoffs of training; all others are held out.")
+    trained: tuple[int, ...] = flag((1, 2, 4, 5, 7), "Cutoffs of training below E; all others are held out.")
     transfer_steps: int = flag(800, "Updates of agents that see their cutoff.")
     transfer_rate: float = flag(0.005, "Their learning rate.")
     transfer_width: int = flag(32, "Their width.")
@@ -205,6 +207,13 @@ class Transfer:
             without_repeats(getattr(self, name), name)
         for name in self.codes:
             require_one_of("codes", name, tuple(each for each in REVEALED if each != "masked"))
+        for cutoff in self.trained:
+            require(
+                1 <= cutoff <= MOST_STEPS,
+                "trained",
+                cutoff,
+                f"must be from 1 to {MOST_STEPS}; from E on it is left out",
+            )
         check_settings((("transfer_rate", (self.transfer_rate,)), ("debts", self.debts)))
         require(self.transfer_rate > 0, "transfer_rate", self.transfer_rate, "must be positive and finite")
         for name in ("transfer_steps", "transfer_width"):

@@ -151,3 +151,9 @@ def memoryless(trials: Trials) -> Trials:
             for i, value in enumerate(values):
                 columns[f"{name}_{i}"][mask] = value
     return planted(trials, diverged=False, **columns)
+
+
+def endless(trials: Trials) -> Trials:
+    """Trials whose agents never stop."""
+    epochs = int(trials["epochs"].max())
+    return planted(trials, diverged=False, **dict.fromkeys([f"running_{i}" for i in range(epochs)], 1.0))

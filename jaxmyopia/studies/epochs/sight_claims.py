@@ -35,12 +35,14 @@ def tells(lure: str, penalty: float, epoch_steps: int) -> bool:
 def stop_shows_myopia(thresholds: Thresholds) -> Claim:
     """By learner, lure, penalty and cutoff: of one seed trained under both credits, does the myopic one alone stop?"""
 
-    def ask(trials: Trials, agents: Agents = _as_they_are, only: Callable[[str, float], bool] | None = None) -> Pieces:
+    def ask(
+        trials: Trials, agents: Agents = _as_they_are, only: Callable[[str, float, int], bool] | None = None
+    ) -> Pieces:
         found = []
         for learner, rows in rows_of(trials.main).penalties.items():
             for (lure, penalty, cutoff), mask in rows.groups(["lure", "penalty", "cutoff"]).items():
                 mine, name = rows.keep(mask), NAMES["lure"][int(lure)]
-                if only and not only(name, penalty):
+                if only and not only(name, penalty, int(mine["epoch_steps"][0])):
                     continue
                 sides = [agents(mine.matching(credit=code("credit", each))) for each in ("epoch", "run")]
                 if not all(map(len, sides)):
@@ -64,11 +66,7 @@ def stop_shows_myopia(thresholds: Thresholds) -> Claim:
             "share of seeds that stop on arrival at K under epoch credit and not under run credit"
         ).above(0.5)
 
-    told = lambda want: (
-        lambda trials: ask(
-            trials, planned, lambda lure, penalty: tells(lure, penalty, int(trials.main["epoch_steps"].max())) == want
-        )
-    )
+    told = lambda want: lambda trials: ask(trials, planned, lambda *at: tells(*at) == want)
     text = "With a penalty instead of a cap, who stops at K is who was trained myopically."
     passes = {"the planner's agents at penalties that tell them apart": told(True)}
     fails = {"the planner's agents at penalties that do not": told(False)}

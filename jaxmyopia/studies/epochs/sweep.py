@@ -19,7 +19,7 @@ from jaxmyopia.values import check_settings, conform
 PARTS = ("recipe", "leaks", "penalties", "hazards", "transfer")
 # By learner: its policy, optimisers' rates and the updates of a run, found on the default task under `run` credit.
 _POLICY = {"reinforce": "mlp", "ppo": "mlp", "qlearning": "table"}
-_OF_GRADIENTS = {"adam": 0.02, "sgd": 0.3, "momentum": 0.03, "rmsprop": 0.01, "adamw": 0.02, "lion": 0.005}
+_OF_GRADIENTS = {"adam": 0.01, "sgd": 0.3, "momentum": 0.03, "rmsprop": 0.01, "adamw": 0.01, "lion": 0.005}
 _STEP_SIZE = 0.9  # of Q-learning, which averages what it sees: plain steps, whatever the optimiser of the others
 
 _OWN_BUDGETS = When("without --steps", lambda sweep: sweep.steps is None)
@@ -57,7 +57,7 @@ class Sweep:
         (), "Learning rates of every learner, in place of its own; parts but the recipe take the first.", when=_TRAINED
     )
     discount: float = flag(1.0, "Discount of a step.", when=_TRAINED)
-    updates: tuple[int, ...] = flag((120, 60, 120), "Updates of reinforce, ppo and qlearning.", when=_OWN_BUDGETS)
+    updates: tuple[int, ...] = flag((300, 120, 120), "Updates of reinforce, ppo and qlearning.", when=_OWN_BUDGETS)
     steps: int | None = flag(None, "Updates of every learner, in place of its own budget.", when=_TRAINED)
     records: int = flag(8, "How many records are taken of a run.")
     seeds: int = flag(48, "Seeds in every cell: 0, 1, ...")
@@ -91,6 +91,8 @@ class Sweep:
         found = self._recipe() if "recipe" in self.parts else []
         for name in PARTS[1:]:
             found += getattr(self, name).cells(self) if name in self.parts else []
+        some = f"must leave something to run in {', '.join(self.parts)}: cutoffs from 1 or 2 to {self.epochs - 1}"
+        require(bool(found), "cutoff", self.cutoff, some)
         return found
 
     def trained(self, but: tuple[str, ...] = ()) -> list[tuple[str, str]]:
@@ -108,7 +110,7 @@ class Sweep:
         return {"learning_rate": self._rates(learner, optimizer)[:1]}
 
     def _rates(self, learner: str, optimizer: str) -> tuple[float, ...]:
-        own = _STEP_SIZE if learner == "qlearning" else _OF_GRADIENTS.get(optimizer, 0.02)
+        own = _STEP_SIZE if learner == "qlearning" else _OF_GRADIENTS.get(optimizer, 0.01)
         return self.learning_rates or (own,)
 
     def named(self) -> Trialled:
@@ -149,7 +151,7 @@ PRESETS: dict[str, Sweep] = {
     "full": Sweep(
         cutoff=(2, 4, 6),
         lures_bind=True,
-        updates=(600, 120, 400),
+        updates=(600, 240, 400),
         records=16,
         seeds=64,
         leaks=Leaks(

@@ -52,4 +52,4 @@ class Sweep:
         ]
 
 
-PRESETS = {"quick": Sweep(), "full": Sweep(seeds=2048, meta_episodes=2048, neutrality_optimizers=("sgd", "adam"))}
+PRESETS = {"quick": Sweep(seeds=64), "full": Sweep(seeds=512, meta_episodes=2048, neutrality_optimizers=("sgd", "adam"))}
