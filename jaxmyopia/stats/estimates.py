@@ -113,15 +113,16 @@ class Betted(Estimate):
 
 @dataclasses.dataclass(frozen=True)
 class Studentised(Estimate):
-    """A mean with its standard error, and its skewness over the root of n."""
+    """A mean with its standard error, its skewness over the root of n, and the range of the mean, where it is known."""
 
     error: float = 1.0
     skewness: float = 0.0
+    range: Range = (-math.inf, math.inf)
     method: str = "skewness-corrected t"
 
     def interval(self, level: float = 0.95) -> Interval:
         low, high = self._ends(float(scipy.special.stdtrit(self.n - 1, (1 + level) / 2)))
-        return self._between(low, high, level)
+        return self._between(max(low, self.range[0]), min(high, self.range[1]), level)
 
     def p_value(self, value: float) -> float:
         return min(1.0, max(float(2 * scipy.special.stdtr(self.n - 1, -self._distance(value))), TINY))
@@ -185,7 +186,7 @@ def of_mean(sample: np.ndarray, *, range: Range | None = None) -> Estimate:
         return _Constant(estimate, n, range=range)
     if differ >= DIFFERING:
         error, skewness = spread(sample)
-        return Studentised(estimate, n, error=error, skewness=skewness)
+        return Studentised(estimate, n, error=error, skewness=skewness, range=range or (-math.inf, math.inf))
     if range is None:
         why = f"{differ} of {n} seeds differ from the others, too few (below {DIFFERING}) to know by how much, and "
         return Estimate(estimate, n, why=why + "the measure has no known range that bounds it")

@@ -229,3 +229,11 @@ def test_it_covers_what_it_says(data):
     error = math.sqrt(0.05 * 0.95 / len(held))
     print(f"coverage {data}: {np.mean(held):.4f} +- {error:.4f} of {len(held)}")
     assert len(held) > 4000 and 0.93 - 2 * error <= np.mean(held) <= 0.97 + 2 * error
+
+
+def test_an_interval_of_a_mean_stays_in_the_range_that_is_known():
+    sample = np.concatenate([np.full(22, -1.0), np.linspace(-0.9, 0.9, 10)])
+    found, free = (of_mean(sample, range=range).interval() for range in ((-1, 1), None))
+    assert (found.low, found.high) == (max(free.low, -1), free.high)
+    skewed = of_mean(-np.concatenate([np.full(14, 1.0), np.linspace(-1, 0.99, 10)]), range=(-1, 1)).interval(0.9999)
+    assert -1 <= skewed.low < skewed.high <= 1

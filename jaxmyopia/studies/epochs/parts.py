@@ -21,7 +21,7 @@ from jaxmyopia.values import check_settings, conform
 Sweep: TypeAlias = Any  # the sweep around a part, which is made of them
 LEAKS = ("selection", "trait", "traces")
 _TRAIT_RATE, _TRAIT_RUNS = 0.2, 64
-_TRACES_RATE, _TRACED = 0.02, "ppo"
+_TRACES_RATE, _TRACED = 0.01, "ppo"
 
 
 def _among(name: str) -> When:
@@ -197,7 +197,7 @@ class Transfer:
     codes: tuple[str, ...] = flag(("scalar",), "Codes of index and cutoff: one_hot, scalar, digits, sinusoidal.")
     trained: tuple[int, ...] = flag((1, 2, 4, 5, 7), "Cutoffs of training below E; all others are held out.")
     transfer_steps: int = flag(800, "Updates of agents that see their cutoff.")
-    transfer_rate: float = flag(0.005, "Their learning rate.")
+    transfer_rate: float = flag(0.003, "Their learning rate.")
     transfer_width: int = flag(32, "Their width.")
     debts: tuple[float, ...] = flag((0.0,), "What K's first step pays less, for agents that learn on while flat.")
 

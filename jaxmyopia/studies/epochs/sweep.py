@@ -156,7 +156,7 @@ PRESETS: dict[str, Sweep] = {
         seeds=64,
         leaks=Leaks(
             leak_seeds=192, populations=(10, 100), population_seeds=(192, 64), selection_steps=600,
-            trait_steps=600, traces=(0.65, 0.95), traces_steps=240,
+            trait_steps=600, traces=(0.65, 0.95), traces_steps=480,
         ),
         penalties=Penalties((0.5, 0.75, 1.5, 2.0, 2.5, 4.0, 6.0, 8.0, 10.0, 12.0)),
         hazards=Hazards((0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)),

@@ -52,4 +52,7 @@ class Sweep:
         ]
 
 
-PRESETS = {"quick": Sweep(seeds=64), "full": Sweep(seeds=512, meta_episodes=2048, neutrality_optimizers=("sgd", "adam"))}
+PRESETS = {
+    "quick": Sweep(seeds=64),
+    "full": Sweep(seeds=512, meta_episodes=2048, neutrality_optimizers=("sgd", "adam")),
+}
