@@ -23,6 +23,7 @@ from experiments.benchmarks.faults.kinds import KINDS
 from experiments.benchmarks.load import BOUND, shown
 from experiments.benchmarks.report import machine_line, tables
 from experiments.pages.claims import evidence_grid, evidence_list, evidence_rows, verdict_table
+from experiments.pages.epochs import calculation_tables, exposure_table
 from experiments.pages.markdown import command, made, number, table, wrap
 from jaxmyopia import launch
 from jaxmyopia.checks import require, user_path
@@ -226,6 +227,11 @@ def write_answer(name: str) -> None:
         page.write_text(put_between(page.read_text(), mark, answer_text(folder)))
     for page in PAGES.glob("*.md"):
         page.write_text(with_grids(page.read_text(), name))
+    if name == "myopia":
+        for page in places(name):
+            tables = {"calculations": calculation_tables(), "exposures": exposure_table(read(folder, "claims.json"))}
+            for place, text in tables.items():
+                page.write_text(put_between(page.read_text(), place, text))
     text = README.read_text()
     if name in MARK.findall(text):
         claims = read(folder, "claims.json")
