@@ -30,18 +30,15 @@ _BLUES = ("#f2f5f9", "#d3e0ee", "#a9c6e3", "#7caad4", "#3f80b9", "#0b5394")  # f
 @dataclasses.dataclass(frozen=True)
 class Places:
     """Where conditions lie: `values` of each setting, in order; settings `x` and `y` on the axes, empty where fewer
-    vary; `apart` one small panel a combination; `fixed`: those with one value."""
+    vary; `apart` one small panel a combination, those of `combinations`, which conditions have; `fixed`: those with one
+    value."""
 
     values: Mapping[str, list[Value]]
     x: str
     y: str
     apart: tuple[str, ...]
     fixed: Condition
-
-    @property
-    def combinations(self) -> list[Panel]:
-        """The values of each small panel."""
-        return list(itertools.product(*(self.values[name] for name in self.apart)))
+    combinations: list[Panel]
 
     def of(self, condition: Condition) -> tuple[Panel, tuple[int, int]]:
         """A condition's panel, and its place there."""
@@ -56,7 +53,10 @@ def places(conditions: Sequence[Condition]) -> Places:
     fixed = {name: held[0] for name, held in values.items() if len(held) == 1}
     varied = sorted((name for name in names if name not in fixed), key=lambda name: -len(values[name]))
     x, y = [*varied, "", ""][:2]
-    return Places(values, x, y, tuple(varied[2:]), fixed)
+    apart = tuple(varied[2:])
+    met = {tuple(each.get(name, _ABSENT) for name in apart) for each in conditions}
+    combinations = [each for each in itertools.product(*(values[name] for name in apart)) if each in met]
+    return Places(values, x, y, apart, fixed, combinations)
 
 
 def _ordered(values: Sequence[Value]) -> list[Value]:
@@ -78,7 +78,7 @@ def told(condition: Condition) -> str:
 
 def number(value: float) -> str:
     """An estimate in few characters; nothing where there is none."""
-    text = f"{value:.0f}" if 100 <= abs(value) < 1e4 else f"{value:.2g}"
+    text = f"{value:.0f}" if 100 <= abs(value) < 1e4 else f"{value:.{1 if abs(value) < 1e-3 else 2}g}"
     return text.replace("e-0", "e-").replace("e+0", "e").replace("-", "−") if np.isfinite(value) else ""
 
 

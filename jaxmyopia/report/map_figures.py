@@ -2,7 +2,6 @@
 """Where claims hold: a claim at each of its conditions, several claims at the conditions that they share, and an
 estimate under each specification."""
 
-import itertools
 import string
 import textwrap
 from collections.abc import Sequence
@@ -86,16 +85,16 @@ def _heading(*lines: str) -> str:
 
 
 def _everywhere(pieces: Sequence[Evidence], conditions: Sequence[Condition]) -> list[tuple[Evidence, Condition]]:
-    """The pieces with their conditions; one that could not be asked stands at all values of what it does not say."""
-    values: dict[str, dict[Value, None]] = {}
-    for condition in conditions:
-        for name, value in condition.items():
-            values.setdefault(name, {})[value] = None
-    found = []
+    """The pieces with their conditions; one that could not be asked stands at all values of what it does not say, as
+    others have them that say all that it does."""
+    found: list[tuple[Evidence, Condition]] = []
     for piece, condition in zip(pieces, conditions, strict=True):
-        lacking = [name for name in values if name not in condition and piece.verdict == "not applicable"]
-        for each in itertools.product(*(values[name] for name in lacking)):
-            found.append((piece, condition | dict(zip(lacking, each, strict=True))))
+        more: dict[tuple[tuple[str, Value], ...], None] = {(): None}
+        if piece.verdict == "not applicable":
+            others = (each for each in conditions if set(condition) <= set(each))
+            more = {tuple((name, each[name]) for name in each if name not in condition): None for each in others}
+        fullest = max(map(len, more))
+        found += [(piece, condition | dict(rest)) for rest in more if len(rest) == fullest]
     return found
 
 

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which figures the claims of any run have on its page: evidence, map, specifications; made when they are drawn."""
 
+import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from jaxmyopia.claims.joint import joint
-from jaxmyopia.claims.judged import Judgement
+from jaxmyopia.claims.judged import Evidence, Judgement
 from jaxmyopia.claims.specifications import all_together
 from jaxmyopia.report.claim_figures import forest
 from jaxmyopia.report.figures import Caption, Drawable
@@ -38,8 +39,22 @@ def claim_pictures(judgement: Judgement) -> Pictures:
         caption = Caption(f"evidence_{judgement.id}", f"Evidence: {judgement.id}", text)
         found[caption] = functools.partial(forest, [judgement])
     if len(pieces) >= _CELLS and len(judgement.conditions.settings) > 1:
-        found[map_caption(judgement)] = functools.partial(claim_map, judgement)
+        for place, part in enumerate(_of_like_settings(judgement)):
+            caption = map_caption(judgement)
+            caption = dataclasses.replace(caption, name=f"{caption.name}_{place + 1}") if place else caption
+            found[caption] = functools.partial(claim_map, part)
     return found
+
+
+def _of_like_settings(judgement: Judgement) -> list[Judgement]:
+    """A judgement apart by the settings in which its pieces lie, a map each; a piece that says fewer of them, since it
+    could not be asked, lies where others say all that it does."""
+    every = dict.fromkeys(frozenset(piece.condition) for piece in judgement.evidence)
+    fullest = [each for each in every if not any(each < other for other in every)]
+    groups: dict[frozenset[str], list[Evidence]] = {each: [] for each in fullest}
+    for piece in judgement.evidence:
+        groups[next(each for each in fullest if each >= frozenset(piece.condition))].append(piece)
+    return [dataclasses.replace(judgement, evidence=tuple(pieces)) for pieces in groups.values()]
 
 
 def specification_pictures(judgement: Judgement) -> Pictures:
