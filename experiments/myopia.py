@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Judges claims about myopia by epoch and shutdown: does the recipe make agents that run a few epochs and stop?
 
-python -m experiments.myopia                  two minutes on two cores
-python -m experiments.myopia --preset=full    half an hour or more
+python -m experiments.myopia                  a minute on two cores, once its programs are compiled
+python -m experiments.myopia --preset=full    twenty minutes
 """
 
 from jaxmyopia import cli

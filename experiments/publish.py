@@ -206,13 +206,15 @@ def put_between(text: str, name: str, new: str) -> str:
 
 
 def with_grids(text: str, name: str) -> str:
-    """A text whose marks `<!-- grid NAME CLAIM | setting=value, ... | rows | column -->` hold what an answer says."""
+    """A text whose marks `<!-- grid NAME CLAIM | setting=value, ... | rows | column -->` hold what an answer says; in
+    place of settings it may say `everywhere`."""
 
     def filled(found: re.Match[str]) -> str:
         mark, answer, claim, where, rows, column = found.groups()
         if answer != name:
             return found.group()
-        settings = dict(pair.split("=") for pair in " ".join(where.split()).split(", "))
+        told = " ".join(where.split())
+        settings = {} if told == "everywhere" else dict(pair.split("=") for pair in told.split(", "))
         grid = evidence_grid(read(RESULTS / name, "claims.json"), claim, settings, rows.split(", "), column)
         return f"{mark}{grid}\n<!-- /grid -->"
 

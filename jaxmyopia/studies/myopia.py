@@ -86,7 +86,7 @@ MYOPIA = Experiment(
     name="myopia",
     summary="Judges claims about myopia by epoch and shutdown: does the recipe make agents that run a few epochs and "
     "stop?",
-    notes="Two minutes on two cores; with --preset=full half an hour or more.",
+    notes="A minute on two cores, once its programs are compiled; with --preset=full twenty.",
     presets={name: _preset(name) for name in epochs.PRESETS},
     cells=Sweep.cells,
     claims=Sweep.claims,

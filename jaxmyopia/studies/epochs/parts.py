@@ -51,7 +51,7 @@ class Leaks:
     """
 
     leaks: tuple[str, ...] = flag(LEAKS, "Leaks: selection, trait, traces.")
-    leak_seeds: int = flag(64, "Seeds of trait and traces.", when=When(
+    leak_seeds: int = flag(32, "Seeds of trait and traces.", when=When(
         "where --leaks has trait or traces", lambda sweep: bool({"trait", "traces"} & set(sweep.leaks.leaks))
     ))  # fmt: skip
     populations: tuple[int, ...] = flag((10,), "Agents in a population; 0 for no selection.", when=_among("selection"))
@@ -160,7 +160,7 @@ class Penalties:
 class Hazards:
     """A hidden random cutoff. Raises ArgumentError if a field is not allowed."""
 
-    hazards: tuple[float, ...] = flag((0.3, 0.8), "Chances of a hidden cutoff at every border between epochs.")
+    hazards: tuple[float, ...] = flag((0.8,), "Chances of a hidden cutoff at every border between epochs.")
 
     def __post_init__(self):
         conform(self)
@@ -194,7 +194,7 @@ class Transfer:
     K is drawn anew in each run and shown, from `trained` cutoffs; all others are held out.
     """
 
-    codes: tuple[str, ...] = flag(("scalar",), "Codes of index and cutoff: one_hot, scalar, digits, sinusoidal.")
+    codes: tuple[str, ...] = flag((), "Codes of index and cutoff: one_hot, scalar, digits, sinusoidal.")
     trained: tuple[int, ...] = flag((1, 2, 4, 5, 7), "Cutoffs of training below E; all others are held out.")
     transfer_steps: int = flag(800, "Updates of agents that see their cutoff.")
     transfer_rate: float = flag(0.003, "Their learning rate.")

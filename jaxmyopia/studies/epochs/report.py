@@ -38,8 +38,8 @@ _CAPTIONS = {
         Caption(
             "hazards",
             "A hidden cutoff that comes at random",
-            "Lures a step in the first epoch, of agents under run credit: what they invest in the next one. "
-            "`negative`: a step pays at most -1 once the cutoff came, so that agents leave; `zero`: at most 0, so that "
+            "Lures a step in the first epoch, of agents under run credit: what they invest in the next one. Where a "
+            "step pays at most -1 once the cutoff came, agents leave before it is likely; where it pays at most 0, "
             "they may stay. Open points: fewer than 95 % of seeds reach 95 % of the planner's value.",
         ),
         Caption(

@@ -11,6 +11,7 @@ from jaxmyopia.report.cells import cell, shade
 from jaxmyopia.report.figures import COLOURS, draw_intervals, panels
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.epochs.arms import ARMS, arm, column
+from jaxmyopia.studies.epochs.env_params import SCHEDULES
 from jaxmyopia.studies.epochs.finished import (
     CREDIT_TITLES,
     Entry,
@@ -135,7 +136,8 @@ def hazards(run: FinishedMyopia) -> Figure:
             axes.set_ylim(-0.05, 1.05)
         line[0].set_ylabel(f"{learner}\nlures / step, first epoch")
     for axes, cap in zip(grid[0], caps, strict=True):
-        axes.set_title(f"once it is over: {NAMES['schedule'][int(cap)]}")
+        most = SCHEDULES[NAMES["schedule"][int(cap)]]
+        axes.set_title(f"once it came, a step pays at most {most:g}")
     for axes in grid[-1]:
         axes.set_xlabel("chance of a hidden cutoff at a border")
     entries: list[Entry] = [

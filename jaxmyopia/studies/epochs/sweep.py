@@ -60,7 +60,7 @@ class Sweep:
     updates: tuple[int, ...] = flag((300, 120, 120), "Updates of reinforce, ppo and qlearning.", when=_OWN_BUDGETS)
     steps: int | None = flag(None, "Updates of every learner, in place of its own budget.", when=_TRAINED)
     records: int = flag(8, "How many records are taken of a run.")
-    seeds: int = flag(48, "Seeds in every cell: 0, 1, ...")
+    seeds: int = flag(32, "Seeds in every cell: 0, 1, ...")
     leaks: Leaks = dataclasses.field(default_factory=Leaks, metadata=only(has("parts", "leaks")))
     penalties: Penalties = dataclasses.field(default_factory=Penalties, metadata=only(has("parts", "penalties")))
     hazards: Hazards = dataclasses.field(default_factory=Hazards, metadata=only(has("parts", "hazards")))
