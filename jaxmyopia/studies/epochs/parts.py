@@ -199,6 +199,7 @@ class Transfer:
     transfer_steps: int = flag(800, "Updates of agents that see their cutoff.")
     transfer_rate: float = flag(0.003, "Their learning rate.")
     transfer_width: int = flag(32, "Their width.")
+    transfer_entropy: float = flag(0.3, "Their entropy bonus: with less some stop a step late and never find out.")
     debts: tuple[float, ...] = flag((0.0,), "What K's first step pays less, for agents that learn on while flat.")
 
     def __post_init__(self):
@@ -216,6 +217,10 @@ class Transfer:
             )
         check_settings((("transfer_rate", (self.transfer_rate,)), ("debts", self.debts)))
         require(self.transfer_rate > 0, "transfer_rate", self.transfer_rate, "must be positive and finite")
+        require(
+            0 <= self.transfer_entropy < float("inf"), "transfer_entropy", self.transfer_entropy, "must be at least 0"
+        )
+        check_settings((("transfer_entropy", (self.transfer_entropy,)),))
         for name in ("transfer_steps", "transfer_width"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
 
@@ -242,7 +247,9 @@ class Transfer:
             Myopia(
                 epochs=sweep.epochs, epoch_steps=sweep.epoch_steps, reveal_epoch=name, show_cutoff=True,
                 train_cutoffs=cutoffs, width=self.transfer_width,
-                settings_of_learner=dataclasses.replace(sweep.settings, runs_a_batch=runs, minibatches=1),
+                settings_of_learner=dataclasses.replace(
+                    sweep.settings, runs_a_batch=runs, minibatches=1, entropy=self.transfer_entropy
+                ),
             )
             for name in self.codes
         ]  # fmt: skip

@@ -160,7 +160,11 @@ class Mlp(nn.Module):
         bias = _own(self, "bias", zeros, (self.width,))
         last = _own(self, "last", zeros, (self.outputs, self.width))
         last_bias = _own(self, "last_bias", zeros, (self.outputs,))
-        hidden = nn.tanh(_seen_in_an_epoch(env, params, kernel) + bias[:, None, None, None])
+        inputs = _seen_in_an_epoch(env, params, kernel)
+        if env.show_cutoff or env.reveal_epoch not in ("one_hot", "masked"):
+            # One loop over codes and tanh would round a block's first agents otherwise than the rest.
+            inputs = once(inputs, few=1)
+        hidden = nn.tanh(inputs + bias[:, None, None, None])
         out = affine(last, last_bias, hidden.reshape(self.width, -1, *hidden.shape[4:]))
         return _over_epochs(env, out.reshape(self.outputs, *hidden.shape[1:]))
 

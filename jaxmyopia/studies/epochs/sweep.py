@@ -161,7 +161,7 @@ PRESETS: dict[str, Sweep] = {
         penalties=Penalties((0.5, 0.75, 1.5, 2.0, 2.5, 4.0, 6.0, 8.0, 10.0, 12.0)),
         hazards=Hazards((0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)),
         transfer=Transfer(
-            codes=("one_hot", "scalar", "digits", "sinusoidal"), transfer_steps=3000, debts=(-6.0, 0.0, 2.0)
+            codes=("one_hot", "scalar", "digits", "sinusoidal"), transfer_steps=8000, debts=(-6.0, 0.0, 2.0)
         ),
     ),
 }  # fmt: skip
