@@ -41,7 +41,13 @@ def pytest_configure(config):
 
 # Modules of a minute of work and more, most of it compiling: marked `slow` as a whole.
 LONG = ("test_stopping", "test_docs", "test_own", "test_training", "test_testing", "test_checkpoints", "test_resume")
-LONG += ("experiments/test_myopia", "experiments/test_plateaus", "engine/test_chunk", "epochs/test_study")
+LONG += (
+    "epochs/test_lanes",
+    "experiments/test_myopia",
+    "experiments/test_plateaus",
+    "engine/test_chunk",
+    "epochs/test_study",
+)
 
 
 def pytest_collection_modifyitems(items):
@@ -66,7 +72,13 @@ OPTIMISED = (
     "epochs/test_study",
     "test_training",
 )
-OPTIMISED += ("epochs/test_selection", "lowrank/test_claims_null", "lowrank/test_theory", "lowrank/test_rank_one")
+OPTIMISED += (
+    "epochs/test_selection",
+    "epochs/test_lanes",
+    "lowrank/test_claims_null",
+    "lowrank/test_theory",
+    "lowrank/test_rank_one",
+)
 
 
 _QUICKLY = pytest.StashKey[bool]()
