@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Judges claims about myopia by epoch and shutdown: does the recipe make agents that run a few epochs and stop?
 
-python -m experiments.myopia                  a minute on two cores, once its programs are compiled
-python -m experiments.myopia --preset=full    twenty minutes
+python -m experiments.myopia                  a minute and a half on two cores
+python -m experiments.myopia --preset=full    less than half an hour
 """
 
 from jaxmyopia import cli

@@ -86,7 +86,7 @@ MYOPIA = Experiment(
     name="myopia",
     summary="Judges claims about myopia by epoch and shutdown: does the recipe make agents that run a few epochs and "
     "stop?",
-    notes="A minute on two cores, once its programs are compiled; with --preset=full twenty.",
+    notes="A minute and a half on two cores; with --preset=full less than half an hour.",
     presets={name: _preset(name) for name in epochs.PRESETS},
     cells=Sweep.cells,
     claims=Sweep.claims,
