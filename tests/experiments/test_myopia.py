@@ -17,7 +17,7 @@ OF_EPOCHS = ["--epochs=4", "--epoch_steps=2", "--cutoff=2", "--steps=3", "--runs
 OF_LEAKS = [
     "--populations=4", "--selection_steps=3", "--intervals=2", "--leak_seeds=6", "--trait_steps=3", "--traces_steps=3",
 ]  # fmt: skip
-OF_TRANSFER = ["--trained=1,3", "--transfer_steps=3"]
+OF_TRANSFER = ["--codes=scalar", "--trained=1,3", "--transfer_steps=3"]
 OF_COMPANIONS = ["--dilemma_steps=20", "--meta_episodes=3"]
 SMALL = [
     *OF_EPOCHS, *OF_LEAKS, *OF_TRANSFER, *OF_COMPANIONS, "--learners=reinforce", "--seeds=6", "--keep_curves=2",

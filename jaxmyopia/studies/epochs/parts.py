@@ -221,8 +221,8 @@ class Transfer:
             0 <= self.transfer_entropy < float("inf"), "transfer_entropy", self.transfer_entropy, "must be at least 0"
         )
         check_settings((("transfer_entropy", (self.transfer_entropy,)),))
-        for name in ("transfer_steps", "transfer_width"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
+        for name, most in (("transfer_steps", 2**31 - 1), ("transfer_width", 2**16)):
+            require(1 <= getattr(self, name) <= most, name, getattr(self, name), f"must be at least 1, at most {most}")
 
     def cells(self, sweep: Sweep) -> list[Cell]:
         """A cell a code; and one a learner that goes on learning under a flat schedule."""

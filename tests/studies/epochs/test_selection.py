@@ -11,7 +11,7 @@ import pytest
 
 from jaxmyopia.api import run
 from jaxmyopia.studies.epochs.learners import Agent
-from jaxmyopia.studies.epochs.measures import LURES_BEFORE, lure_rate
+from jaxmyopia.studies.epochs.measures import INTENSITY, lure_rate
 from jaxmyopia.studies.epochs.model import LURE, WORK, EpochEnv, env_params
 from jaxmyopia.studies.epochs.selection import Selection, select, shared_rollout
 from jaxmyopia.studies.epochs.study import Myopia
@@ -93,7 +93,7 @@ def test_the_lures_before_k_less_one_of_a_short_run_are_read_off_its_table():
     table = run(SMALL, seeds=4, steps=4, progress=False, **trials).trials
     for length in (2.0, 3.0):
         rows = table.matching(schedule=2.0, length=length)
-        np.testing.assert_array_equal(LURES_BEFORE.of(rows), rows.values("lured_0") / rows.values("acting_0"))
+        np.testing.assert_array_equal(INTENSITY.of(rows), rows.values("lured_0") / rows.values("acting_0"))
     assert not table.matching(schedule=2.0, length=2.0).values("acting_2").any()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from jaxmyopia.api import run
 from jaxmyopia.studies.epochs import planner, tables
-from jaxmyopia.studies.epochs.measures import LURES_BEFORE, lure_rate
+from jaxmyopia.studies.epochs.measures import INTENSITY, lure_rate
 from jaxmyopia.studies.epochs.model import LURE, WORK, EpochEnv, env_params
 from jaxmyopia.studies.epochs.params import code
 from jaxmyopia.studies.epochs.rollouts import returns
@@ -115,7 +115,7 @@ def test_trained_agents_take_lures_where_it_leaks_and_not_in_the_twin_nor_under_
         leaks = not permuted and baseline < 2
         for schedule, length in ((0.0, 4.0), (2.0, 4.0), (2.0, 3.0)):
             rows = table.matching(permuted=permuted, baseline=baseline, schedule=schedule, length=length)
-            rate = LURES_BEFORE.of(rows)
+            rate = INTENSITY.of(rows)
             assert (rate > 0.95).all() if leaks else (rate < 0.05).all(), (permuted, baseline, schedule, rate)
             np.testing.assert_allclose(lure_rate(rows, 0, 2), rows.values("trait"), atol=1e-5)
             # By the planner of its own credit the twin has learned its task; where it leaks, no seed has.
