@@ -86,12 +86,6 @@ def _cutoffs(rows: Trials) -> np.ndarray:
     return rows["cutoff"][np.argsort(rows.columns["seed"], kind="stable")].astype(int)
 
 
-def cutoff_of(rows: Trials) -> int:
-    """The cutoff K, shape `()`, that all rows share."""
-    (cutoff,) = rows.unique("cutoff")
-    return int(cutoff)
-
-
 def _at(values: np.ndarray, epochs: np.ndarray) -> np.ndarray:
     """Of values `(rows, E)`, each row's at its own epoch; NaN at E."""
     padded = np.concatenate([values, np.full((len(values), 1), np.nan)], axis=1)
