@@ -70,3 +70,31 @@ def uniform(keys: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     x, y = _threefry(keys, jnp.zeros_like(low), low)
     bits = ((x ^ y) >> np.uint32(32 - _MANTISSA)) | _ONE  # of a number in [1, 2)
     return (jax.lax.bitcast_convert_type(bits, jnp.float32) - 1.0).reshape(*shape, -1)
+
+
+def uniform_of_one(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """`jax.random.uniform` of one key, which under `jax.vmap` over keys becomes `uniform`: for what is written for one
+    seed.
+
+    >>> keys = jax.random.split(jax.random.key(0), 3)
+    >>> bool((jax.vmap(lambda key: uniform_of_one(key, (5,)))(keys)[1] == jax.random.uniform(keys[1], (5,))).all())
+    True
+
+    Args:
+      key: consumed.
+      shape: of the numbers.
+
+    Returns:
+      The numbers, in [0, 1).
+    """
+
+    @jax.custom_batching.custom_vmap
+    def draw(key: jax.Array) -> jax.Array:
+        return jax.random.uniform(key, shape)
+
+    @draw.def_vmap
+    def side_by_side(size: int, batched: list[bool], keys: jax.Array) -> tuple[jax.Array, bool]:
+        del size, batched  # there is one argument, and it is batched
+        return jnp.moveaxis(uniform(keys, shape), -1, 0), True
+
+    return draw(key)
