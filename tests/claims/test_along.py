@@ -149,6 +149,19 @@ def test_a_grid_of_definitions_is_asked_throughout():
     assert np.array(estimates) / estimates[0] == pytest.approx([1, 0.9, 1.1])
 
 
+def test_definitions_that_are_conditions_are_judged_apart():
+    signed = Derived(
+        "signed", lambda trials, sign: sign * trials.values("score"), conditions=("sign",), sign=(1.0, -1.0)
+    )
+    claim = jm.claim("It rises.")(lambda rows: jm.along(rows, signed, "hidden", "rise").above(0.3))
+    found = {
+        (each.condition["sign"], each.condition["scale"]): each
+        for each in claim.judge(table(MONOTONE, VALLEY)).evidence
+    }
+    assert len(found) == 4 and found[1.0, 0.0].verdict == "supported" and found[-1.0, 0.0].verdict == "contradicted"
+    assert found[-1.0, 0.0].details["mean"] == [-each for each in found[1.0, 0.0].details["mean"]]
+
+
 def test_a_premise_is_asked_at_each_condition_by_itself():
     rises = lambda trials: jm.along(trials, "score", "hidden", "rise").above(0.2)
 
