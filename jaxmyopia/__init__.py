@@ -5,7 +5,7 @@ from jaxmyopia import measures
 from jaxmyopia.answer import Answer
 from jaxmyopia.api import load, register, run, settle
 from jaxmyopia.checks import ArgumentError, RunError
-from jaxmyopia.claims import Claim, Evidence, Judgement, claim, mean, not_applicable, paired, same, share
+from jaxmyopia.claims import Claim, Evidence, Judgement, along, claim, mean, not_applicable, paired, same, share
 from jaxmyopia.claims.sequential import how_many
 from jaxmyopia.elsewhere import curves
 from jaxmyopia.measures import Derived, Measure
@@ -38,6 +38,7 @@ __all__ = [
     "Thresholds",
     "Training",
     "Trials",
+    "along",
     "claim",
     "curves",
     "env_params",

@@ -35,11 +35,11 @@ RULES = tuple(
     f"jaxmyopia.{package}.{name}"
     for package, names in {
         "claims": (
-            "choosing", "claim", "conditions", "controls", "evidence", "joint", "judged", "quantity", "regions",
-            "sequential", "specifications", "verdicts",
+            "along", "choosing", "claim", "conditions", "controls", "evidence", "joint", "judged", "quantity",
+            "regions", "sequential", "sides", "specifications", "verdicts",
         ),
         "stats": (
-            "betting", "decisions", "estimates", "intervals", "sequences", "sketch", "table",
+            "bands", "betting", "decisions", "estimates", "intervals", "sequences", "sketch", "table",
         ),
     }.items()
     for name in names

@@ -96,6 +96,13 @@ def test_a_loss_and_a_target_of_ones_own(capsys):
     assert float(capsys.readouterr().out.split()[0]) >= 1
 
 
+def test_a_curve_over_a_setting(capsys):
+    text = blocks("docs/own_claim.md")[3].replace("steps=300", "steps=100")
+    exec(compile(text, "along.py", "exec"), {"__name__": "a notebook"})
+    printed = capsys.readouterr().out
+    assert printed.startswith("SUPPORTED  What it learns falls nowhere") and "{'from': " in printed
+
+
 def test_an_agents_runs_in_the_environment(capsys):
     alone, wrapped = blocks("docs/environment.md")
     assert len([line for line in alone.splitlines() if line.strip()]) <= 14

@@ -9,80 +9,28 @@ The unit is the seed: its number is the mean over its trials. A claim is judged 
 combination of the settings in which the trials differ, and of the definitions that a measure calls conditions.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from jaxmyopia.checks import require, require_range
-from jaxmyopia.claims.judged import Condition, Evidence, Value, checked
+from jaxmyopia.checks import require
+from jaxmyopia.claims.judged import Evidence, Value, checked
 from jaxmyopia.claims.quantity import Choice, Quantity, Sample
-from jaxmyopia.measures import Measure
+from jaxmyopia.claims.sides import (
+    Show,
+    Sides,
+    cells_of,
+    choices_at,
+    definitions_of,
+    name_of,
+    parts_of,
+    seeds_of,
+    shown_of,
+)  # fmt: skip
 from jaxmyopia.stats.estimates import Estimate
 from jaxmyopia.stats.intervals import Range
-from jaxmyopia.stats.table import Measured, Trials, over_seeds, pair, shared_settings
-
-Show = Callable[..., Any]  # of arrays (rows,), one a side: what counts, as numbers or truth values (rows,)
-_Sides = tuple[Trials, ...]
-_Make = Callable[[_Sides, Choice], Quantity]
-
-
-def _grid(what: str | Measured) -> tuple[Choice, ...]:
-    return ({},) if isinstance(what, str) else getattr(what, "choices", ({},))
-
-
-def _name(what: str | Measured) -> str:
-    return what if isinstance(what, str) else getattr(what, "name", str(what))
-
-
-def _cells(*sides: Trials) -> tuple[int, ...]:
-    """The numbers of the cells whose trials the sides hold; none in a table that is no run's."""
-    held = [np.unique(side.columns["cell"]) for side in sides if "cell" in side.columns]
-    return tuple(sorted({int(cell) for cells in held for cell in cells}))
-
-
-def _definitions(what: str | Measured) -> tuple[str, ...]:
-    return getattr(what, "conditions", ())
-
-
-def _seeds(trials: Trials) -> np.ndarray:
-    return np.sort(trials.columns["seed"], kind="stable")
-
-
-def _fixed(what: str | Measured, fixed: Choice) -> tuple[Choice, ...]:
-    """The choices of a measure at its main conditions, or those `fixed`; main first."""
-    return what.choices_at(**fixed) if isinstance(what, Measure) else _grid(what)
-
-
-def _parts(
-    make: _Make, sides: _Sides, what: str | Measured, over: Sequence[str], fixed: Choice
-) -> list[tuple[Condition, Quantity]]:
-    """A quantity under each condition by itself: the settings that all sides share, and those of the measure's
-    conditions that are not `fixed`."""
-    names = [name for name in shared_settings(*sides) if name not in over]
-    axes = [name for name in _definitions(what) if name not in (*over, *fixed)]
-    for axis in axes:
-        own = f"must not have the name of a setting in which the trials differ, {', '.join(names)}"
-        require(axis not in names, f"conditions of {_name(what)}", axis, own)
-    chosen = list({tuple(choice[name] for name in axes): None for choice in _grid(what)})
-    found = []
-    for settings, parts in _by_setting(sides, names):
-        for values in chosen:
-            at = dict(zip(axes, values, strict=True))
-            found.append((settings | (at if len(chosen) > 1 else {}), make(parts, {**fixed, **at})))
-    return found
-
-
-def _by_setting(sides: _Sides, names: Sequence[str]) -> list[tuple[Condition, _Sides]]:
-    """The sides' trials at each combination of settings that all sides hold."""
-    if not names:
-        return [({}, sides)]
-    held = [each.groups(names) for each in sides]
-    found = []
-    for values in (each for each in held[0] if all(each in group for group in held)):
-        settings = {name: value for name, value in zip(names, values, strict=True) if value is not None}
-        found.append((settings, tuple(side.keep(group[values]) for side, group in zip(sides, held, strict=True))))
-    return found
+from jaxmyopia.stats.table import Measured, Trials, over_seeds, pair
 
 
 def share(
@@ -118,7 +66,7 @@ def share(
 
 
 def _shares(
-    sides: _Sides, fixed: Choice, what: str | Measured, show: Show, given: Show | None, combine: Show | None,
+    sides: Sides, fixed: Choice, what: str | Measured, show: Show, given: Show | None, combine: Show | None,
     apart: tuple[str, ...],
 ) -> Quantity:  # fmt: skip
     seed, places = _places(sides, apart)
@@ -132,17 +80,17 @@ def _shares(
         return _over_seeds(seed, shown, numbers, given, combine, lost, (0.0, 1.0))
 
     make = lambda parts, at: _shares(parts, at, what, show, given, combine, apart)
-    parts = lambda over: [] if combine else _parts(make, sides, what, [*over, *apart], fixed)
+    parts = lambda over: [] if combine else parts_of(make, sides, what, [*over, *apart], fixed)
     return Quantity(
-        f"share of seeds by {_name(what)}", sample, _fixed(what, fixed), parts, cells=_cells(*sides),
-        definitions=_definitions(what), of_all=True, anytime=any(side.anytime for side in sides),
+        f"share of seeds by {name_of(what)}", sample, choices_at(what, fixed), parts, cells=cells_of(*sides),
+        definitions=definitions_of(what), of_all=True, anytime=any(side.anytime for side in sides),
     )  # fmt: skip
 
 
-def _places(sides: _Sides, apart: Sequence[str]) -> tuple[np.ndarray, list[Any]]:
+def _places(sides: Sides, apart: Sequence[str]) -> tuple[np.ndarray, list[Any]]:
     """The seeds of one side or of the pairs of two, and where their numbers are."""
     if len(sides) == 1:
-        return _seeds(sides[0]), [slice(None)]
+        return seeds_of(sides[0]), [slice(None)]
     pairs = pair(*sides, apart=apart)
     return pairs.seed, [pairs.a, pairs.b]
 
@@ -161,25 +109,6 @@ def _over_seeds(
         excused = len(np.unique(seed[~held]))
         values = np.where(held, values, np.nan)
     return Sample(*over_seeds(seed, values, combine or np.mean), len(seed), lost, excused, range)
-
-
-def _shown(
-    numbers: np.ndarray, what: str | Measured, show: Show | None, range: Range | None
-) -> tuple[np.ndarray, Range | None]:
-    """What is averaged of numbers `(rows,)`, NaN where they are; and its range, where it is known."""
-    if show is None:
-        known = require_range("range", range) or (None if isinstance(what, str) else getattr(what, "range", None))
-        values = numbers
-    else:
-        found = np.asarray(show(numbers))
-        known = require_range("range", range) or ((0.0, 1.0) if found.dtype == bool else None)
-        values = np.where(np.isnan(numbers), np.nan, found.astype(float))
-    if known:
-        slack = 1e-5 * (known[1] - known[0])  # float32's rounding
-        outside = values[(values < known[0] - slack) | (values > known[1] + slack)]
-        allowed = f"must hold the values of {_name(what)}, but one is {outside[0]:g}" if outside.size else ""
-        require(not outside.size, "range", known, allowed)
-    return values, known
 
 
 def mean(trials: Trials, what: str | Measured, show: Show | None = None, *, range: Range | None = None) -> Quantity:
@@ -202,23 +131,23 @@ def mean(trials: Trials, what: str | Measured, show: Show | None = None, *, rang
       ArgumentError: if there is no such measure, or a value lies outside the range.
     """
 
-    def make(sides: _Sides, fixed: Choice) -> Quantity:
+    def make(sides: Sides, fixed: Choice) -> Quantity:
         (mine,) = sides
 
         def sample(choice: Choice) -> Sample:
-            shown, known = _shown(mine.values(what, choice), what, show, range)
+            shown, known = shown_of(mine.values(what, choice), what, show, range)
             lost = int(np.isnan(shown).sum())
-            return Sample(*over_seeds(_seeds(mine), shown), len(mine), lost, range=known)
+            return Sample(*over_seeds(seeds_of(mine), shown), len(mine), lost, range=known)
 
-        parts = lambda over: _parts(make, sides, what, over, fixed)
-        choices = _fixed(what, fixed)
+        parts = lambda over: parts_of(make, sides, what, over, fixed)
+        choices = choices_at(what, fixed)
         return Quantity(
-            f"mean {_name(what)}",
+            f"mean {name_of(what)}",
             sample,
             choices,
             parts,
-            cells=_cells(mine),
-            definitions=_definitions(what),
+            cells=cells_of(mine),
+            definitions=definitions_of(what),
             anytime=mine.anytime,
         )
 
@@ -259,15 +188,15 @@ def paired(
 
 
 def _difference(
-    both: _Sides, fixed: Choice, what: str | Measured, show: Show | None, apart: tuple[str, ...],
+    both: Sides, fixed: Choice, what: str | Measured, show: Show | None, apart: tuple[str, ...],
     over: tuple[str, ...], range: Range | None,
 ) -> Quantity:  # fmt: skip
     a, b = both
     pairs = pair(a, b, apart=apart, over=over)
 
     def sides(choice: Choice) -> tuple[np.ndarray, np.ndarray, Range | None]:
-        first, known = _shown(a.values(what, choice)[pairs.a], what, show, range)
-        second, _ = _shown(b.values(what, choice)[pairs.b], what, show, range)
+        first, known = shown_of(a.values(what, choice)[pairs.a], what, show, range)
+        second, _ = shown_of(b.values(what, choice)[pairs.b], what, show, range)
         return first, second, known and (known[0] - known[1], known[1] - known[0])
 
     def sample(choice: Choice) -> Sample:
@@ -279,14 +208,14 @@ def _difference(
         return Sample(*over_seeds(pairs.seed, difference), len(difference), lost, range=known)
 
     make = lambda parts, at: _difference(parts, at, what, show, apart, over, range)
-    choices = _fixed(what, fixed)
+    choices = choices_at(what, fixed)
     first, second, _ = sides(choices[0])
     whole = ~(np.isnan(first) | np.isnan(second))
     superior = ((first > second) + (first == second) / 2)[whole]
     details: dict[str, object] = {"means": [_mean(first[whole]), _mean(second[whole])], "P(a > b)": _mean(superior)}
-    parts = lambda averaged: _parts(make, both, what, [*averaged, *apart, *over], fixed)
-    statistic, anytime = f"{_name(what)}, difference on the same seeds", a.anytime or b.anytime
-    return Quantity(statistic, sample, choices, parts, details, _cells(a, b), _definitions(what), anytime=anytime)
+    parts = lambda averaged: parts_of(make, both, what, [*averaged, *apart, *over], fixed)
+    statistic, anytime = f"{name_of(what)}, difference on the same seeds", a.anytime or b.anytime
+    return Quantity(statistic, sample, choices, parts, details, cells_of(a, b), definitions_of(what), anytime=anytime)
 
 
 def _mean(values: np.ndarray) -> float:

@@ -25,7 +25,8 @@ class Sample:
     """One number a seed, `values` `(S,)`, and their `seeds` `(S,)`.
 
     `trials`: how many there were; `lost`: diverged or without a partner; `excused`: seeds of which the premise does not
-    hold. `range`: in which the numbers of all seeds lie, where it is known.
+    hold. `range`: in which the numbers of all seeds lie, where it is known. `estimate`: where what is asked is not the
+    mean of these numbers, but such as the shape of a mean curve.
     """
 
     values: np.ndarray
@@ -34,6 +35,7 @@ class Sample:
     lost: int = 0
     excused: int = 0
     range: Range | None = None
+    estimate: Estimate | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Quantity:
     first. `parts(over)`: the same under each condition by itself, those named in `over` apart. `details`: beside it.
     `cells`: the numbers of the cells whose trials are asked. `definitions`: which a measure calls conditions.
     `of_all`: whether a trial that is lost is counted, as one that shows nothing. `anytime`: whether intervals are to
-    hold whenever one stops.
+    hold whenever one stops. `premise`: evidence that must be supported, or nothing is asked.
     """
 
     statistic: str
@@ -56,6 +58,7 @@ class Quantity:
     definitions: tuple[str, ...] = ()
     of_all: bool = False
     anytime: bool = False
+    premise: Callable[[], Evidence] | None = None
 
     def named(self, statistic: str, **details: object) -> "Quantity":
         """The same under another name of the statistic, with more details."""
@@ -105,6 +108,8 @@ class Quantity:
 
     def _estimate(self, sample: Sample) -> Estimate:
         values = sample.values
+        if sample.estimate is not None:
+            return sample.estimate
         if sample.range == (0, 1) and values.size and np.isin(values, (0, 1)).all():
             return share_sequence(values) if self.anytime else of_share(values)
         if self.anytime:
@@ -137,6 +142,13 @@ class Asked:
         if not self.quantity.of_all and sample.lost > MOST_LOST * sample.trials:
             share = sample.lost / sample.trials
             return "not judged", f"{share:.0%} of trials diverged, or their partners did; at most {MOST_LOST:.0%} may"
+        premise = self.quantity.premise and self.quantity.premise()
+        if premise and premise.verdict != "supported":
+            verdict: Verdict = "inconclusive" if premise.verdict == "inconclusive" else "not applicable"
+            return (
+                verdict,
+                f"the premise, {premise.statistic} {premise.reference}, is {premise.verdict}: {premise.reason}",
+            )
         return None
 
     @property

@@ -89,7 +89,8 @@ def how_many(claim: Claim, pilot: Trials, *, effect: float, repeats: int = 200, 
     asked = [(piece.name, piece.asked) for piece in _evidence(claim, pilot) if piece.asked]
     found = []
     for name, each in asked:
-        n = each.quantity.main.values.size
+        n, mean = each.quantity.main.values.size, each.quantity.main.estimate is None
+        require(mean, "claim", name or claim.id, "must ask for means or shares: seeds of a curve cannot be moved")
         require(n >= MIN_SEEDS, "pilot", f"{n} seeds", f"must have at least {MIN_SEEDS} of {name or claim.id}")
         draw = _moved(each, effect)
         rng = np.random.default_rng(root_seed)

@@ -29,12 +29,12 @@ def specifications(pieces: Sequence[Evidence]) -> Specifications | None:
     """What the estimates of a claim hang on, over all its conditions and thresholds.
 
     Args:
-      pieces: judged; those that estimate the same thing as the first of them.
+      pieces: judged; those that estimate the same thing as the first of them, a mean over seeds.
 
     Returns:
       The `Specifications`; None where there is one specification alone, or what was judged was read back.
     """
-    asked = [piece for piece in pieces if piece.asked and not piece.asked.refused]
+    asked = [piece for piece in pieces if piece.asked and not piece.asked.refused and _is_mean(piece)]
     if not asked:
         return None
     factors, samples = [], []
@@ -53,6 +53,10 @@ def specifications(pieces: Sequence[Evidence]) -> Specifications | None:
         rng = np.random.default_rng(0)
         test = specification_test(values, null=first.null, direction=first.direction, rng=rng)
     return Specifications({name: dataclasses.asdict(share) for name, share in shares.items()}, test)
+
+
+def _is_mean(piece: Evidence) -> bool:
+    return piece.asked.quantity.main.estimate is None
 
 
 def _by_seed(samples: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:

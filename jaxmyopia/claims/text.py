@@ -62,7 +62,9 @@ def _piece_text(piece: Evidence) -> list[str]:
     seen = piece.by_chance
     tries = f", seen in five tries: {seen:.0%}" if seen is not None else ""
     text = f"{piece.interval}, asked: {piece.reference}, n = {piece.interval.n}{grid}{lost}{tries}"
-    if piece.verdict == "inconclusive" and (math.isnan(piece.interval.low) or piece.interval.n < MIN_SEEDS):
+    refused = piece.asked is not None and piece.asked.refused is not None
+    open_ends = math.isnan(piece.interval.low) or piece.interval.n < MIN_SEEDS
+    if piece.verdict == "inconclusive" and (refused or open_ends):
         text += f": {piece.reason}"
     if piece.verdict in ("not applicable", "not judged"):
         text = piece.reason
