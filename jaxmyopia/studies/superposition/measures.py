@@ -229,7 +229,9 @@ class Explained:
 
         def one(given):
             model, importance, active = given
-            return (importance * (self.errors.variance(model, active) - self.errors.of(model[:-1], model[-1], active))).sum()
+            return (
+                importance * (self.errors.variance(model, active) - self.errors.of(model[:-1], model[-1], active))
+            ).sum()
 
         return jax.lax.map(one, (curves["model"][-1], curves["importance"][-1], curves["active"][-1]))
 
@@ -251,25 +253,60 @@ KEPT = Measure("kept", _kept, length=(0.5, 0.3, 0.7))
 EACH = Measure("dimensions_each", lambda curves: _each(curves, lambda model: dimensions_each(model[:-1])))
 
 
-@dataclasses.dataclass(frozen=True)
-class Line:
-    """The excess of one line, `(S,)`."""
+PENTAGON = Measure(
+    "pentagon",
+    lambda curves, within: _each(curves, lambda model: (jnp.abs(dimensions(model[:-1]) - 2 / 5) < within).all()).astype(
+        within.dtype
+    ),
+    range=(0, 1),
+    within=(0.05, 0.02, 0.1),
+)
 
-    at: float
+
+@dataclasses.dataclass(frozen=True)
+class Lines:
+    """The excess of one or several lines together, `(S,)`.
+
+    `at`: the lines. `of`: of `trained` dimensions; or, as nulls, of dimensions at the first record (`untrained`), of
+    trained ones with normal noise of 0.05 (`blurred`), or of numbers uniform on (0, 1) (`uniform`).
+    """
+
+    at: tuple[float, ...]
+    of: str = "trained"
 
     def __call__(self, curves: Curves, width: jax.Array) -> jax.Array:
         """At one width."""
-        return _each(curves, lambda model: line_excess(dimensions(model[:-1]), self.at, width))
+        models = curves["model"][0 if self.of == "untrained" else -1]
+        keys = jax.random.split(jax.random.key(5), models.shape[0])
+
+        def one(model: jax.Array, key: jax.Array) -> jax.Array:
+            found = dimensions(model[:-1])
+            if self.of == "blurred":
+                found = found + 0.05 * jax.random.normal(key, found.shape, found.dtype)
+            if self.of == "uniform":
+                found = jax.random.uniform(key, found.shape, found.dtype)
+            return jnp.stack([line_excess(found, line, width) for line in self.at]).sum()
+
+        return jax.vmap(one)(models, keys)
 
 
 WIDTHS = (0.005, 0.0025, 0.01)
-HALF = Measure("line_half", Line(1 / 2), range=(-0.5, 1), width=WIDTHS)
-OTHERS = {
-    name: Measure(f"line_{name.replace('/', '_of_')}", Line(at), range=(-0.5, 1), width=WIDTHS)
+_OTHERS = tuple(at for name, at in LINES.items() if name not in ("1/2", "1"))
+HALF = Measure("line_half", Lines((0.5,)), range=(-0.5, 1), width=WIDTHS)
+OTHER = Measure("line_other", Lines(_OTHERS), range=(-2, 1), width=WIDTHS)
+ONES = {  # each of the other lines by itself, for figures and tables
+    name: Measure(f"line_{name.replace('/', '_of_')}", Lines((at,)), range=(-0.5, 1), width=(WIDTHS[0],))
     for name, at in LINES.items()
     if name != "1/2"
 }
-LINES_FOUND = (HALF, *OTHERS.values())
+NULLS = {
+    kind: (
+        Measure(f"{kind}_half", Lines((0.5,), kind), range=(-0.5, 1), width=WIDTHS),
+        Measure(f"{kind}_other", Lines(_OTHERS, kind), range=(-2, 1), width=WIDTHS),
+    )
+    for kind in ("untrained", "blurred", "uniform")
+}
+LINES_FOUND = (HALF, OTHER, *ONES.values(), *(each for pair in NULLS.values() for each in pair))
 FINAL = Measure("final_loss", lambda curves: curves["loss"][-1])
 
 

@@ -28,8 +28,7 @@ def cell(study: OneActive, settings: Settings, *, seeds: int, steps: int) -> Cel
 
 
 def _check(part: Any, *, lists: Sequence[str], counts: Sequence[str], settings: Mapping[str, str]) -> None:
-    """Refuses what no part may hold: lists that are empty or hold something twice, counts below 1, settings that a study
-    refuses."""
+    """Refuses lists that are empty or hold something twice, counts below 1, and settings that a study refuses."""
     conform(part)
     for name in lists:
         values = getattr(part, name)
@@ -46,6 +45,7 @@ def _check(part: Any, *, lists: Sequence[str], counts: Sequence[str], settings: 
 
 
 _MOST_FEATURES = 4096
+_LINEAR = 100.0  # span of the linear control
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +98,17 @@ class Capacity:
                         falls_over=self.capacity_steps, measures=capacity_measures(kind),
                     )  # fmt: skip
                     found.append(cell(study, own | more, seeds=self.capacity_seeds, steps=self.capacity_steps))
-        return found
+        return [*found, self._linear()]
+
+    def _linear(self) -> Cell:
+        """For controls: a linear output, whose dimensions are principal components, where importances differ."""
+        study = OneActive(
+            part="capacity", features=self.features, widest=max(self.capacities), activation="linear", optimizer="adam",
+            falls_over=self.capacity_steps, measures=capacity_measures(OneActive, "linear"),
+        )  # fmt: skip
+        own = {"hidden": sorted(self.capacities), "init_scale": (0.1,), "learning_rate": (0.01,), "span": (_LINEAR,)}
+        made = cell(study, own, seeds=self.capacity_seeds, steps=self.capacity_steps)
+        return dataclasses.replace(made, control=True)
 
 
 def _by_inputs(actives: Sequence[float]) -> list[tuple[type[OneActive], Settings]]:
@@ -107,9 +117,9 @@ def _by_inputs(actives: Sequence[float]) -> list[tuple[type[OneActive], Settings
     return found + ([(OneActive, {})] if 0 in actives else [])
 
 
-def capacity_measures(kind: type[OneActive]) -> tuple[Measure, ...]:
+def capacity_measures(kind: type[OneActive], activation: str = "relu") -> tuple[Measure, ...]:
     """Of the capacity sweep: capability, what is understood of it, features kept, dimensions each."""
-    errors = Errors(issubclass(kind, Independent), "relu")
+    errors = Errors(issubclass(kind, Independent), activation)
     return (measures.capability(errors), *measures.interpretable(errors), measures.KEPT, measures.EACH)
 
 
@@ -120,7 +130,9 @@ class Geometry:
 
     geometry_features: int = flag(200, "Features F of the geometry.")
     geometry_hidden: int = flag(20, "Dimensions m of the geometry.")
-    levels: tuple[int, ...] = flag((6, 12, 18), "Levels k of the published twenty, of which feature are active with 20^(-k/19).")
+    levels: tuple[int, ...] = flag(
+        (6, 12, 18), "Levels k of the published twenty, of which feature are active with 20^(-k/19)."
+    )
     starts: tuple[float, ...] = flag((0.0213,), "Standard deviations of W at the start.")
     decays: tuple[float, ...] = flag((0.01,), "Weight decays.")
     geometry_rate: float = flag(0.001, "Learning rate of the geometry.")
@@ -229,5 +241,5 @@ class Published:
     def _study(self, part: str, features: int, widest: int, activation: str) -> Independent:
         return Independent(
             part=part, features=features, widest=widest, activation=activation, optimizer="adam", batch_size=512,
-            falls_over=self.published_steps, measures=(measures.KEPT, measures.EACH),
+            falls_over=self.published_steps, measures=(measures.KEPT, measures.EACH, measures.PENTAGON),
         )  # fmt: skip

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training a model of superposition: on fresh batches of sparse inputs, or on the exact loss where one is active.
 
-What is trained is one array `(M + 1, F)`: M rows of W, of which the setting `hidden` says how many there are (below them
-are zeros), and the biases. The loss that is recorded and trained on is the share of the importance-weighted variance
+What is trained is one array `(M + 1, F)`: M rows of W, of which the setting `hidden` says how many there are (zeros
+follow), and the biases. The loss that is recorded and trained on is the share of the importance-weighted variance
 that is left (`model`), over the inputs of a batch; at records over inputs that are kept for this.
 """
 
@@ -86,6 +86,7 @@ class OneActive(Training):
         if self.falls_over and isinstance(named, str):
             named = Falling(named, self.falls_over)
         object.__setattr__(self, "optimizer", named)
+        optimizers.check(named)
 
     def __str__(self) -> str:
         return f"superposition, {self.batched_over} active of {self.features}, {self._named}"

@@ -25,10 +25,14 @@ class Neurons:
     def __post_init__(self):
         conform(self)
         for name in ("neuron_seeds", "neuron_steps"):
-            require(1 <= getattr(self, name) < 2**31, name, getattr(self, name), f"must be at least 1, at most {2**31 - 1}")
+            require(
+                1 <= getattr(self, name) < 2**31, name, getattr(self, name), f"must be at least 1, at most {2**31 - 1}"
+            )
         for name in ("numbers", "biases"):
             values = getattr(self, name)
-            require(0 < len(set(values)) == len(values), name, values, "must be a list without repeats, not an empty one")
+            require(
+                0 < len(set(values)) == len(values), name, values, "must be a list without repeats, not an empty one"
+            )
         check_settings((("biases", self.biases),))
         for number in self.numbers:
             require(1 <= number <= 2**16, "numbers", number, "must be from 1 to 65536")
@@ -80,8 +84,8 @@ PRESETS: dict[str, Sweep] = {
             shape_decays=(0.0, 0.01), shape_steps=4000, shape_seeds=4096,
         ),
         geometry=Geometry(
-            levels=(0, 3, 6, 9, 12, 15, 18), starts=(0.0213, 0.095), decays=(0.0, 0.01), batch=256, geometry_steps=10000,
-            geometry_seeds=24, falling=True,
+            levels=(0, 3, 6, 9, 12, 15, 18), starts=(0.0213, 0.095), decays=(0.0, 0.01), batch=256,
+            geometry_steps=10000, geometry_seeds=24, falling=True,
         ),
         neurons=Neurons(neuron_seeds=32),
     ),

@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Judges claims about superposition: does the capability that can be understood have a valley and a peak?
+
+python -m experiments.interpretability                  a minute on two cores
+python -m experiments.interpretability --preset=full    less than an hour
+"""
+
+from jaxmyopia import cli
+from jaxmyopia.studies.interpretability import INTERPRETABILITY
+
+main = cli.binary(INTERPRETABILITY)
+
+if __name__ == "__main__":
+    main.launch()
