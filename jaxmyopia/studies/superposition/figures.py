@@ -202,11 +202,13 @@ def _title(rows: Trials, place: int) -> str:
 
 def _heat(axes: Axes, table: np.ndarray, across: Sequence[float], up: Sequence[float]) -> Any:
     image = axes.imshow(table, vmin=0, vmax=1, cmap="cividis", origin="lower", aspect="auto")
+    axes.grid(False)
     axes.set_xticks(range(len(across)), [f"{each:g}" for each in across], fontsize=6)
     axes.set_yticks(range(len(up)), [f"{each:g}" for each in up], fontsize=6)
     for (row, column), value in np.ndenumerate(table):
         dark = "white" if value < 0.55 else "black"
-        axes.text(column, row, f"{value:.2f}".lstrip("0") or "0", ha="center", va="center", fontsize=5, color=dark)
+        told = "–" if np.isnan(value) else f"{value:.2f}".lstrip("0")
+        axes.text(column, row, told, ha="center", va="center", fontsize=5, color=dark if told != "–" else "black")
     return image
 
 
@@ -236,6 +238,13 @@ def _share(rows: Trials, what: Any, show: Any) -> float:
     return float(show(values[np.isfinite(values)]).mean()) if np.isfinite(values).any() else np.nan
 
 
+def _reached(rows: Trials, features: int, best: int) -> float:
+    """The share of those at rest that are at the best polygon; none where most still move."""
+    met = rows.values(sides(features))
+    still = met >= 0
+    return float((met[still] == best).mean()) if still.mean() > 0.5 else np.nan
+
+
 def basins(run: FinishedSuperposition) -> Figure:
     """The share of seeds that reach each polygon, over the start's scale and the rate, a panel an optimiser.
 
@@ -257,7 +266,7 @@ def basins(run: FinishedSuperposition) -> Figure:
     for axes, (features, best, optimizer, decay, mine) in zip(grid.flat, found, strict=False):
         mine = mine.matching(weight_decay=decay)
         rates, scales = mine.unique("learning_rate"), mine.unique("init_scale")
-        share = functools.partial(_share, what=sides(features), show=lambda met, best=best: met == best)
+        share = functools.partial(_reached, features=features, best=best)
         table = [[share(mine.matching(init_scale=scale, learning_rate=rate)) for rate in rates] for scale in scales]
         _heat(axes, np.array(table), rates, scales)
         told = f", decay {decay:g}" if decay else ""

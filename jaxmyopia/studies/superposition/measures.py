@@ -32,6 +32,7 @@ from jaxmyopia.studies.superposition.polygons import polygons
 LINES = {"1/2": 1 / 2, "3/4": 3 / 4, "2/3": 2 / 3, "2/5": 2 / 5, "3/8": 3 / 8, "1": 1.0}
 SAMPLE = 2048
 LEAST = 0.02  # capability, of which a fraction is defined
+STILL = 0.01  # length of a gradient: below it a model is at rest
 _TINY = 1e-12  # squared lengths that are none
 _ROUNDS = 12  # of fitting a bias
 
@@ -312,7 +313,8 @@ FINAL = Measure("final_loss", lambda curves: curves["loss"][-1])
 
 @dataclasses.dataclass(frozen=True)
 class Sides:
-    """How many sides the polygon has whose loss a model has met, `(S,)`; 0 if it has met none."""
+    """How many sides the polygon has whose loss a model has met, `(S,)`; 0 if it has met none, and -1 if it still moves:
+    if the gradient of the exact loss is longer than `STILL`."""
 
     features: int
 
@@ -323,9 +325,14 @@ class Sides:
         for each in polygons(self.features):
             met = (jnp.abs(loss - jnp.asarray(each.loss, loss.dtype)) < within) & (kept == each.sides)
             found = jnp.where(met, each.sides, found)
-        return found
+        slope = jax.vmap(jax.grad(_exact))(curves["model"][-1], curves["importance"][-1])
+        return jnp.where(jnp.square(slope).sum(axis=(1, 2)) < STILL**2, found, -1)
+
+
+def _exact(model: jax.Array, importance: jax.Array) -> jax.Array:
+    return (importance * errors_of_one(model[:-1].T @ model[:-1], model[-1])).sum()
 
 
 def sides(features: int) -> Measure:
     """The polygon that is met, by its sides, of F features in two dimensions whose importances are alike."""
-    return Measure("sides", Sides(features), range=(0, features), within=(1e-3, 3e-4, 1e-2))
+    return Measure("sides", Sides(features), range=(-1, features), within=(1e-3, 3e-4, 1e-2))

@@ -53,13 +53,13 @@ class Capacity:
     """The two curves over capacity: total and fraction. Raises ArgumentError if a field is not allowed."""
 
     features: int = flag(64, "Features F, of which capacities up to a quarter of the effective number are swept.")
-    capacities: tuple[int, ...] = flag((2, 3, 4, 5, 6, 8, 10, 12, 14, 16), "Dimensions m of the capacity sweep.")
+    capacities: tuple[int, ...] = flag((2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16), "Dimensions m of the capacity sweep.")
     actives: tuple[float, ...] = flag(
         (0.1,), "Probabilities that a feature is active; 0: exactly one is, and the loss is exact."
     )
     spans: tuple[float, ...] = flag((10.0,), "Importance of the first feature over that of the last.")
     optimizers: tuple[str, ...] = flag(("adam",), "Optimisers of the capacity sweep.")
-    capacity_rates: tuple[float, ...] = flag((0.005,), "Learning rate of each of them, where it starts to fall.")
+    capacity_rates: tuple[float, ...] = flag((0.01,), "Learning rate of each of them, where it starts to fall.")
     capacity_steps: int = flag(1500, "Steps of the capacity sweep.")
     capacity_seeds: int = flag(24, "Seeds of the capacity sweep.")
 
@@ -153,18 +153,23 @@ class Geometry:
         require(fits, "geometry_hidden", self.geometry_hidden, f"must be at most {self.geometry_features}")
 
     def cells(self) -> list[Cell]:
-        """A cell with rates that stay, and one with rates that fall."""
+        """Cells of the set-up that the first of the starts and decays and a rate that stays make, and of each other
+        start and decay, and a rate that falls, by itself."""
+        first = {"init_scale": self.starts[:1], "weight_decay": self.decays[:1]}
+        several = [(0, {}), *[(0, {"init_scale": (each,)}) for each in self.starts[1:]]]
+        several += [(0, {"weight_decay": (each,)}) for each in self.decays[1:]]
+        several += [(self.geometry_steps, {})] if self.falling else []
         own = {
-            "hidden": (self.geometry_hidden,), "init_scale": self.starts, "weight_decay": self.decays,
-            "active": [20 ** (-level / 19) for level in self.levels], "learning_rate": (self.geometry_rate,),
+            "hidden": (self.geometry_hidden,), "active": [20 ** (-level / 19) for level in self.levels],
+            "learning_rate": (self.geometry_rate,),
         }  # fmt: skip
         found = []
-        for over in (0, self.geometry_steps) if self.falling else (0,):
+        for over, other in several:
             study = Independent(
                 part="geometry", features=self.geometry_features, widest=self.geometry_hidden, optimizer="adam",
                 batch_size=self.batch, falls_over=over, measures=(measures.KEPT, measures.EACH, *measures.LINES_FOUND),
             )  # fmt: skip
-            found.append(cell(study, own, seeds=self.geometry_seeds, steps=self.geometry_steps))
+            found.append(cell(study, own | first | other, seeds=self.geometry_seeds, steps=self.geometry_steps))
         return found
 
 

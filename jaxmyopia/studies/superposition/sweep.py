@@ -71,22 +71,22 @@ PRESETS: dict[str, Sweep] = {
     "full": Sweep(
         parts=PARTS,
         capacity=Capacity(
-            actives=(0.3, 0.1, 0.03), spans=(1.0, 10.0, 100.0), optimizers=("adam", "sgd"), capacity_rates=(0.005, 0.1),
-            capacity_steps=3000, capacity_seeds=64,
+            actives=(0.3, 0.1, 0.03, 0.0), spans=(1.0, 10.0, 50.0), optimizers=("adam", "sgd"),
+            capacity_rates=(0.01, 0.5), capacity_seeds=64,
         ),
         published=Published(
             pentagon_actives=(0.5, 0.2, 0.1, 0.05, 0.02, 0.01), twenty_actives=(0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.003),
             phase_actives=(1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01), phase_spans=(1.0, 1.5, 2.0, 3.0, 5.0, 10.0),
-            published_steps=4000, published_seeds=64,
+            published_steps=3000, published_seeds=64,
         ),
         shapes=Shapes(
-            polygon_features=(6, 8), scales=(0.003, 0.03, 0.1, 0.3, 1.0), rates=(0.003, 0.01, 0.03, 0.1, 0.3),
-            shape_decays=(0.0, 0.01), shape_steps=4000, shape_seeds=4096,
+            scales=(0.01, 0.1, 0.3, 1.0), rates=(0.01, 0.03, 0.1, 0.3, 1.0), shape_decays=(0.0, 0.01),
+            shape_seeds=4096,
         ),
         geometry=Geometry(
-            levels=(0, 3, 6, 9, 12, 15, 18), starts=(0.0213, 0.095), decays=(0.0, 0.01), batch=256,
-            geometry_steps=10000, geometry_seeds=24, falling=True,
+            levels=(0, 6, 12, 18), starts=(0.0213, 0.095), decays=(0.01, 0.0), falling=True, geometry_steps=5000,
+            geometry_seeds=64,
         ),
-        neurons=Neurons(neuron_seeds=32),
+        neurons=Neurons(),
     ),
 }  # fmt: skip
