@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from experiments import adam_bumps, myopia, plateaus
+from experiments import adam_bumps, interpretability, myopia, plateaus
 from experiments.benchmarks import benchmark, soak
 from jaxmyopia import __main__ as program
 from jaxmyopia import cli, flags, launch
@@ -24,6 +24,7 @@ from jaxmyopia.study import Cell
 
 ROOT = pathlib.Path(__file__).parents[1]
 BINARIES = {"plateaus": plateaus.main, "adam_bumps": adam_bumps.main, "myopia": myopia.main}
+BINARIES["interpretability"] = interpretability.main
 # The flags of revision b7cc00e, upon which users' scripts may rely.
 ENGINE = """out cpu_devices compilation_cache preset seeds root_seed keep_curves dry_run checkpoint_secs repair
     num_shards shard_index distributed coordinator num_processes process_id"""
@@ -34,6 +35,7 @@ OWN = {
     "myopia": """sections epochs epoch_steps cutoff schedules lures credits learners optimizers reveals learning_rates
         discount steps populations intervals selection_steps exploration decay clip entropy runs_a_batch sure lowered
         dilemma_steps epsilons meta_episodes""",
+    "interpretability": "parts capacities actives spans scales rates levels",  # not there at b7cc00e
 }
 
 

@@ -4,12 +4,15 @@
 import numpy as np
 import pytest
 
-from experiments import adam_bumps, myopia, plateaus
+from experiments import adam_bumps, interpretability, myopia, plateaus
 from jaxmyopia import cli, flags, launch
 from jaxmyopia.checks import ArgumentError
 from jaxmyopia.stats.table import Trials
 
-BINARIES = {"plateaus": plateaus.main, "adam_bumps": adam_bumps.main, "myopia": myopia.main}
+BINARIES = {
+    "plateaus": plateaus.main, "adam_bumps": adam_bumps.main, "myopia": myopia.main,
+    "interpretability": interpretability.main,
+}  # fmt: skip
 IDLE = {  # by experiment: other flags, a flag that does nothing beside them, what it would need
     "plateaus": [
         ("", "spectrum=2", "where --targets has spectrum"),
@@ -63,6 +66,21 @@ IDLE = {  # by experiment: other flags, a flag that does nothing beside them, wh
         *(("sections=epochs", f"{name}={value}", "where --sections has neutrality") for name, value in
           (("meta_episodes", 9), ("neutrality_optimizers", "adam"))),
     ],
+    "interpretability": [
+        *((f"parts={'published' if part == 'shapes' else 'shapes'}", f"{name}={value}",
+           f"where --parts has {part}") for part, flags_of in {
+            "capacity": (("features", 32), ("capacities", "2,3"), ("actives", 0.2), ("spans", 3), ("optimizers", "sgd"),
+                         ("capacity_rates", 0.1), ("capacity_steps", 9), ("capacity_seeds", 9)),
+            "published": (("pentagon_actives", 0.3), ("twenty_actives", 0.3), ("phase_actives", 0.3),
+                          ("phase_spans", 3), ("published_rate", 0.1), ("published_steps", 9), ("published_seeds", 9)),
+            "shapes": (("polygon_features", 5), ("shape_optimizers", "lion"), ("scales", 0.2), ("rates", 0.2),
+                       ("shape_decays", 0.1), ("shape_steps", 9), ("shape_seeds", 9)),
+            "geometry": (("geometry_features", 9), ("geometry_hidden", 3), ("levels", 3), ("starts", 0.2),
+                         ("decays", 0.1), ("geometry_rate", 0.1), ("batch", 8), ("geometry_steps", 9),
+                         ("geometry_seeds", 9), ("falling", "true")),
+            "neurons": (("neuron_seeds", 9), ("neuron_steps", 9), ("numbers", 16), ("biases", -0.5)),
+        }.items() for name, value in flags_of),
+    ],
 }  # fmt: skip
 # Flags that act in every combination; a new flag belongs here or above.
 ALWAYS = {
@@ -70,6 +88,7 @@ ALWAYS = {
     "plateau_ratio descent_fall uptick uptick_floor zero_loss",
     "adam_bumps": "n ranks seeds steps bump_delta",
     "myopia": "sections seeds",
+    "interpretability": "parts",
 }
 
 

@@ -25,7 +25,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxmyopia as jm
-from experiments import adam_bumps, myopia, plateaus
+from experiments import adam_bumps, interpretability, myopia, plateaus
+from experiments.benchmarks.fuzz_pools import OF_LEAK, OF_PART, OF_SECTION, POOLS, SMALL
 from jaxmyopia import launch
 from jaxmyopia.checks import ArgumentError, RunError, require, require_one_of
 from jaxmyopia.cli import Binary
@@ -33,115 +34,12 @@ from jaxmyopia.engine import program
 from jaxmyopia.engine.session import say, show
 from jaxmyopia.flags import flag
 
-# By flag: values that are right by themselves (if not beside all others), and some that are wrong.
-Pools = Mapping[str, tuple[Sequence[str], Sequence[str]]]
-_NUMBERS = ("", "nan", "inf", "-1", "x", "1e39", "1e-46", "1_0", "9" * 40)
-_COUNTS = ("", "0", "-1", "1.5", "nan", "many", "9" * 40)
-_NAMES = ("", ",", "bogus", "SGD")
-_RATES = ("0.1", "0.01,0.3", "1e-30", "1e30")
-_SHARED: Pools = {
-    "root_seed": (("0", "5", "4294967295"), ("", "x", "1.5")),
-    "keep_curves": (("0", "1", "9"), ("-1", "x", "1.5")),
-    "checkpoint_secs": (("0.001", "60", "inf"), ("0", "-1", "nan", "")),
-    "repair": (("true", "false"), ("maybe",)),
-    "until_decided": (("false",), ("maybe",)),
-    "cap": ((), ("", "0", "-1", "x", "99")),
-    "num_shards": (("1", "2"), ("0", "-1", "x")),
-    "shard_index": (("0", "1"), ("-1", "2", "x")),
-    "num_processes": ((), ("2",)),
-    "coordinator": ((), ("nonsense",)),
-    "preset": (("quick",), ("huge",)),
+BINARIES: dict[str, Binary] = {
+    "plateaus": plateaus.main,
+    "adam_bumps": adam_bumps.main,
+    "myopia": myopia.main,
+    "interpretability": interpretability.main,
 }
-_SHARES = (("0.05", "0.5", "0.9"), ("0", "1", *_NUMBERS))
-_THRESHOLDS: Pools = dict.fromkeys(
-    ("bump_delta", "plateau_ratio", "descent_fall", "uptick_floor", "zero_loss"), _SHARES
-)
-_OPTIMIZERS = ("sgd", "adam", "sgd,adam", "momentum", "lion", "noisy_sgd", "muon", "lamb")
-POOLS: dict[str, Pools] = {
-    "plateaus": _SHARED | _THRESHOLDS | {
-        "n": (("4",), ("1", "65537", *_COUNTS)),
-        "ranks": (("1", "2", "4", "1,2"), ("5", "1,1", ",", *_COUNTS)),
-        "losses": (("square", "cross_entropy", "cross_entropy,square"), ("square,square", *_NAMES)),
-        "targets": (("gaussian", "orthogonal", "spectrum", "gaussian,spectrum"), _NAMES),
-        "spectrum": (("2", "3,2,1,0.5", "1e-20,1,1,1"), ("0", *_NUMBERS)),
-        "optimizers": (_OPTIMIZERS, ("lbfgs", *_NAMES)),
-        "learning_rates": (_RATES, ("0", "0.1,0.1", "0.1,0.1000000000001", *_NUMBERS)),
-        "rates": (("2", "3", "4", "5"), ("1", "6", *_COUNTS)),
-        "init_scale": (("1", "1e-20", "1e10", "1,0.1"), ("0", "1,1", *_NUMBERS)),
-        "wide_scale": ((), ("1",)),
-        "weight_decay": ((), ("0.1",)),
-        "steps": (("2", "1", "3"), _COUNTS),
-        "records": (("4", "7", "200"), ("3", *_COUNTS)),
-        "seeds": (("1", "2", "3"), _COUNTS),
-        "wide_seeds": ((), ("2",)),
-        "uptick": (("1.05", "3", "1e30"), ("1", *_NUMBERS)),
-    },
-    "adam_bumps": _SHARED | {
-        "n": (("4",), ("1", *_COUNTS)),
-        "ranks": (("1", "2", "1,2"), ("5", "1,1", *_COUNTS)),
-        "seeds": (("1", "2", "3"), _COUNTS),
-        "steps": (("2", "1", "3"), _COUNTS),
-        "bump_delta": _THRESHOLDS["bump_delta"],
-    },
-    "myopia": _SHARED | {
-        "sections": (("epochs", "dilemma", "neutrality", "dilemma,neutrality"), ("dilemma,dilemma", *_NAMES)),
-        "seeds": (("1", "2", "3"), _COUNTS),
-        "epochs": (("2", "3"), ("5000", *_COUNTS)),
-        "epoch_steps": (("1", "2"), _COUNTS),
-        "parts": (("recipe", "leaks", "penalties", "hazards", "transfer", "recipe,transfer"), _NAMES),
-        "cutoff": (("0", "1", "2", "1,2"), ("9", "1,1", "-1", "x")),
-        "schedules": (("negative", "flat", "negative,zero,flat"), _NAMES),
-        "lures": (("invest", "borrow,none"), _NAMES),
-        "credits": (("epoch", "run", "epoch,run"), _NAMES),
-        "learners": (("reinforce", "qlearning"), _NAMES),
-        "optimizers": (("adam", "sgd", "muon"), ("lbfgs", *_NAMES)),
-        "reveals": (("one_hot", "masked", "one_hot,scalar"), _NAMES),
-        "learning_rates": (_RATES, ("0", *_NUMBERS)),
-        "discount": (("0", "0.9", "1"), ("1.5", *_NUMBERS)),
-        "steps": (("1", "2"), _COUNTS),
-        "records": (("4", "8"), ("3", *_COUNTS)),
-        "leaks": (("selection", "trait", "traces"), _NAMES),
-        "traces": (("0.5", "0.5,0.9"), ("0", *_NUMBERS)),
-        "penalties": (("2", "0.5,6"), ("0", "2,2", *_NUMBERS)),
-        "hazards": (("0.5", "0.1,1"), ("0", "1.5", *_NUMBERS)),
-        "codes": (("scalar", "one_hot,digits"), ("masked", *_NAMES)),
-        "trained": (("1", "1,2"), ("1,1",)),
-        "debts": (("0", "0,-2"), ("1,1", *_NUMBERS)),
-        "optimism": (("0", "3"), ("-1", *_NUMBERS)),
-        "populations": (("0", "2"), ("1", *_COUNTS[1:])),
-        "intervals": (("1", "1,2"), _COUNTS),
-        "selection_steps": (("1", "2"), _COUNTS),
-        "runs_a_batch": (("2", "4"), ("1", "3", *_COUNTS)),
-        "minibatches": (("1", "2"), _COUNTS),
-        "exploration": (("0", "0.5", "1"), ("2", *_NUMBERS)),
-        "sure": (("0.6", "0.99"), ("0.5", "1", *_NUMBERS)),
-        "lowered": (("0.01", "0.9"), ("0", "1", *_NUMBERS)),
-        "dilemma_steps": (("5", "20"), _COUNTS),
-        "epsilons": (("0.1", "0.1,0.3"), ("0.3", *_NUMBERS)),
-        "meta_episodes": (("1", "3"), _COUNTS),
-        "neutrality_optimizers": (("sgd", "adam"), ("sgd,sgd", *_NAMES)),
-    },
-}  # fmt: skip
-# What keeps a case small, unless it is drawn.
-SMALL = {
-    "plateaus": {"n": "4", "ranks": "1", "losses": "square", "optimizers": "sgd", "steps": "2", "seeds": "2",
-                 "records": "4"},
-    "adam_bumps": {"n": "4", "ranks": "1", "steps": "2", "seeds": "2"},
-    "myopia": {"sections": "neutrality", "seeds": "2", "meta_episodes": "2"},
-}  # fmt: skip
-# Beside what they act with.
-_OF_SECTION = {
-    "epochs": {"parts": "recipe", "epochs": "2", "epoch_steps": "2", "cutoff": "1", "learners": "qlearning",
-               "steps": "2", "runs_a_batch": "4"},
-    "dilemma": {"dilemma_steps": "5"},
-    "neutrality": {"meta_episodes": "2"},
-}  # fmt: skip
-_OF_LEAK = {
-    "selection": {"populations": "2", "selection_steps": "2"},
-    "trait": {"leak_seeds": "2", "trait_steps": "2"},
-    "traces": {"leak_seeds": "2", "traces_steps": "2"},
-}
-BINARIES: dict[str, Binary] = {"plateaus": plateaus.main, "adam_bumps": adam_bumps.main, "myopia": myopia.main}
 
 
 def words_of(name: str, chosen: Mapping[str, str]) -> list[str]:
@@ -150,10 +48,22 @@ def words_of(name: str, chosen: Mapping[str, str]) -> list[str]:
     if name == "myopia":
         sections = chosen.get("sections", "neutrality").split(",")
         small = {"sections": "neutrality", "seeds": "2"}
-        for section in (each for each in sections if each in _OF_SECTION):
-            small |= _OF_SECTION[section]
+        for section in (each for each in sections if each in OF_SECTION):
+            small |= OF_SECTION[section]
         small |= _of_parts(chosen) if "epochs" in sections else {}
+    if name == "interpretability":
+        parts = [part for part in chosen.get("parts", _part_of(chosen)).split(",") if part in OF_PART]
+        small = {"parts": ",".join(parts) or "shapes"} | {k: v for part in parts for k, v in OF_PART[part].items()}
     return [f"--{flag}={value}" for flag, value in (small | dict(chosen)).items()]
+
+
+def _part_of(chosen: Mapping[str, str]) -> str:
+    """The part of interpretability that the first flag drawn belongs to."""
+    experiment = interpretability.main.experiment.presets["quick"]
+    for part in OF_PART:
+        if any(hasattr(getattr(experiment, part), name) for name in chosen):
+            return part
+    return "shapes"
 
 
 def _of_parts(chosen: Mapping[str, str]) -> dict[str, str]:
@@ -162,7 +72,7 @@ def _of_parts(chosen: Mapping[str, str]) -> dict[str, str]:
     if "leaks" in parts:
         small = {"leaks": "trait", "epochs": "3", "cutoff": "2"}
         for leak in chosen.get("leaks", "trait").split(","):
-            small |= _OF_LEAK.get(leak, {})
+            small |= OF_LEAK.get(leak, {})
     return small | ({"transfer_steps": "2", "epochs": "3", "trained": "1"} if "transfer" in parts else {})
 
 

@@ -24,8 +24,15 @@ def _myopia() -> Experiment:
     return MYOPIA
 
 
+def _interpretability() -> Experiment:
+    from jaxmyopia.studies.interpretability import INTERPRETABILITY
+
+    return INTERPRETABILITY
+
+
 EXPERIMENTS: dict[str, Callable[[], Experiment]] = {
     "plateaus": _plateaus,
     "adam_bumps": _adam_bumps,
     "myopia": _myopia,
+    "interpretability": _interpretability,
 }

@@ -9,13 +9,13 @@ import hypothesis
 import hypothesis.strategies as st
 import pytest
 
-from experiments.benchmarks import fuzz
+from experiments.benchmarks import fuzz, fuzz_pools
 from jaxmyopia.cli import Binary
 from jaxmyopia.report.page import Report
 
 # These decide the program, or how much is drawn: each of their right values has been run by the benchmark.
 SLOW = {"losses", "targets", "spectrum", "optimizers", "ranks", "records", "steps", "rates", "n", "uptick"}
-SLOW |= fuzz._THRESHOLDS.keys()
+SLOW |= fuzz_pools.THRESHOLDS.keys()
 
 
 @st.composite

@@ -313,8 +313,8 @@ FINAL = Measure("final_loss", lambda curves: curves["loss"][-1])
 
 @dataclasses.dataclass(frozen=True)
 class Sides:
-    """How many sides the polygon has whose loss a model has met, `(S,)`; 0 if it has met none, and -1 if it still moves:
-    if the gradient of the exact loss is longer than `STILL`."""
+    """How many sides the polygon has whose loss a model has met, `(S,)`; 0 if it has met none, and -1 if it moves still,
+    by a gradient of the exact loss that is longer than `STILL`."""
 
     features: int
 
