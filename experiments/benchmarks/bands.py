@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How often bands of curves hold the truth, and how often a claim of a valley finds one: where it is, where it is not.
 
-python -m experiments.benchmarks.bands        two minutes of one core; two Markdown tables
+python -m experiments.benchmarks.bands        two minutes of one core at --trials=500; two Markdown tables
 
 Curves have eight points. `independent`: each point of a seed has noise of its own; `neighbours`: noise of points k
 apart correlates with 0.8^k; `shared`: half of the variance is a level that all points of a seed have; `gamma`: of shape
