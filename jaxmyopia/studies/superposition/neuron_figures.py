@@ -39,7 +39,7 @@ def _draw_points(axes: Axes, rows: Trials, marker: str, colour: str) -> None:
 def _percents(axes: Axes) -> None:
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 4, 6, 8)))
-    axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+    axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=1))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
