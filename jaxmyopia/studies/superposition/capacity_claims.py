@@ -5,20 +5,35 @@ Capacity is m, `hidden`; capability rises with it. A condition is a sparsity, a 
 what counts as understood. The sizes below were fixed before any run that is judged.
 """
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from jaxmyopia.claims import Claim, Evidence, along, claim, paired
+from jaxmyopia.claims import Claim, Evidence, along, claim, share
 from jaxmyopia.claims.controls import planted
-from jaxmyopia.measures import Measure
+from jaxmyopia.measures import Derived, Measure
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.superposition.measures import Errors, interpretable
 
 DEPTH = 0.02  # of a valley, in shares of the variance: less would not be seen in a drawing
 MARGIN = 0.05  # of a rise of the fraction that is none
 TOTAL, FRACTION = interpretable(Errors(True, "relu"))
+UNDERSTOOD = ("own", "pairs")
 Ask = Callable[[Trials], list[Evidence]]
+
+
+def _at(trials: Trials, measure: Measure, understood: str, **choice: Any) -> np.ndarray:
+    return trials.values(measure, {**choice, "understood": understood})
+
+
+def _of(measure: Measure, understood: str) -> Derived:
+    """A measure by one definition of what is understood, over the rest of its grid."""
+    grid = {name: values for name, values in measure.grid if name != "understood"}
+    return Derived(
+        measure.name, functools.partial(_at, measure=measure, understood=understood), range=measure.range, **grid
+    )
 
 
 def _capacity(trials: Trials) -> Trials:
@@ -31,31 +46,41 @@ def _by_inputs(trials: Trials) -> dict[str, Trials]:
     return {name: each for name in ("independent", "one") if len(each := mine.matching(inputs=name))}
 
 
-def _about(trials: Trials, what: Measure, shape: str, judge: Callable[..., Evidence], **how: object) -> list[Evidence]:
+def _curve(trials: Trials, what: Measure, shape: str, premise: Callable[[Trials, Derived], Evidence]) -> list[Any]:
+    """The shape of a curve by inputs and by what is understood: the quantity, its name and its condition."""
     found = []
-    for name, mine in _by_inputs(trials).items():
-        piece = judge(along(mine, what, "hidden", shape, **how))  # type: ignore[arg-type]
-        found.append(piece.at(*(() if name == "independent" else ("one active",)), inputs=name))
+    for inputs, mine in _by_inputs(trials).items():
+        for understood in UNDERSTOOD:
+            given = functools.partial(premise, total=_of(TOTAL, understood))
+            quantity = along(mine, _of(what, understood), "hidden", shape, given=given)
+            found.append((quantity, f"{inputs}, {understood}", {"inputs": inputs, "understood": understood}))
     return found
 
 
 def _valley(trials: Trials) -> list[Evidence]:
-    return _about(trials, TOTAL, "valley", lambda depth: depth.above(0, least=DEPTH))
+    return [depth.above(0, least=DEPTH).at(name, **at) for depth, name, at in _curve(trials, TOTAL, "valley", _some)]
 
 
 def _dip(trials: Trials) -> list[Evidence]:
-    return _about(trials, TOTAL, "dip", lambda depth: depth.above(0, least=DEPTH))
+    return [depth.above(0, least=DEPTH).at(name, **at) for depth, name, at in _curve(trials, TOTAL, "dip", _some)]
 
 
-def _rises(trials: Trials) -> Evidence:
-    """The premise: at the greatest capacity more is understood in total than at the least."""
+def _some(trials: Trials, total: Derived) -> Evidence:
+    """The premise of a valley: at the greatest capacity something is understood, in most seeds."""
+    most = trials.where(hidden=float(trials.unique("hidden")[-1]))
+    return share(most, total, lambda found: found >= DEPTH).above(0.5)
+
+
+def _rises(trials: Trials, total: Derived) -> Evidence:
+    """The premise of a fraction: at the greatest capacity more is understood in total than at the least, in most
+    seeds."""
     ends = trials.unique("hidden")
-    most, least = (trials.where(hidden=float(end)) for end in (ends[-1], ends[0]))
-    return paired(most, least, TOTAL).above(0)
+    sides = [trials.where(hidden=float(end)) for end in (ends[-1], ends[0])]
+    return share(sides, total, lambda most, least: most - least >= DEPTH).above(0.5)
 
 
 def _no_rise(trials: Trials) -> list[Evidence]:
-    return _about(trials, FRACTION, "rise", lambda rise: rise.below(MARGIN), given=_rises)
+    return [rise.below(MARGIN).at(name, **at) for rise, name, at in _curve(trials, FRACTION, "rise", _rises)]
 
 
 def _linear(ask: Ask) -> Ask:

@@ -14,12 +14,13 @@ with a dimension of their own, D_i >= threshold; as `pairs`, also antipodal pair
 threshold, and their cosine is at most -threshold. Columns of the others are zero, their outputs their means, and each
 bias of those kept is fitted again (`refitted`) or as it was trained (`trained`).
 
-Independent inputs are 2,048 that are the same for all models; where one feature is active errors are exact.
+A share below 0, which biases as trained can give, counts as 0. Independent inputs are 2,048 that are the same for all models; where one feature is active errors are exact.
 
 Source: Elhage et al. (2022), "Toy Models of Superposition", for D_i and D*.
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -92,7 +93,7 @@ def understood(weights: jax.Array, threshold: jax.Array | float, what: str) -> j
     own = found >= threshold
     if what == "own":
         return own
-    units = weights / jnp.sqrt(jnp.maximum(jnp.square(weights).sum(axis=0), _TINY))
+    units = weights / jnp.sqrt(jnp.maximum(jnp.square(weights).sum(axis=0), _TINY))[None]
     half = found >= threshold / 2
     return own | (half & ((units.T @ units <= -threshold) & half[None]).any(axis=1))
 
@@ -121,7 +122,7 @@ class Errors:
         if not self.independent:
             return errors_of_one(weights.T @ weights, biases, self.activation)
         x = self.sample(weights.shape[1], active)
-        out = ACTIVATIONS[self.activation](x @ weights.T @ weights + biases)
+        out = ACTIVATIONS[self.activation](x @ weights.T @ weights + biases[None])
         return jnp.square(x - out).mean(axis=0)
 
     def refitted(self, weights: jax.Array, biases: jax.Array, active: jax.Array) -> jax.Array:
@@ -148,7 +149,7 @@ class Errors:
         drive = x @ weights.T @ weights
 
         def step(bias):
-            before = drive + bias
+            before = drive + bias[None]
             fires = (before > 0) | (self.activation == "linear")
             error = jnp.square(x - jnp.where(fires, before, 0)).mean(axis=0)
             many = fires.sum(axis=0)
@@ -163,7 +164,9 @@ class Errors:
 
         def step(bias):
             error = errors_of_one(gains, bias, self.activation)
-            low, high = on(gains, bias) if self.activation == "relu" else (jnp.zeros_like(gains), jnp.ones_like(gains))
+            low, high = (
+                on(gains, bias[None]) if self.activation == "relu" else (jnp.zeros_like(gains), jnp.ones_like(gains))
+            )
             share = (high - low).sum(axis=0)
             lacking = (slope * (high**2 - low**2) / 2).sum(axis=0)
             return error, jnp.where(share > 0, lacking / jnp.where(share > 0, share, 1), bias)
@@ -199,7 +202,7 @@ class Capability:
         left = fit(jnp.where(kept, weights, 0), biases, active)
         total = jnp.where(kept, importance * (apart - left), 0).sum()
         fraction = jnp.where(whole >= LEAST, total / whole, jnp.nan)
-        return {"total": jnp.clip(total, -1, 1), "fraction": jnp.clip(fraction, -1, 1)}
+        return {"total": jnp.clip(total, 0, 1), "fraction": jnp.clip(fraction, 0, 1)}
 
 
 def interpretable(errors: Errors) -> tuple[Measure, Measure]:
@@ -211,9 +214,11 @@ def interpretable(errors: Errors) -> tuple[Measure, Measure]:
     Returns:
       Both measures, with one function and grid.
     """
-    grid = {"threshold": (0.9, 0.8, 0.95), "understood": ("own", "pairs"), "bias": ("refitted", "trained")}
+    grid: dict[str, Any] = {
+        "threshold": (0.9, 0.8, 0.95), "understood": ("own", "pairs"), "bias": ("refitted", "trained"),
+    }  # fmt: skip
     total, fraction = (
-        Measure(part, Capability(errors), part=part, range=(-1, 1), conditions=("understood",), **grid)
+        Measure(part, Capability(errors), part=part, range=(0, 1), conditions=("understood",), **grid)
         for part in ("total", "fraction")
     )
     return total, fraction

@@ -97,7 +97,7 @@ class Capacity:
                         part="capacity", features=self.features, widest=max(self.capacities), optimizer=name,
                         falls_over=self.capacity_steps, measures=capacity_measures(kind),
                     )  # fmt: skip
-                    found.append(cell(study, own | more, seeds=self.capacity_seeds, steps=self.capacity_steps))
+                    found.append(cell(study, {**own, **more}, seeds=self.capacity_seeds, steps=self.capacity_steps))
         return [*found, self._linear()]
 
     def _linear(self) -> Cell:

@@ -62,7 +62,7 @@ def _planted_sides(best: bool) -> Ask:
 
     def ask(trials: Trials) -> list[Evidence]:
         mine = trials.main.where(part="shapes")
-        columns = {}
+        columns: dict[str, Planted] = {}
         for features in mine.unique("features"):
             columns |= dict.fromkeys(
                 sides(features).columns,

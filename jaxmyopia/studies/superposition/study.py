@@ -97,7 +97,12 @@ class OneActive(Training):
 
     def settings(self) -> dict[str, Scalar]:
         """The columns by which the table tells this study from others."""
-        own = {"study": "superposition", "part": self.part, "inputs": self.batched_over, "features": self.features}
+        own: dict[str, Scalar] = {
+            "study": "superposition",
+            "part": self.part,
+            "inputs": self.batched_over,
+            "features": self.features,
+        }
         return own | {
             "activation": self.activation, "optimizer": self._named, "rate": "falls" if self.falls_over else "stays",
         }  # fmt: skip
@@ -154,7 +159,8 @@ class OneActive(Training):
         rows = jax.vmap(lambda k: jax.random.normal(k, (self.features,), scale.dtype))(
             jax.vmap(jax.random.fold_in, (None, 0))(start, jnp.arange(self.widest))
         )  # a key a row: padding draws no row anew
-        weights = jnp.where(jnp.arange(self.widest)[:, None] < hidden, rows * scale, 0)
+        there = jnp.arange(self.widest, dtype=scale.dtype) < hidden
+        weights = jnp.where(there[:, None], rows * scale, 0)
         importance = importances(self.features, jnp.asarray(span, scale.dtype))
         over = variance(self.features, None if active is None else active) * importance.sum()
         task = Task(
@@ -199,7 +205,7 @@ class Independent(OneActive):
         super().__post_init__()
         require(1 <= self.batch_size <= 2**20, "batch_size", self.batch_size, "must be from 1 to 2**20")
 
-    def init(self, key, *, hidden, init_scale, active, span=1.0, weight_decay=0.0):
+    def init(self, key, *, hidden, init_scale, active, span=1.0, weight_decay=0.0):  # type: ignore[override]
         """As `OneActive.init`; `active` is p, above 0 and at most 1."""
         trained, task = self._begin(key, hidden, init_scale, span, weight_decay, jnp.asarray(active))
         return trained, dataclasses.replace(task, kept=inputs(task.kept, task.active))
@@ -215,5 +221,5 @@ class Independent(OneActive):
     def loss(self, trained: jax.Array, data: Task) -> jax.Array:
         """The share of the variance that is left, over the inputs at hand."""
         weights, biases = trained[:-1], trained[-1]
-        out = ACTIVATIONS[self.activation](data.kept @ weights.T @ weights + biases)
+        out = ACTIVATIONS[self.activation](data.kept @ weights.T @ weights + biases[None])
         return (data.importance * jnp.square(data.kept - out).mean(axis=0)).sum()

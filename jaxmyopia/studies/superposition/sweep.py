@@ -39,8 +39,7 @@ class Neurons:
 
     def cells(self) -> list[Cell]:
         """One cell."""
-        how = {"steps": self.neuron_steps, "initial_bias": self.biases, "neurons": self.numbers}
-        return neurons.cells(self.neuron_seeds, **how)
+        return neurons.cells(self.neuron_seeds, steps=self.neuron_steps, initial_bias=self.biases, neurons=self.numbers)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -82,7 +82,7 @@ def test_trained_losses_meet_those_of_polygons():
 
 
 @pytest.mark.parametrize(("study", "settings"), [(OneActive, {}), (Independent, {"active": 0.2})])
-def test_padding_changes_nothing(study, settings):
+def test_padding_changes_nothing_but_the_order_of_sums(study, settings):
     def model(widest: int) -> np.ndarray:
         made = study(features=16, widest=widest, optimizer="adam")
         how = {"hidden": 3, "init_scale": 0.1, "learning_rate": 0.01, **settings}
@@ -90,15 +90,15 @@ def test_padding_changes_nothing(study, settings):
 
     bare, padded = model(3), model(8)
     assert not padded[:, 3:8].any()
-    np.testing.assert_array_equal(padded[:, [0, 1, 2, 8]], bare)
+    np.testing.assert_allclose(padded[:, [0, 1, 2, 8]], bare, atol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("study", "settings"),
-    [(OneActive(features=8, widest=3), {}), (Independent(features=8, widest=3, batch_size=8), {"active": [0.2, 1.0]})],
+    [(OneActive(features=8, widest=3), {}), (Independent(features=8, widest=3, batch_size=8), {"active": 0.2})],
 )
 def test_studies_keep_the_contract(study, settings):
-    check_study(study, hidden=[1.0, 3.0], init_scale=0.1, learning_rate=0.01, span=[1.0, 9.0], **settings)
+    check_study(study, hidden=2.0, init_scale=0.1, learning_rate=0.01, span=9.0, **settings)
 
 
 def test_weight_decay_takes_its_share_from_what_has_no_slope():
