@@ -30,7 +30,7 @@ def _at(trials: Trials, measure: Measure, understood: str, **choice: Any) -> np.
 
 def _of(measure: Measure, understood: str) -> Derived:
     """A measure by one definition of what is understood, over the rest of its grid."""
-    grid = {name: values for name, values in measure.grid if name != "understood"}
+    grid: dict[str, Any] = {name: values for name, values in measure.grid if name != "understood"}
     return Derived(
         measure.name, functools.partial(_at, measure=measure, understood=understood), range=measure.range, **grid
     )
@@ -46,7 +46,7 @@ def _by_inputs(trials: Trials) -> dict[str, Trials]:
     return {name: each for name in ("independent", "one") if len(each := mine.matching(inputs=name))}
 
 
-def _curve(trials: Trials, what: Measure, shape: str, premise: Callable[[Trials, Derived], Evidence]) -> list[Any]:
+def _curve(trials: Trials, what: Measure, shape: str, premise: Callable[..., Evidence]) -> list[Any]:
     """The shape of a curve by inputs and by what is understood: the quantity, its name and its condition."""
     found = []
     for inputs, mine in _by_inputs(trials).items():
@@ -125,7 +125,7 @@ def _falling_fraction(ask: Ask) -> Ask:
     def noise(rows: Trials) -> np.ndarray:
         return 0.02 * np.sin(17 * rows["seed"] + 3 * rows["hidden"])
 
-    columns = dict.fromkeys(TOTAL.columns, lambda rows: 0.01 * rows["hidden"] + noise(rows))
+    columns = dict.fromkeys(TOTAL.columns, lambda rows: 0.05 + 0.01 * rows["hidden"] + noise(rows))
     columns |= dict.fromkeys(FRACTION.columns, lambda rows: 0.9 - 0.01 * rows["hidden"] + noise(rows))
     return lambda trials: ask(planted(_capacity(trials.main), **columns))
 
@@ -133,19 +133,19 @@ def _falling_fraction(ask: Ask) -> Ask:
 CLAIMS: list[Claim] = [
     claim(
         "Total interpretable capability has a valley between two peaks over capacity.",
-        id="total-recovers-diagram", over=("learning_rate",),
+        id="total-recovers-diagram",
         passes={"a planted valley": _planting(_valley, _two_peaks)},
         fails={"a planted monotone curve": _planting(_valley, _monotone), "a linear decoder": _linear(_valley)},
     )(_valley),
     claim(
         "Total interpretable capability falls and rises again somewhere over capacity.",
-        id="total-dips", over=("learning_rate",),
+        id="total-dips",
         passes={"a planted valley": _planting(_dip, _two_peaks)},
         fails={"a planted monotone curve": _planting(_dip, _monotone), "a linear decoder": _linear(_dip)},
     )(_dip),
     claim(
         "The interpretable fraction does not increase with capability while the total rises.",
-        id="fraction-not-increasing", over=("learning_rate",),
+        id="fraction-not-increasing",
         passes={"a planted fraction that falls": _falling_fraction(_no_rise)},
         fails={"a planted fraction that rises": _planting(_no_rise, _monotone)},
     )(_no_rise),

@@ -71,7 +71,7 @@ def _planted_lines(rows: Trials):
 CLAIMS: list[Claim] = [
     claim(
         "Dimensions of features lie on lines, at 1/2 and at other simple fractions.", id="lines",
-        over=("learning_rate",),
+
         passes={
             "a planted excess": lambda trials: _lines(
                 planted(
@@ -83,6 +83,6 @@ CLAIMS: list[Claim] = [
     )(_lines),
     claim(
         "The published geometry does not hang on the scale of the start, weight decay, or the end of the rate.",
-        id="set-up-does-not-matter", over=("learning_rate",),
+        id="set-up-does-not-matter",
     )(_traps),
 ]  # fmt: skip

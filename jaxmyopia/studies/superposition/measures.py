@@ -14,7 +14,8 @@ with a dimension of their own, D_i >= threshold; as `pairs`, also antipodal pair
 threshold, and their cosine is at most -threshold. Columns of the others are zero, their outputs their means, and each
 bias of those kept is fitted again (`refitted`) or as it was trained (`trained`).
 
-A share below 0, which biases as trained can give, counts as 0. Independent inputs are 2,048 that are the same for all models; where one feature is active errors are exact.
+A share below 0, which biases as trained can give, counts as 0. Independent inputs are 2,048 that are the same for all
+models; where one feature is active errors are exact.
 
 Source: Elhage et al. (2022), "Toy Models of Superposition", for D_i and D*.
 """
@@ -318,8 +319,10 @@ FINAL = Measure("final_loss", lambda curves: curves["loss"][-1])
 
 @dataclasses.dataclass(frozen=True)
 class Sides:
-    """How many sides the polygon has whose loss a model has met, `(S,)`; 0 if it has met none, and -1 if it moves still,
-    by a gradient of the exact loss that is longer than `STILL`."""
+    """How many sides the polygon has whose loss a model has met, `(S,)`.
+
+    0 if it has met none, and -1 if it moves still: if the gradient of the exact loss is longer than `STILL`.
+    """
 
     features: int
 

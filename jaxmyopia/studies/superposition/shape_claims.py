@@ -80,13 +80,13 @@ def _as_published(rows: Trials) -> np.ndarray:
 CLAIMS: list[Claim] = [
     claim(
         "Five features in two dimensions make a pentagon in most seeds, once each is active in 5 % of inputs or less.",
-        id="pentagon", over=("learning_rate",),
+        id="pentagon",
         passes={"pentagons": _planting(_pentagon, "pentagon", PENTAGON, 1.0)},
         fails={"none": _planting(_pentagon, "pentagon", PENTAGON, 0.0)},
     )(_pentagon),
     claim(
         "Of 20 features in 5 dimensions most seeds keep 13 or 14 with a ReLU, and 5 with a linear output.",
-        id="thirteen-kept", over=("learning_rate",),
+        id="thirteen-kept",
         passes={"as published": _planting(_kept, "twenty", KEPT, _as_published)},
         fails={"twenty kept": _planting(_kept, "twenty", KEPT, 20.0)},
     )(_kept),

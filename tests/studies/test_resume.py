@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every study of the system goes on from a checkpoint with the same bytes."""
+"""Every study goes on from a checkpoint with the same bytes."""
 
 import jax
 import numpy as np
@@ -14,10 +14,13 @@ from jaxmyopia.studies.epochs.selection import Selection
 from jaxmyopia.studies.epochs.study import Myopia
 from jaxmyopia.studies.epochs.trait import Trait
 from jaxmyopia.studies.neutrality.study import Neutrality
+from jaxmyopia.studies.superposition.neurons import Monosemanticity
+from jaxmyopia.studies.superposition.study import Independent, OneActive
 from jaxmyopia.study import Cell
 
 SMALL = {"epochs": 3, "epoch_steps": 2, "settings_of_learner": Settings(runs_a_batch=4)}
 RECIPE = {"schedule": (0.0, 2.0), "lure": (1.0,), "credit": (1.0,), "cutoff": (2.0,), "learning_rate": (0.1,)}
+MODEL = {"hidden": (2.0, 3.0), "init_scale": (0.1,), "learning_rate": (0.1,), "weight_decay": (0.01,)}
 STUDIES = {
     "reinforce": (Myopia(**SMALL), RECIPE),
     "hidden cutoff": (Myopia(**SMALL), RECIPE | {"hazard": (0.0, 0.3)}),
@@ -42,6 +45,12 @@ STUDIES = {
     "neutrality": (
         Neutrality(optimizer="adam", episodes=4),
         {"learning_rate": (0.1,), "repeat_discount": (0.9, 1.0), "discount": (0.95,), "per_length": (1.0,)},
+    ),
+    "one active": (OneActive(features=5, widest=3, optimizer="adam", falls_over=12), MODEL),
+    "independent": (Independent(features=5, widest=3, batch_size=4), MODEL | {"active": (0.3,)}),
+    "neurons": (
+        Monosemanticity(features=6, dimensions=4, width=5, batch_size=8, evaluated=8),
+        {"learning_rate": (0.02,), "initial_bias": (0.0, -1.0), "neurons": (3.0,)},
     ),
 }
 
