@@ -167,7 +167,7 @@ def _details(
     details: dict[str, object] = {"axis": axis, "at": found.at.tolist()}
     if found.left_out:
         details["left out, by the share without a value"] = [list(each) for each in found.left_out.items()]
-    if np.isfinite(found.values).all() and len(found.values):
+    if np.isfinite(found.values).all() and found.values.size:
         mean = found.values.mean(axis=0)
         low, high = band_of_curve(found.values, range=range, anytime=anytime, points=points)
         details |= {"mean": mean.tolist(), "low": low.tolist(), "high": high.tolist(), "level of the band": 0.95}

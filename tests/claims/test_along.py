@@ -214,3 +214,8 @@ def test_what_is_refused():
     assert claim.judge(few).reason == "the run lacks hidden='5 values'"
     with pytest.raises(ArgumentError, match="must ask for means or shares"):
         jm.how_many(claim, trials, effect=0.1)
+
+
+def test_a_curve_without_a_point_that_is_defined_decides_nothing():
+    found = valley(changed(table(MONOTONE), lambda c: c["hidden"] > 0, score=np.nan))
+    assert found.verdict == "inconclusive" and "mean" not in found.details

@@ -40,20 +40,25 @@ def _capacity(trials: Trials) -> Trials:
     return trials.where(part="capacity", activation="relu")
 
 
-def _by_inputs(trials: Trials) -> dict[str, Trials]:
-    """Sparse inputs of any probability, and exactly one active feature, apart."""
-    mine = _capacity(trials)
-    return {name: each for name in ("independent", "one") if len(each := mine.matching(inputs=name))}
+def _apart(trials: Trials) -> dict[tuple[str, float], Trials]:
+    """Sparse inputs of any probability, and exactly one active feature, apart; and spans, whose capacities differ."""
+    mine, found = _capacity(trials), {}
+    for inputs in ("independent", "one"):
+        for span in mine.unique("span"):
+            here = mine.matching(inputs=inputs, span=span)
+            found |= {(inputs, span): here} if len(here) else {}
+    return found
 
 
 def _curve(trials: Trials, what: Measure, shape: str, premise: Callable[..., Evidence]) -> list[Any]:
-    """The shape of a curve by inputs and by what is understood: the quantity, its name and its condition."""
+    """The shape of a curve by inputs, span and what is understood: the quantity, its name and its condition."""
     found = []
-    for inputs, mine in _by_inputs(trials).items():
+    for (inputs, span), mine in _apart(trials).items():
         for understood in UNDERSTOOD:
             given = functools.partial(premise, total=_of(TOTAL, understood))
             quantity = along(mine, _of(what, understood), "hidden", shape, given=given)
-            found.append((quantity, f"{inputs}, {understood}", {"inputs": inputs, "understood": understood}))
+            at = {"inputs": inputs, "span": span, "understood": understood}
+            found.append((quantity, f"{inputs}, span {span:g}, {understood}", at))
     return found
 
 

@@ -40,7 +40,7 @@ def curves(total, fraction=None) -> Trials:
         made = {each: np.clip(curve(rows["hidden"]) + noise(rows), 0, 1) for each, curve in several.items()}
         return {column: numbers for each, numbers in made.items() for column in each.columns}
 
-    fixed = {"inputs": "independent", "activation": "relu", "optimizer": "adam", "features": 64}
+    fixed = {"inputs": "independent", "activation": "relu", "optimizer": "adam", "features": 64, "span": 10.0}
     return table("capacity", {"hidden": AT, "active": (0.1, 0.3)}, measured, **fixed)
 
 
