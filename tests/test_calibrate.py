@@ -36,12 +36,13 @@ def test_rates_hold_the_nominal_one_and_would_show_a_rule_that_does_not(monkeypa
 @pytest.mark.slow
 def test_what_is_found_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr("jaxmyopia.calibrate.POOL", 512)
-    found = list(calibrate(str(tmp_path / "c"), trials=20, sizes=(24,), root_seed=0, command="typed"))
+    monkeypatch.setattr("jaxmyopia.calibrate.CONDITIONS", 4)
+    found = list(calibrate(str(tmp_path / "c"), trials=8, sizes=(24,), root_seed=0, command="typed"))
     written = json.loads((tmp_path / "c" / "calibration.json").read_text())["rates"]
     assert [rate.kind for rate in found] == [rate["kind"] for rate in written]
     assert len(written) == 5 * len(kinds("normal", lambda x: x > 0))
     (over,) = (rate for rate in found if "any of" in rate.kind and rate.number == "normal")
-    assert over.wrong.n == 5  # of 20
+    assert over.wrong.n == 2  # of 8
     manifest = json.loads((tmp_path / "c" / "manifest.json").read_text())
     assert (manifest["status"], manifest["command"]) == ("complete", "typed")
 
