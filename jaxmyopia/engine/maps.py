@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How many maps of memory this process holds: Linux grants 65,530, and a compiled cell takes about a thousand.
 
-A process that reaches the end of them is killed by a signal while it compiles.
+A process that has none left can load no further program.
 """
 
 import pathlib
