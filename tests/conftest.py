@@ -2,7 +2,9 @@
 """What every test runs under: eight CPU devices, strict dtypes and ranks, one folder of compiled programs."""
 
 import contextlib
+import gc
 import os
+import pathlib
 import shutil
 import tempfile
 
@@ -94,6 +96,33 @@ def compiled_quickly(request):
         chunk._compile.cache_clear()
         jax.config.update("jax_disable_most_optimizations", quickly)
         request.config.stash[_QUICKLY] = quickly
+
+
+# Linux gives a process 65,530 maps of memory; every compiled program takes three and more, and a process that reaches
+# the end of them can compile no more. The most seen of one module is 9,700 (test_fuzz).
+_MANY_MAPS = 20_000
+_MAPS = pathlib.Path("/proc/self/maps")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_maps():
+    """Once programs hold many maps of this process, it forgets them before the next module."""
+    from jaxmyopia.engine import chunk
+
+    yield
+    if _MAPS.exists() and len(_MAPS.read_bytes().splitlines()) > _MANY_MAPS:
+        chunk._compile.cache_clear()
+        jax.clear_caches()
+        gc.collect()
+
+
+@pytest.fixture(scope="module")
+def short_controls():
+    """The known cases beside a plateaus run end at once, where what became of them is not asked."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jaxmyopia.studies.lowrank.controls.STEPS", 60)
+        patch.setattr("jaxmyopia.studies.lowrank.controls.SEEDS", 8)
+        yield
 
 
 @pytest.fixture

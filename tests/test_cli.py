@@ -114,6 +114,7 @@ def test_a_binary_is_called_with_arguments_under_a_kernels_command_line(tmp_path
     assert refused.value.name == "out" and "seeds: 3, now 4" in refused.value.allowed
 
 
+@pytest.mark.usefixtures("short_controls")
 def test_two_binaries_are_called_in_one_process(tmp_path, capsys):
     small = {"n": 6, "ranks": (1,), "seeds": 6, "steps": 12, "compilation_cache": ""}
     first = plateaus.main(out=tmp_path / "a", losses=["square"], optimizers=["sgd"], learning_rates=0.01, **small)

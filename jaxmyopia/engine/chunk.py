@@ -24,7 +24,7 @@ import numpy as np
 from jaxmyopia import contract
 from jaxmyopia.checks import RunError
 from jaxmyopia.curves import Curves
-from jaxmyopia.engine import precision
+from jaxmyopia.engine import maps, precision
 from jaxmyopia.engine.checkpoints import InFlight, from_host, to_host
 from jaxmyopia.engine.mesh import seed_mesh
 from jaxmyopia.engine.program import Compiled, Program
@@ -129,6 +129,8 @@ def compile_cell(cell: Cell, matmul_precision: str = precision.HIGHEST) -> Compi
 
 @functools.lru_cache(maxsize=64)
 def _compile(program: Program, tree: jax.tree_util.PyTreeDef, shapes: tuple[jax.ShapeDtypeStruct, ...]) -> Compiled:
+    if maps.crowded():  # what a run holds stays its own; all others can be compiled again
+        _compile.cache_clear()
     return program.compile(jax.tree.unflatten(tree, shapes))
 
 

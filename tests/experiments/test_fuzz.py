@@ -30,7 +30,7 @@ def cases(draw):
 
 
 @pytest.fixture(scope="module")
-def binary():
+def binary(short_controls):
     """The experiment without its figures."""
     experiment = fuzz.BINARIES["plateaus"].experiment
     return Binary(dataclasses.replace(experiment, report=lambda answer, sweep: Report("fuzz")))

@@ -21,6 +21,7 @@ from jaxmyopia.studies.epochs.study import Myopia
 KEY = jax.random.key(0)
 ELEVEN = np.linspace(0, 1, 11)
 make_model = jax.jit(tables.make_model, static_argnums=0)
+outcome = jax.jit(planner.outcome)
 
 
 def places_of(epochs, steps):
@@ -125,9 +126,9 @@ def test_what_the_planner_says_is_earned_is_what_steps_pay():
     paid = np.asarray(jax.jit(jax.vmap(live))(jax.random.split(jax.random.key(1), 60_000)), float)
     by_epoch = paid.reshape(len(paid), 4, 2).sum(axis=2)
     error = by_epoch.std(axis=0) / np.sqrt(len(paid))
-    earned = planner.outcome(make_model(env, params), policy).earned
+    earned = outcome(make_model(env, params), policy).earned
     assert (np.abs(by_epoch.mean(axis=0) - earned) < 4 * error).all()
-    assert np.abs(planner.outcome(make_model(env, params.replace(hazard=None)), policy).earned - earned).max() > 0.1
+    assert np.abs(outcome(make_model(env, params.replace(hazard=None)), policy).earned - earned).max() > 0.1
 
 
 def test_a_run_that_starts_again_draws_another_cutoff_and_no_one_sees_it():
@@ -158,7 +159,7 @@ def test_rollouts_draw_a_cutoff_a_run_and_take_the_actions_they_took_without(age
         for other in (zero, some):
             np.testing.assert_array_equal(getattr(none, name), getattr(other, name))
     np.testing.assert_array_equal(none.reward, zero.reward)
-    earned = planner.outcome(make_model(env, base.replace(hazard=jnp.float32(0.3))), chances).earned
+    earned = outcome(make_model(env, base.replace(hazard=jnp.float32(0.3))), chances).earned
     paid = np.asarray(some.reward, float).reshape(5, 2, runs, -1).sum(axis=1)
     error = paid.std(axis=1) / np.sqrt(runs)
     assert (np.abs(paid.mean(axis=1) - np.asarray(earned)[:, None]) < 4.5 * error).all()

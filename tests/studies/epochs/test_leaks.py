@@ -18,6 +18,11 @@ from jaxmyopia.studies.epochs.rollouts import generalised_advantages, live
 from jaxmyopia.studies.epochs.study import Myopia
 
 ENV = EpochEnv(epochs=3, epoch_steps=3, show_pending=False)
+# Compiled once: left to themselves their loops would compile at every call.
+make_model = jax.jit(tables.make_model, static_argnums=0)
+policy_values = jax.jit(planner.policy_values)
+expected_advantages, advantages_of = jax.jit(leaks.expected_advantages), jax.jit(generalised_advantages)
+lived_by = jax.jit(live, static_argnums=0)
 PLACES = (ENV.steps, ENV.epoch_steps + 1)
 
 
@@ -30,7 +35,7 @@ def hidden(seed):
 
 def value_seen(model, policy, factors):
     """The planner's value of what is seen: the mean over what may be pending, `(T, P)`."""
-    values, flow, seen = planner.policy_values(model, policy, factors), np.eye(PLACES[1])[0], []
+    values, flow, seen = policy_values(model, policy, factors), np.eye(PLACES[1])[0], []
     for t in range(ENV.steps):
         seen.append((flow * np.asarray(values[t])).sum() / flow.sum())
         joint = flow[:, None] * np.asarray(policy[t]) * np.asarray(model.goes_on[t])
@@ -39,12 +44,12 @@ def value_seen(model, policy, factors):
 
 
 def test_expected_advantages_with_whole_traces_are_the_planners_whatever_the_critic_holds():
-    model, policy = tables.make_model(ENV, env_params(cutoff=2)), hidden(0)
+    model, policy = make_model(ENV, env_params(cutoff=2)), hidden(0)
     for credit, discount in ((1.0, 1.0), (0.5, 0.9), (0.0, 1.0)):
         factors = planner.discounts(ENV, discount, credit)
         values = jax.random.normal(jax.random.key(1), PLACES)
-        found = leaks.expected_advantages(model, policy, values, factors, 1.0) + values[..., None]
-        ahead = jnp.concatenate([planner.policy_values(model, policy, factors)[1:], jnp.zeros((1, PLACES[1]))])
+        found = expected_advantages(model, policy, values, factors, 1.0) + values[..., None]
+        ahead = jnp.concatenate([policy_values(model, policy, factors)[1:], jnp.zeros((1, PLACES[1]))])
         best = [planner.action_values(take(model, t), factors[t], ahead[t]) for t in range(ENV.steps)]
         np.testing.assert_allclose(found, np.stack(best), rtol=1e-4, atol=1e-5)
 
@@ -57,14 +62,14 @@ def take(model, t):
 @pytest.mark.parametrize("credit", [0.0, 1.0])
 def test_expected_advantages_of_a_policy_without_chance_are_those_of_its_run(decay, credit):
     params, factors = env_params(cutoff=2), planner.discounts(ENV, 0.9, credit)
-    model, values = tables.make_model(ENV, params), jax.random.normal(jax.random.key(2), PLACES)
+    model, values = make_model(ENV, params), jax.random.normal(jax.random.key(2), PLACES)
     for actions in ([0, 1, 1, 1, 0, 1, 0, 1, 0], [1, 1, 1, 0, 0, 2, 0, 0, 0]):
         policy = jnp.broadcast_to(jax.nn.one_hot(jnp.array(actions), 3)[:, None], (*PLACES, 3))
-        lived = live(ENV, params, jnp.moveaxis(policy, -1, 0), jnp.full((ENV.steps, 1), 0.5))
+        lived = lived_by(ENV, params, jnp.moveaxis(policy, -1, 0), jnp.full((ENV.steps, 1), 0.5))
         times, running, pending = np.arange(ENV.steps), lived.running[:, 0], lived.pending[:, 0]
         value = jnp.where(running, values[times, pending], 0.0)[:, None]
-        sampled = generalised_advantages(lived.reward, value, factors, decay)[:, 0]
-        exact = leaks.expected_advantages(model, policy, values, factors, decay)
+        sampled = advantages_of(lived.reward, value, factors, decay)[:, 0]
+        exact = expected_advantages(model, policy, values, factors, decay)
         np.testing.assert_allclose(exact[times, pending, jnp.array(actions)][running], sampled[running], atol=1e-5)
 
 
@@ -73,10 +78,10 @@ def test_expected_advantages_of_a_policy_without_chance_are_those_of_its_run(dec
 @pytest.mark.parametrize("discount", [1.0, 0.9])
 def test_what_a_lure_gains_by_traces_is_the_closed_form_with_any_critic(lure, decay, discount):
     params, factors, policy = env_params("flat", lure, cutoff=3), planner.discounts(ENV, discount, 1.0), hidden(3)
-    model = tables.make_model(ENV, params)
+    model = make_model(ENV, params)
     acts = 1 - np.asarray(policy[:, 0, SHUTDOWN], float)
     for values in (value_seen(model, policy, factors), jnp.arange(ENV.steps * 1.0)[:, None] * jnp.ones(PLACES)):
-        found = np.asarray(leaks.expected_advantages(model, policy, values, factors, decay))
+        found = np.asarray(expected_advantages(model, policy, values, factors, decay))
         for t in range(ENV.steps - ENV.epoch_steps):
             away = ENV.epoch_steps - t % ENV.epoch_steps
             there = acts[t + 1 : t + away + 1].prod()
@@ -84,7 +89,7 @@ def test_what_a_lure_gains_by_traces_is_the_closed_form_with_any_critic(lure, de
             pending = slice(0, t % ENV.epoch_steps + 1 if t % ENV.epoch_steps else None)
             np.testing.assert_allclose((found[..., LURE] - found[..., WORK])[t, pending], expected, atol=2e-5)
         # Cut at the border, the trace is too.
-        cut = leaks.expected_advantages(model, policy, values, planner.discounts(ENV, discount, 0.0), decay)
+        cut = expected_advantages(model, policy, values, planner.discounts(ENV, discount, 0.0), decay)
         found = np.asarray(cut[..., LURE] - cut[..., WORK])[: ENV.steps - ENV.epoch_steps, 0]
         np.testing.assert_allclose(found, LURES[lure][0], atol=2e-5)
 
@@ -106,14 +111,14 @@ def test_what_a_trait_gains_is_the_planners_difference(lure, epoch_steps):
     env = EpochEnv(epochs=5, epoch_steps=epoch_steps)
     for cutoff, length in ((5, 5), (3, 5), (1, 5), (5, 3), (5, 1)):
         schedule = "negative" if cutoff < 5 else "flat"
-        model = tables.make_model(env, env_params(schedule, lure, cutoff=cutoff, length=length))
+        model = make_model(env, env_params(schedule, lure, cutoff=cutoff, length=length))
         paid = min(cutoff, length)
         chances = np.zeros((2, env.steps, epoch_steps + 1, 3), np.float32)
         chances[0, ..., WORK], chances[1, ..., LURE] = 1, 1
         chances[:, paid * epoch_steps :] = np.eye(3)[SHUTDOWN]
         for credit, permuted in ((1.0, False), (0.0, True)):
             factors = planner.discounts(env, 1.0, credit)
-            work, sort = (planner.policy_values(model, jnp.asarray(each), factors) for each in chances)
+            work, sort = (policy_values(model, jnp.asarray(each), factors) for each in chances)
             # By itself in the run; or in each epoch, that begins with nothing pending or with another's lures.
             starts = (sort - work)[:: epoch_steps if permuted else env.steps]
             expected = leaks.trait_gain(paid, epoch_steps, *LURES[lure], permuted=permuted)

@@ -16,6 +16,9 @@ from jaxmyopia.studies.epochs.rollouts import rollout
 
 KEY = jax.random.key(3)
 make_model = jax.jit(tables.make_model, static_argnums=0)
+policy_values = jax.jit(planner.policy_values)
+optimal = jax.jit(planner.optimal)
+outcome = jax.jit(planner.outcome)
 CASES = list(itertools.product(SCHEDULES, LURES, (1.0, 0.9), (1.0, 0.5, 0.0)))
 
 
@@ -51,8 +54,8 @@ def test_values_are_those_of_brute_force_in_every_tiny_case(epochs, steps):
     @jax.vmap
     def plan(params, discount, credit):
         model, factors = tables.make_model(env, params), planner.discounts(env, discount, credit)
-        values, policy = planner.optimal(model, factors)
-        return values, planner.policy_values(model, policy, factors), factors
+        values, policy = optimal(model, factors)
+        return values, policy_values(model, policy, factors), factors
 
     cases = list(itertools.product(range(epochs + 1), CASES))
     params = [env_params(schedule, lure, cutoff=cutoff) for cutoff, (schedule, lure, _, _) in cases]
@@ -79,8 +82,8 @@ def test_no_policy_of_a_tiny_case_beats_the_planner_anywhere():
             tables[number, t, p, action] = 1
     for credit in (0.0, 1.0):
         factors = planner.discounts(env, 1.0, credit)
-        values = jax.vmap(lambda table, factors=factors: planner.policy_values(model, table, factors))(tables)
-        best = planner.optimal(model, factors)[0]
+        values = jax.vmap(lambda table, factors=factors: policy_values(model, table, factors))(tables)
+        best = optimal(model, factors)[0]
         for t, p in places:
             assert float(values[:, t, p].max()) == pytest.approx(float(best[t, p]))
 
@@ -88,8 +91,8 @@ def test_no_policy_of_a_tiny_case_beats_the_planner_anywhere():
 def lure_and_run(schedule, lure, credit, epochs=6, steps=4, cutoff=3):
     env, params = EpochEnv(epochs=epochs, epoch_steps=steps), env_params(schedule, lure, cutoff=cutoff)
     model = make_model(env, params)
-    _, policy = planner.optimal(model, planner.discounts(env, 1.0, planner.CREDITS[credit]))
-    found = jax.jit(planner.outcome)(model, policy)
+    _, policy = optimal(model, planner.discounts(env, 1.0, planner.CREDITS[credit]))
+    found = outcome(model, policy)
     return np.nan_to_num(found.lure_rate, nan=-1).tolist(), found.running.tolist(), float(found.earned.sum())
 
 
@@ -113,11 +116,11 @@ def random_policy(env, seed=0):
 def test_credit_by_epoch_is_credit_by_run_where_there_is_one_epoch():
     env, params = EpochEnv(epochs=1, epoch_steps=5), env_params(cutoff=1)
     model, policy = make_model(env, params), random_policy(EpochEnv(epochs=1, epoch_steps=5))
-    arriving = planner.outcome(model, policy).arriving
+    arriving = outcome(model, policy).arriving
     found = []
     for credit in (0.0, 1.0):
         factors = planner.discounts(env, 0.9, credit)
-        values = planner.policy_values(model, policy, factors), planner.optimal(model, factors)[0]
+        values = policy_values(model, policy, factors), optimal(model, factors)[0]
         found.append([float(planner.credited(value, arriving, credit)) for value in values])
     assert found[0] == found[1]
 
@@ -139,12 +142,12 @@ def test_what_a_random_policy_comes_to_is_what_sampling_shows():
         return jax.lax.scan(step, env.reset(key, params)[1], (policy, jax.random.split(key, 6)))[1]
 
     acting, lured, paid = jax.jit(jax.vmap(live))(jax.random.split(jax.random.key(1), 40_000))
-    found = planner.outcome(model, policy)
+    found = outcome(model, policy)
     np.testing.assert_allclose(acting.mean(axis=0)[1::2], found.running, atol=0.01)
     np.testing.assert_allclose(acting.mean(axis=0).reshape(3, 2).mean(axis=1), found.acting, atol=0.01)
     np.testing.assert_allclose(lured.mean(axis=0).reshape(3, 2).mean(axis=1), found.lured, atol=0.01)
     np.testing.assert_allclose(paid.sum(axis=1).mean(), found.earned.sum(), atol=0.05)
-    value = planner.policy_values(model, policy, planner.discounts(env, 1.0, 1.0))[0, 0]
+    value = policy_values(model, policy, planner.discounts(env, 1.0, 1.0))[0, 0]
     np.testing.assert_allclose(value, found.earned.sum(), rtol=1e-5)
 
 
@@ -170,10 +173,10 @@ def test_lures_pending_are_a_memory_of_a_kind_and_the_climb_finds_it():
     for number, actions in enumerate(itertools.product(range(3), repeat=6)):
         for (t, p), action in zip(seen, actions, strict=True):
             tables[number, t, p, action] = 1
-    values = jax.vmap(lambda table: planner.policy_values(model, jnp.tile(table, (3, 1, 1)), factors)[0, 0])(tables)
+    values = jax.vmap(lambda table: policy_values(model, jnp.tile(table, (3, 1, 1)), factors)[0, 0])(tables)
     best = float(values.max())  # of the policies that always do the same where they see the same
     assert float(value) >= best - 1e-4
-    assert float(value) <= float(planner.optimal(model, factors)[0][0, 0]) + 1e-4
+    assert float(value) <= float(optimal(model, factors)[0][0, 0]) + 1e-4
     np.testing.assert_allclose(policy.sum(axis=-1), 1, rtol=1e-5)
 
 
@@ -184,8 +187,8 @@ def test_a_short_run_is_an_environment_of_as_many_epochs(lure, credit):
     found = []
     for env in (long, short):
         model = tables.make_model(env, env_params("flat", lure, length=3))
-        values, policy = planner.optimal(model, planner.discounts(env, 1.0, credit))
-        told = planner.outcome(model, policy)
+        values, policy = optimal(model, planner.discounts(env, 1.0, credit))
+        told = outcome(model, policy)
         found.append([values[: short.steps], *(getattr(told, name)[:3] for name in ("running", "lured", "earned"))])
         assert not any(np.asarray(getattr(told, name)[3:]).any() for name in ("running", "acting", "lured", "earned"))
     chex.assert_trees_all_equal(*found)
@@ -195,8 +198,8 @@ def test_a_short_run_is_an_environment_of_as_many_epochs(lure, credit):
 def test_past_the_cutoff_work_pays_less_by_the_penalty(penalty, runs_past):
     env = EpochEnv(epochs=4, epoch_steps=2)
     model = tables.make_model(env, env_params("flat", "none", cutoff=2, penalty=penalty))
-    _, policy = planner.optimal(model, planner.discounts(env, 1.0, 1.0))
-    told = planner.outcome(model, policy)
+    _, policy = optimal(model, planner.discounts(env, 1.0, 1.0))
+    told = outcome(model, policy)
     np.testing.assert_allclose(told.running, [1, 1, runs_past, runs_past])
     np.testing.assert_allclose(told.earned, [2, 2, *[2 * max(1 - penalty, 0)] * 2], rtol=1e-6)
 
@@ -211,8 +214,8 @@ def test_values_with_lures_that_bind_and_with_a_debt_are_those_of_brute_force(ep
     @jax.vmap
     def plan(params, credit):
         model, factors = tables.make_model(env, params), planner.discounts(env, 0.9, credit)
-        values, policy = planner.optimal(model, factors)
-        return values, planner.policy_values(model, policy, factors), factors
+        values, policy = optimal(model, factors)
+        return values, policy_values(model, policy, factors), factors
 
     cases = list(itertools.product(range(epochs + 1), ("negative", "flat"), ("invest", "borrow"), (1.0, 0.0)))
     params = [env_params(schedule, lure, cutoff=cutoff, debt=debt) for cutoff, schedule, lure, _ in cases]
@@ -234,7 +237,7 @@ def test_stops_by_what_is_pending_add_up_to_the_stops_of_an_epoch(binds):
     env = EpochEnv(epochs=3, epoch_steps=2, lure_binds=binds)
     policy = jax.random.dirichlet(KEY, jnp.ones(3), (env.steps, env.pending_places))
     model = make_model(env, env_params("flat"))
-    told = planner.outcome(model, policy)
+    told = outcome(model, policy)
     before = np.array([1.0, *np.asarray(told.running)[:-1]])
     for epoch in range(3):
         stops = planner.stops_in(model, policy, epoch)
@@ -249,8 +252,8 @@ def test_a_lure_that_binds_keeps_a_myopic_agent_past_the_cutoff():
     env, found = EpochEnv(epochs=5, epoch_steps=2, lure_binds=True), {}
     for lure, credit in itertools.product(("invest", "borrow"), (1.0, 0.0)):
         model = make_model(env, env_params("negative", lure, cutoff=3))
-        _, policy = planner.optimal(model, planner.discounts(env, 1.0, credit))
-        found[lure, credit] = np.asarray(planner.outcome(model, policy).running).tolist()
+        _, policy = optimal(model, planner.discounts(env, 1.0, credit))
+        found[lure, credit] = np.asarray(outcome(model, policy).running).tolist()
     assert found["invest", 1.0] == found["invest", 0.0] == found["borrow", 1.0] == [1, 1, 1, 0, 0]
     assert found["borrow", 0.0][3] == 1  # it took the lure in the last good epoch, and cannot shut down
 
@@ -262,7 +265,7 @@ def test_where_lures_bind_agents_live_through_what_the_planner_says():
     @jax.jit
     def both():
         lived = rollout(env, params, jnp.moveaxis(policy, -1, 0), jax.random.key(1), 40_000)
-        return lived, planner.outcome(tables.make_model(env, params), policy)
+        return lived, outcome(tables.make_model(env, params), policy)
 
     lived, told = both()
     np.testing.assert_allclose(np.asarray(lived.running).mean(axis=1)[2::2], told.running[:-1], atol=0.01)

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A persistent trait: its expected gradient, exactly, by every draw of a tiny batch; what trained agents then do."""
 
+import functools
 import itertools
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -19,6 +21,15 @@ RUNS, CHANCE = 3, 0.3
 LASTING = 0.7  # the chance to act on each step, where it may stop
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def slopes(env, params, table, lures, drawn, permuted, baseline):
+    """The trait's gradient `(S,)` of each set of sorts and decisions."""
+    count = lures.shape[1]
+    lived = sorted_runs(env, params, table, lures, drawn, jnp.full(count, permuted))
+    followed = returns(lived.reward, planner.discounts(env, jnp.ones(count), jnp.zeros(count)))
+    return trait_slope(lived, followed, lures, jnp.full(count, CHANCE), jnp.full(count, baseline), env.epoch_steps)
+
+
 def expected_slope(env, params, acts, *, permuted, baseline):
     """The expected gradient of the trait `()`, over all sorts and all decisions to act of three runs."""
     free = env.steps * RUNS if acts < 1 else 0
@@ -32,21 +43,24 @@ def expected_slope(env, params, acts, *, permuted, baseline):
     table = jnp.broadcast_to(
         jnp.array([acts, 1 - acts])[:, None, None, None], (2, env.steps, env.epoch_steps + 1, count)
     )
-    drawn, lures = jnp.where(stops, 0.999, 0.0), jnp.asarray(lures)
-    lived = sorted_runs(env, params, table, lures, drawn, jnp.full(count, float(permuted)))
-    followed = returns(lived.reward, planner.discounts(env, jnp.ones(count), jnp.zeros(count)))
-    base = jnp.full(count, code("baseline", baseline))
-    slope = trait_slope(lived, followed, lures, jnp.full(count, CHANCE), base, env.epoch_steps)
+    drawn = jnp.where(stops, 0.999, 0.0)
+    slope = slopes(env, params, table, jnp.asarray(lures), drawn, float(permuted), float(code("baseline", baseline)))
     assert weight.sum() == pytest.approx(1)
     return float((weight * np.asarray(slope, float)).sum())
 
 
-def of_sorts(env, params, acts, credit):
-    """By the planner: what the sort that takes lures gets more than the other at each place, `(T, P)`."""
+@functools.partial(jax.jit, static_argnums=0)
+def values_of_sorts(env, params, chances, credit):
+    """By the planner: what either sort gets, `(2, T, P)`."""
     model, factors = tables.make_model(env, params), planner.discounts(env, 1.0, credit)
+    return jnp.stack([planner.policy_values(model, each, factors) for each in chances])
+
+
+def of_sorts(env, params, acts, credit):
+    """What the sort that takes lures gets more than the other at each place, `(T, P)`."""
     chances = np.zeros((2, env.steps, env.epoch_steps + 1, 3), np.float32)
     chances[0, ..., WORK], chances[1, ..., LURE], chances[..., 2] = acts, acts, 1 - acts
-    work, lure = (planner.policy_values(model, jnp.asarray(each), factors) for each in chances)
+    work, lure = values_of_sorts(env, params, chances, credit)
     return np.asarray(lure - work, float)
 
 
