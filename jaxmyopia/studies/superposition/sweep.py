@@ -86,6 +86,6 @@ PRESETS: dict[str, Sweep] = {
             levels=(0, 6, 12, 18), starts=(0.0213, 0.095), decays=(0.01, 0.0), falling=True, geometry_steps=5000,
             geometry_seeds=64,
         ),
-        neurons=Neurons(),
+        neurons=Neurons(numbers=(64, 128), biases=(0.0, -0.5, -1.0)),
     ),
 }  # fmt: skip
