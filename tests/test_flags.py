@@ -77,7 +77,7 @@ IDLE = {  # by experiment: other flags, a flag that does nothing beside them, wh
                        ("shape_decays", 0.1), ("shape_steps", 9), ("shape_seeds", 9)),
             "geometry": (("geometry_features", 9), ("geometry_hidden", 3), ("levels", 3), ("starts", 0.2),
                          ("decays", 0.1), ("geometry_rate", 0.1), ("batch", 8), ("geometry_steps", 9),
-                         ("geometry_seeds", 9), ("falling", "true")),
+                         ("geometry_seeds", 9), ("falling", "true"), ("as_published", "true")),
             "neurons": (("neuron_seeds", 9), ("neuron_steps", 9), ("numbers", 16), ("biases", -0.5)),
         }.items() for name, value in flags_of),
     ],

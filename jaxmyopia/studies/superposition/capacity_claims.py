@@ -42,7 +42,8 @@ def _capacity(trials: Trials) -> Trials:
 
 def _apart(trials: Trials) -> dict[tuple[str, float], Trials]:
     """Sparse inputs of any probability, and exactly one active feature, apart; and spans, whose capacities differ."""
-    mine, found = _capacity(trials), {}
+    mine = _capacity(trials)
+    found: dict[tuple[str, float], Trials] = {}
     for inputs in ("independent", "one"):
         for span in mine.unique("span"):
             here = mine.matching(inputs=inputs, span=span)
@@ -105,11 +106,24 @@ def _planting(ask: Ask, curve: Callable[[np.ndarray], np.ndarray]) -> Ask:
     """What is asked, of curves over capacity in place of those measured, with noise of seeds and of single models."""
 
     def numbers(rows: Trials) -> np.ndarray:
-        place = rows["hidden"] / rows["hidden"].max()
-        return curve(place) + 0.02 * np.sin(17 * rows["seed"]) + 0.02 * np.sin(5 * rows["seed"] * (1 + rows["hidden"]))
+        return (
+            curve(_place(rows))
+            + 0.02 * np.sin(17 * rows["seed"])
+            + 0.02 * np.sin(5 * rows["seed"] * (1 + rows["hidden"]))
+        )
 
     columns = dict.fromkeys((*TOTAL.columns, *FRACTION.columns), numbers)
     return lambda trials: ask(planted(_capacity(trials.main), **columns))
+
+
+def _place(rows: Trials) -> np.ndarray:
+    """Where each capacity lies among those of its span, from 0 to 1."""
+    found = np.zeros(len(rows))
+    for span in rows.unique("span"):
+        mine = rows["span"] == span
+        known = np.unique(rows["hidden"][mine])
+        found[mine] = np.searchsorted(known, rows["hidden"][mine]) / max(len(known) - 1, 1)
+    return found
 
 
 def _monotone(place: np.ndarray) -> np.ndarray:
@@ -117,11 +131,8 @@ def _monotone(place: np.ndarray) -> np.ndarray:
 
 
 def _two_peaks(place: np.ndarray) -> np.ndarray:
-    return 0.3 + 0.15 * np.cos(4 * np.pi * (place - 0.35)) - 0.1 * place
-
-
-def _flat(place: np.ndarray) -> np.ndarray:
-    return 0.3 + 0 * place
+    """Up, down, up and down in quarters: of five capacities the second and the fourth are peaks."""
+    return np.interp(place, [0, 0.25, 0.5, 0.75, 1], [0.1, 0.6, 0.1, 0.6, 0.1])
 
 
 def _falling_fraction(ask: Ask) -> Ask:

@@ -139,7 +139,7 @@ def lines(run: FinishedSuperposition) -> Figure:
     Returns:
       The figure.
     """
-    (rows, models), *_ = run.models("geometry")
+    (rows, models), *_ = run.models("published geometry") or run.models("geometry")
     first = (rows["init_scale"] == rows["init_scale"].min()) & (rows["weight_decay"] == rows["weight_decay"].max())
     levels = sorted(set(rows["active"][first].tolist()), reverse=True)
     figure, grid = panels(-(-len(levels) // 4), min(4, len(levels)), height=1.6, sharex=True)

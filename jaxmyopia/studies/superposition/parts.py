@@ -46,6 +46,7 @@ def _check(part: Any, *, lists: Sequence[str], counts: Sequence[str], settings: 
 
 _MOST_FEATURES = 4096
 _LINEAR = 100.0  # span of the linear control
+_PUBLISHED = 1024, 10_000  # inputs of a step, and steps, of the published geometry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,7 +132,7 @@ class Geometry:
     geometry_features: int = flag(200, "Features F of the geometry.")
     geometry_hidden: int = flag(20, "Dimensions m of the geometry.")
     levels: tuple[int, ...] = flag(
-        (6, 12, 18), "Levels k of the published twenty, of which feature are active with 20^(-k/19)."
+        (6, 9), "Levels k of the published twenty, of which feature are active with 20^(-k/19)."
     )
     starts: tuple[float, ...] = flag((0.0213,), "Standard deviations of W at the start.")
     decays: tuple[float, ...] = flag((0.01,), "Weight decays.")
@@ -140,6 +141,7 @@ class Geometry:
     geometry_steps: int = flag(1500, "Steps of the geometry.")
     geometry_seeds: int = flag(24, "Seeds of the geometry.")
     falling: bool = flag(False, "Whether the geometry is run with rates that fall to zero, too.")
+    as_published: bool = flag(False, "Whether it is run with batches of 1,024 and for 10,000 steps, too.")
 
     def __post_init__(self):
         counts = ("geometry_features", "geometry_hidden", "geometry_steps", "geometry_seeds", "batch")
@@ -156,21 +158,27 @@ class Geometry:
         """Cells of the set-up that the first of the starts and decays and a rate that stays make, and of each other
         start and decay, and a rate that falls, by itself."""
         first = {"init_scale": self.starts[:1], "weight_decay": self.decays[:1]}
-        several = [(0, {}), *[(0, {"init_scale": (each,)}) for each in self.starts[1:]]]
+        several: list[tuple[int, Settings]] = [(0, {}), *[(0, {"init_scale": (each,)}) for each in self.starts[1:]]]
         several += [(0, {"weight_decay": (each,)}) for each in self.decays[1:]]
         several += [(self.geometry_steps, {})] if self.falling else []
         own = {
             "hidden": (self.geometry_hidden,), "active": [20 ** (-level / 19) for level in self.levels],
             "learning_rate": (self.geometry_rate,),
         }  # fmt: skip
-        found = []
-        for over, other in several:
-            study = Independent(
-                part="geometry", features=self.geometry_features, widest=self.geometry_hidden, optimizer="adam",
-                batch_size=self.batch, falls_over=over, measures=(measures.KEPT, measures.EACH, *measures.LINES_FOUND),
-            )  # fmt: skip
-            found.append(cell(study, own | first | other, seeds=self.geometry_seeds, steps=self.geometry_steps))
+        found = [
+            self._cell("geometry", {**own, **first, **other}, self.batch, self.geometry_steps, over)
+            for over, other in several
+        ]
+        if self.as_published:
+            found.append(self._cell("published geometry", {**own, **first}, *_PUBLISHED, 0))
         return found
+
+    def _cell(self, part: str, settings: Settings, batch: int, steps: int, over: int) -> Cell:
+        study = Independent(
+            part=part, features=self.geometry_features, widest=self.geometry_hidden, optimizer="adam",
+            batch_size=batch, falls_over=over, measures=(measures.KEPT, measures.EACH, *measures.LINES_FOUND),
+        )  # fmt: skip
+        return cell(study, settings, seeds=self.geometry_seeds, steps=steps)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ that is left (`model`), over the inputs of a batch; at records over inputs that 
 
 import dataclasses
 import math
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -40,8 +40,30 @@ class Falling:
     steps: int
 
     def __call__(self, learning_rate: jax.Array) -> optax.GradientTransformation:
-        """The transformation, for `optimizers.make`."""
-        return optimizers.make(self.name)(optax.cosine_decay_schedule(learning_rate, self.steps))
+        """The transformation, for `optimizers.make`; its state is `Counted`."""
+        inner = optimizers.make(self.name)(optax.cosine_decay_schedule(learning_rate, self.steps))
+
+        def update(
+            updates: optax.Updates, state: Counted, params: optax.Params | None = None
+        ) -> tuple[optax.Updates, Counted]:
+            updates, made = inner.update(updates, state.inner, params)
+            return updates, Counted(made, state.count + 1)
+
+        return optax.GradientTransformation(
+            lambda params: Counted(inner.init(params), jnp.zeros((), jnp.int32)), update
+        )
+
+    def rate(self, learning_rate: jax.Array, count: jax.Array) -> jax.Array:
+        """The rate after so many steps, scalars."""
+        with jax.numpy_dtype_promotion("standard"):  # as of optax's own updates
+            return jnp.asarray(optax.cosine_decay_schedule(learning_rate, self.steps)(count), learning_rate.dtype)
+
+
+class Counted(NamedTuple):
+    """The state of a `Falling` optimiser: that of the optimiser itself, and how many steps were taken."""
+
+    inner: optax.OptState
+    count: jax.Array
 
 
 @struct.dataclass
@@ -182,9 +204,11 @@ class OneActive(Training):
         return (data.importance * errors).sum()
 
     def update(self, trained, data, opt_state, learning_rate):
-        """A step of the optimiser, and of decay."""
-        made, opt_state = super().update(trained, data, opt_state, learning_rate)
-        return made - learning_rate * data.decay * trained, opt_state
+        """A step of the optimiser, and of decay at the same rate."""
+        made, after = super().update(trained, data, opt_state, learning_rate)
+        falls = isinstance(self.optimizer, Falling)
+        rate = self.optimizer.rate(learning_rate, opt_state.count) if falls else learning_rate
+        return made - rate * data.decay * trained, after
 
     def observe(self, trained: jax.Array, data: Task) -> dict[str, jax.Array]:
         """What is trained, `(M + 1, F)`, the importances `(F,)` and p."""

@@ -70,8 +70,8 @@ PRESETS: dict[str, Sweep] = {
     "full": Sweep(
         parts=PARTS,
         capacity=Capacity(
-            actives=(0.3, 0.1, 0.03, 0.0), spans=(1.0, 10.0, 50.0), optimizers=("adam", "sgd"),
-            capacity_rates=(0.01, 0.5), capacity_seeds=64,
+            actives=(0.5, 0.3, 0.1, 0.0), spans=(1.0, 50.0), optimizers=("adam", "sgd"), capacity_rates=(0.01, 0.5),
+            capacity_seeds=64,
         ),
         published=Published(
             pentagon_actives=(0.5, 0.2, 0.1, 0.05, 0.02, 0.01), twenty_actives=(0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.003),
@@ -79,13 +79,13 @@ PRESETS: dict[str, Sweep] = {
             published_steps=3000, published_seeds=64,
         ),
         shapes=Shapes(
-            scales=(0.01, 0.1, 0.3, 1.0), rates=(0.01, 0.03, 0.1, 0.3, 1.0), shape_decays=(0.0, 0.01),
+            scales=(0.01, 0.1, 0.3, 1.0), rates=(0.01, 0.03, 0.1, 0.3, 1.0), shape_decays=(0.0, 0.01), shape_steps=1500,
             shape_seeds=4096,
         ),
         geometry=Geometry(
-            levels=(0, 6, 12, 18), starts=(0.0213, 0.095), decays=(0.01, 0.0), falling=True, geometry_steps=5000,
-            geometry_seeds=64,
+            levels=(6, 9, 12), starts=(0.0213, 0.095), decays=(0.01, 0.0), falling=True, as_published=True,
+            geometry_steps=5000, geometry_seeds=24,
         ),
-        neurons=Neurons(numbers=(64, 128), biases=(0.0, -0.5, -1.0)),
+        neurons=Neurons(numbers=(64, 128), biases=(0.0, -1.0)),
     ),
 }  # fmt: skip

@@ -134,3 +134,16 @@ def test_what_is_not_allowed_is_named(name, value, make):
     with pytest.raises(jm.ArgumentError) as caught:
         make()
     assert caught.value.name == name and str(value) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_decay_falls_with_the_rate():
+    study = OneActive(features=4, widest=2, optimizer="sgd", falls_over=10)
+    trained, task = study.init(
+        jax.random.key(0), hidden=jnp.asarray(2.0), init_scale=jnp.asarray(0.0), weight_decay=jnp.asarray(0.5)
+    )
+    model, rate = trained.at[-1].set(-1.0), jnp.asarray(0.1)
+    opt_state, expected = optimizers.init(study.optimizer, model, rate, jax.random.key(1)), 1.0
+    for step in range(3):
+        model, opt_state = study.update(model, task, opt_state, rate)
+        expected *= 1 - 0.5 * 0.1 * (1 + np.cos(np.pi * step / 10)) / 2
+    np.testing.assert_allclose(model[-1], -expected, rtol=1e-6)
