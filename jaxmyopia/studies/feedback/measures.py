@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is read off the curves of a learner: how near it comes after so many answers, and at so many bits.
+
+Bits are charged in three ways, each a condition of its own:
+
+  information   I(y; w) an answer: of one chosen at random against the prior, so that N answers are charged N times
+                that, which is more than they tell together; of one chosen actively what it is expected to tell beyond
+                those before. A principle: its code length, entropy coded.
+  volume        log2 of how many times the prior's volume holds the posterior's: what all answers told together.
+                A principle: its code length, entropy coded.
+  answers       one bit an answer; a principle b bits a coordinate, as they are.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxmyopia.curves import Curves
+from jaxmyopia.measures import Measure
+from jaxmyopia.studies.feedback.model import code_lengths
+
+CHARGES = ("information", "volume", "answers")
+BITS = (1, 2, 3, 4)  # a coordinate, of the principle
+ANSWERS = (8, 32, 128, 512, 2048)
+_LENGTHS = code_lengths(max(BITS))
+_COS = (-1.0, 1.0)
+
+
+def _at(cos: jax.Array, spent: jax.Array, budget: jax.Array) -> jax.Array:
+    """Cosines `(S,)` where so much, `(S,)`, was spent, between records by straight lines; at the end if it never was.
+
+    `cos`, `spent`: `(T, S)`.
+    """
+    rising = jax.lax.cummax(spent, axis=0)
+    return jax.vmap(jnp.interp, in_axes=(0, 1, 1))(budget, rising, cos)
+
+
+def _after_answers(curves: Curves, answers: jax.Array) -> jax.Array:
+    spent = jnp.broadcast_to(curves["answers"].astype(curves.loss.dtype)[:, None], curves.loss.shape)
+    return _at(curves["cos"], spent, jnp.full(curves.loss.shape[1:], answers, curves.loss.dtype))
+
+
+def _length(bits: float, charge: str) -> float:
+    """Bits a coordinate that a principle is charged."""
+    return float(bits if charge == "answers" else _LENGTHS[int(bits)])
+
+
+def _at_bits_of_a_principle(curves: Curves, charge: str, bits: float) -> jax.Array:
+    spent = curves[charge]
+    if charge == "answers":
+        spent = jnp.broadcast_to(spent.astype(curves.loss.dtype)[:, None], curves.loss.shape)
+    return _at(curves["cos"], spent, curves["k"][0] * _length(bits, charge))
+
+
+def _of_the_principle(curves: Curves, charge: str, bits: float) -> jax.Array:
+    del charge
+    return curves["cos"][int(bits)]
+
+
+def after_answers(most: int) -> Measure:
+    """cos(w, what was learned of it) after so many answers, of those of `ANSWERS` that are at most `most`."""
+    asked = tuple(each for each in ANSWERS if each <= most) or (most,)
+    return Measure(
+        "cos_after", _after_answers, range=_COS, conditions=("answers",), unroll=True,
+        answers=asked if len(asked) > 1 else (*asked, 2 * asked[0]),
+    )  # fmt: skip
+
+
+def at_bits(*, principle: bool = False) -> Measure:
+    """cos(w, what was learned of it) at the bits that a principle of so many bits a coordinate takes."""
+    fn = _of_the_principle if principle else _at_bits_of_a_principle
+    return Measure(
+        "cos_at", fn, range=_COS, conditions=("charge", "bits"), unroll=True, charge=CHARGES, bits=BITS
+    )  # fmt: skip
+
+
+AT_BITS = at_bits()
