@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxmyopia as jm
-from experiments import adam_bumps, myopia, plateaus
+from experiments import adam_bumps, feedback, myopia, plateaus
 from jaxmyopia import launch
 from jaxmyopia.checks import ArgumentError, RunError, require, require_one_of
 from jaxmyopia.cli import Binary
@@ -121,6 +121,19 @@ POOLS: dict[str, Pools] = {
         "meta_episodes": (("1", "3"), _COUNTS),
         "neutrality_optimizers": (("sgd", "adam"), ("sgd,sgd", *_NAMES)),
     },
+    "feedback": _SHARED | {
+        "seeds": (("1", "2", "3"), _COUNTS),
+        "dims": (("4", "4,6"), ("1", "4,4", "2000", *_COUNTS)),
+        "subspaces": (("1", "2", "1,2"), ("3", "1,1", *_COUNTS)),
+        "sigmas": (("0.3", "0.01,100"), ("0", "101", "1,1", *_NUMBERS)),
+        "angles": (("0", "0,90", "45,0"), ("30", "0,91", *_NUMBERS)),
+        "sharpnesses": (("0.01", "100", "1,4"), ("0", "1,1", *_NUMBERS)),
+        "beliefs": (("1", "1,0.01", "100,1"), ("2", "0,1", *_NUMBERS)),
+        "noises": (("0", "0.5", "100,0"), ("0,0", "101", *_NUMBERS[:4])),
+        "rounds": (("3", "8"), ("2", "31", *_COUNTS)),
+        "active_rounds": (("3", "8"), ("2", "31", *_COUNTS)),
+        "pool": (("2", "5"), ("1", "5000", *_COUNTS)),
+    },
 }  # fmt: skip
 # What keeps a case small, unless it is drawn.
 SMALL = {
@@ -128,6 +141,8 @@ SMALL = {
                  "records": "4"},
     "adam_bumps": {"n": "4", "ranks": "1", "steps": "2", "seeds": "2"},
     "myopia": {"sections": "neutrality", "seeds": "2", "meta_episodes": "2"},
+    "feedback": {"seeds": "2", "dims": "4", "subspaces": "1", "sigmas": "0.3", "angles": "0", "sharpnesses": "1",
+                 "rounds": "4", "active_rounds": "4", "pool": "2"},
 }  # fmt: skip
 # Beside what they act with.
 _OF_SECTION = {
@@ -141,7 +156,9 @@ _OF_LEAK = {
     "trait": {"leak_seeds": "2", "trait_steps": "2"},
     "traces": {"leak_seeds": "2", "traces_steps": "2"},
 }
-BINARIES: dict[str, Binary] = {"plateaus": plateaus.main, "adam_bumps": adam_bumps.main, "myopia": myopia.main}
+BINARIES: dict[str, Binary] = {
+    "plateaus": plateaus.main, "adam_bumps": adam_bumps.main, "myopia": myopia.main, "feedback": feedback.main,
+}  # fmt: skip
 
 
 def words_of(name: str, chosen: Mapping[str, str]) -> list[str]:

@@ -24,8 +24,15 @@ def _myopia() -> Experiment:
     return MYOPIA
 
 
+def _feedback() -> Experiment:
+    from jaxmyopia.studies.feedback.experiment import FEEDBACK
+
+    return FEEDBACK
+
+
 EXPERIMENTS: dict[str, Callable[[], Experiment]] = {
     "plateaus": _plateaus,
     "adam_bumps": _adam_bumps,
     "myopia": _myopia,
+    "feedback": _feedback,
 }

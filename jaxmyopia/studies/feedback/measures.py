@@ -19,8 +19,9 @@ from jaxmyopia.measures import Measure
 from jaxmyopia.studies.feedback.model import code_lengths
 
 CHARGES = ("information", "volume", "answers")
-BITS = (1, 2, 3, 4)  # a coordinate, of the principle
-ANSWERS = (8, 32, 128, 512, 2048)
+BITS = (1, 2, 4)  # a coordinate, of a principle that is charged
+WHOLE = 8  # the same, where nobody counts them
+ANSWERS = (16, 64, 256, 1024)
 _LENGTHS = code_lengths(max(BITS))
 _COS = (-1.0, 1.0)
 
@@ -53,16 +54,24 @@ def _at_bits_of_a_principle(curves: Curves, charge: str, bits: float) -> jax.Arr
 
 def _of_the_principle(curves: Curves, charge: str, bits: float) -> jax.Array:
     del charge
-    return curves["cos"][int(bits)]
+    return _at_step(curves, bits)
 
 
-def after_answers(most: int) -> Measure:
-    """cos(w, what was learned of it) after so many answers, of those of `ANSWERS` that are at most `most`."""
-    asked = tuple(each for each in ANSWERS if each <= most) or (most,)
-    return Measure(
-        "cos_after", _after_answers, range=_COS, conditions=("answers",), unroll=True,
-        answers=asked if len(asked) > 1 else (*asked, 2 * asked[0]),
-    )  # fmt: skip
+def _at_step(curves: Curves, bits: float) -> jax.Array:
+    """Cosines `(S,)` at so many bits a coordinate, by the last record that has no more."""
+    return curves["cos"][(curves.step <= int(bits)).sum() - 1]
+
+
+def _whole_principle(curves: Curves, answers: float) -> jax.Array:
+    del answers
+    return _at_step(curves, WHOLE)
+
+
+def after_answers(*, principle: bool = False) -> Measure:
+    """cos(w, what was learned of it) after so many answers, or all there were; of a principle, which hears none, with
+    `WHOLE` bits a coordinate."""
+    fn = _whole_principle if principle else _after_answers
+    return Measure("cos_after", fn, range=_COS, conditions=("answers",), unroll=True, answers=ANSWERS)
 
 
 def at_bits(*, principle: bool = False) -> Measure:
@@ -73,4 +82,4 @@ def at_bits(*, principle: bool = False) -> Measure:
     )  # fmt: skip
 
 
-AT_BITS = at_bits()
+AT_BITS, AFTER = at_bits(), after_answers()

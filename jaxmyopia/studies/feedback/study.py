@@ -18,14 +18,16 @@ from jaxmyopia import draws
 from jaxmyopia.checks import require
 from jaxmyopia.measures import Measure
 from jaxmyopia.studies.feedback import model, posterior
-from jaxmyopia.studies.feedback.measures import BITS, after_answers, at_bits
+from jaxmyopia.studies.feedback.measures import WHOLE, after_answers, at_bits
 from jaxmyopia.study import Scalar, Study
 from jaxmyopia.values import float_dtype
 
 _BLOCK = {"cpu": 32}
 _BLOCK_ELSEWHERE = 512
 MOST_ROUNDS = 30  # 32,768 answers
-_STEPS = ((256, 12), (MOST_ROUNDS**4, 5))  # of Newton's, up to so many answers
+# Of Newton's a round, which starts where the last one ended: after few answers, and after more than 256. More change no
+# cosine by 1e-3 (sharpness 0.5 to 8, d = 16 and 32).
+_STEPS, _FEWER, _FEW = 8, 4, 256
 
 
 def answers_after(rounds: int) -> np.ndarray:
@@ -131,9 +133,11 @@ class Feedback(Study):
         """One number a seed from its curves `(T, S)`.
 
         Returns:
-          Columns `(S,)`: those of the measures, `cos`, `information` and `volume` at the end, and `diverged`.
+          Columns `(S,)`: those of the measures, `cos`, `information` and `volume` at the end, `asked` (how many answers
+          there were, or bits a coordinate), and `diverged`.
         """
         ended = {name: getattr(curves, name)[-1] for name in ("cos", "information", "volume")}
+        ended["asked"] = jnp.broadcast_to(curves.answers[-1].astype(curves.loss.dtype), ended["cos"].shape)
         return ended | self.measured(curves) | {"diverged": ~jnp.isfinite(curves.loss).all(axis=0)}
 
     def quantiles(self, curves: Record) -> dict[str, jax.Array]:
@@ -173,7 +177,7 @@ class Comparisons(Feedback):
     @property
     def standard(self) -> tuple[Measure, ...]:
         """How near it comes after so many answers, and at the bits of a principle."""
-        return after_answers(self.most), at_bits()
+        return after_answers(), at_bits()
 
     def settings(self) -> dict[str, Scalar]:
         """The columns by which the table tells this study from others."""
@@ -225,7 +229,7 @@ class Comparisons(Feedback):
         scale = params.sharpness[:, None] * jnp.sqrt(self._variances(params))
         if self.pool > 1:
             state = jax.lax.fori_loop(before, count, lambda n, s: self._ask(n, s, params, scale), state)
-        steps = jnp.where(count <= _STEPS[0][0], _STEPS[0][1], _STEPS[1][1])
+        steps = jnp.where(count <= _FEW, _STEPS, _FEWER)
         fit = jax.vmap(posterior.fit, in_axes=(0, 0, None, 0, 0, None))
         found = fit(state.rows, state.answers, count, scale, state.mean, steps)
         spread = found.spread if self.pool > 1 else state.spread
@@ -306,7 +310,7 @@ class Principle(Feedback):
     @property
     def standard(self) -> tuple[Measure, ...]:
         """How near it comes with so many bits a coordinate."""
-        return (at_bits(principle=True),)
+        return after_answers(principle=True), at_bits(principle=True)
 
     def settings(self) -> dict[str, Scalar]:
         """The columns by which the table tells this study from others."""
@@ -341,8 +345,8 @@ class Principle(Feedback):
             return (model.unit(read) * values).sum()
 
         cos = jax.vmap(one)(state.values, state.errors, params)
-        lengths = jnp.asarray(model.code_lengths(max(BITS)), cos.dtype)
-        spent = lengths[jnp.minimum(state.step, max(BITS))] * params.k
+        lengths = jnp.asarray(model.code_lengths(WHOLE), cos.dtype)
+        spent = lengths[jnp.minimum(state.step, WHOLE)] * params.k
         return Record(
             step=state.step, answers=state.step, loss=1 - cos, cos=cos, information=spent, volume=spent, k=params.k
         )
