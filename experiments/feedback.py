@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Judges claims about feedback: how much of what a model knows of values do comparisons use, and principles?
+"""Judges claims about feedback: how much of what a model knows of values do comparisons use, or principles?
 
 python -m experiments.feedback
 python -m experiments.feedback --preset=full

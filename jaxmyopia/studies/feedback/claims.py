@@ -10,17 +10,19 @@
 Controls are the run's own trials with planted cosines.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
 from jaxmyopia.claims import Claim, Evidence, claim, paired
 from jaxmyopia.claims.controls import planted
+from jaxmyopia.claims.judged import Value
 from jaxmyopia.stats.table import NoTrials, Trials
-from jaxmyopia.studies.feedback.measures import AFTER, AT_BITS
+from jaxmyopia.studies.feedback.measures import AFTER, AT_BITS, code_length
 from jaxmyopia.studies.feedback.sweep import ISOTROPIC, SOFT, SUBSPACE
 
 LEAST = 0.05  # of cosines: what counts as more at the same bits
+MOST_REACH = 0.95  # of seeds must come to so many bits, for a condition to be asked
 WORSE = 0.02  # of cosines: what counts as no worse, and as a gain of choosing
 LEARNERS = {  # by name: how comparisons are chosen, and the prior
     "isotropic": ("random", ISOTROPIC),
@@ -63,7 +65,7 @@ def _principles_use_more(trials: Trials) -> Pieces:
         for at in _settings(learners(right, rival), "d", "sharpness"):
             sides = principles(right).matching(d=at["d"]), learners(right, rival).matching(**at)
             more = paired(*sides, AT_BITS).named("cosine, principle minus comparisons, at the same bits")
-            found.append(more.above(0, least=LEAST).at("", rival=rival, **at))
+            found += _reached(more.above(0, least=LEAST).at("", rival=rival, **at), sides[1])
     return _told(found)
 
 
@@ -76,7 +78,7 @@ def _soft_prior_dominates(trials: Trials) -> Pieces:
             for other, words in (("isotropic", "than without a prior"), ("subspace", "than within the subspace")):
                 sides = soft.matching(**at), learners(main, other).matching(**at)
                 more = paired(*sides, AFTER, apart=("belief",)).named("cosine, soft prior minus other, after so many")
-                found.append(more.above(-WORSE).at("", shown=words, belief=belief, **at))
+                found += _reached(more.above(-WORSE).at("", shown=words, belief=belief, **at), sides[0])
     return _told(found)
 
 
@@ -86,18 +88,26 @@ def _wrong_principle_costs(trials: Trials) -> Pieces:
     for rival in ("isotropic", "soft", "active"):
         for at in _settings(learners(main, rival), "d", "sharpness", "angle"):
             mine = principles(main).matching(d=at["d"], angle=at["angle"])
-            ahead = paired(learners(main, rival).matching(**at), mine, AFTER)
-            ahead = ahead.named("cosine, comparisons minus principle, after so many")
-            found += _within_reach(ahead.above(0).at("", rival=rival, **at), main, rival)
+            rows = learners(main, rival).matching(**at)
+            ahead = paired(rows, mine, AFTER).named("cosine, comparisons minus principle, after so many")
+            found += _reached(ahead.above(0).at("", rival=rival, **at), rows)
     return _told(found)
 
 
-def _within_reach(piece: Evidence, trials: Trials, learner: str) -> Pieces:
-    """A piece at those numbers of answers that a learner's run has."""
-    most = float(learners(trials, learner)["asked"].max())
+def _reached(piece: Evidence, rows: Trials) -> Pieces:
+    """A piece under each condition by itself, without those at more answers, or bits, than a learner's `rows` have."""
     parts = piece.asked.split() if piece.asked else []
     named = [part.judged().at(piece.name, **(piece.condition | part.condition)) for part in parts]
-    return [part for part in named if float(part.condition.get("answers", 0)) <= most] if len(parts) > 1 else [piece]
+    return [part for part in named if _reaches(part.condition, rows)]
+
+
+def _reaches(at: Mapping[str, Value], rows: Trials) -> bool:
+    mine = rows.matching(**{name: at[name] for name in ("k", "sigma") if name in at})
+    if "charge" in at:
+        charge = str(at["charge"])
+        spent = mine["asked" if charge == "answers" else charge]
+        return float((spent >= mine["k"] * code_length(float(at["bits"]), charge)).mean()) >= MOST_REACH
+    return bool((mine["asked"] >= float(at["answers"])).all())
 
 
 def _active_tells_more(trials: Trials) -> Pieces:
@@ -112,7 +122,7 @@ def _active_tells_more(trials: Trials) -> Pieces:
             same = {name: one[name][0] for name in ("k", "sigma")} if chosen == "active" else {}
             more = paired(one, learners(main, random).matching(**at, **same), AFTER)
             more = more.named("cosine, chosen minus at random, after so many")
-            found += _within_reach(more.above(0, least=WORSE).at("", prior=random, **at), main, chosen)
+            found += _reached(more.above(0, least=WORSE).at("", prior=random, **at), one)
     return _told(found)
 
 

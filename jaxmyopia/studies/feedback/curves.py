@@ -8,7 +8,8 @@ import numpy as np
 
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.studies.feedback.claims import LEARNERS
-from jaxmyopia.studies.feedback.study import Comparisons, Principle, answers_after
+from jaxmyopia.studies.feedback.principle import Principle
+from jaxmyopia.studies.feedback.study import Comparisons, answers_after
 from jaxmyopia.study import Cell
 
 

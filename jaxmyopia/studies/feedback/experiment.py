@@ -20,7 +20,7 @@ def _report(answer: Answer, sweep: Sweep) -> "Report":
 
 FEEDBACK = Experiment(
     name="feedback",
-    summary="Judges claims about feedback: how much of what a model knows of values do comparisons use, and principles?",
+    summary="Judges claims about feedback: how much of what a model knows of values do comparisons use, or principles?",
     presets=PRESETS,
     cells=Sweep.cells,
     claims=lambda _: CLAIMS,

@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 
+import jax.numpy as jnp
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -74,7 +75,7 @@ def _theory(axes: Axes, d: float, sigma: float, sharpness: float) -> None:
     answers = np.geomspace(d, 4096, 60)
     missing = (d - 1) / (answers * fisher_information(sharpness))
     seen = missing < 0.5
-    each = float(answer_information(np.asarray(sharpness)))
+    each = float(answer_information(jnp.asarray(sharpness)))
     axes.plot(answers[seen] * each, np.sqrt(1 - missing[seen]), color="0.3", lw=0.9, ls="--")
     axes.axhline(1 / np.sqrt(1 + sigma**2), color="0.4", lw=0.8, ls=":")
 

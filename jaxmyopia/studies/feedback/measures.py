@@ -40,8 +40,8 @@ def _after_answers(curves: Curves, answers: jax.Array) -> jax.Array:
     return _at(curves["cos"], spent, jnp.full(curves.loss.shape[1:], answers, curves.loss.dtype))
 
 
-def _length(bits: float, charge: str) -> float:
-    """Bits a coordinate that a principle is charged."""
+def code_length(bits: float, charge: str) -> float:
+    """Bits a coordinate that a principle of so many bits a coordinate is charged."""
     return float(bits if charge == "answers" else _LENGTHS[int(bits)])
 
 
@@ -49,7 +49,7 @@ def _at_bits_of_a_principle(curves: Curves, charge: str, bits: float) -> jax.Arr
     spent = curves[charge]
     if charge == "answers":
         spent = jnp.broadcast_to(spent.astype(curves.loss.dtype)[:, None], curves.loss.shape)
-    return _at(curves["cos"], spent, curves["k"][0] * _length(bits, charge))
+    return _at(curves["cos"], spent, curves["k"][0] * code_length(bits, charge))
 
 
 def _of_the_principle(curves: Curves, charge: str, bits: float) -> jax.Array:

@@ -75,8 +75,8 @@ def variances(d: int, k: jax.Array, believed: jax.Array, prior: jax.Array) -> ja
       prior: a place in `PRIORS`.
 
     Returns:
-      Isotropic: 1 / d. Soft: 1 / (k (1 + believed^2)) inside, believed^2 / ((d - k) (1 + believed^2)) outside. Subspace:
-      1 / k inside, 0 outside.
+      Isotropic: 1 / d. Soft: 1 / (k (1 + believed^2)) inside, believed^2 / ((d - k) (1 + believed^2)) outside.
+      Subspace: 1 / k inside, 0 outside.
     """
     outside = jnp.stack([(d - k) / jnp.asarray(d, k.dtype), believed**2 / (1 + believed**2), jnp.zeros_like(k)])
     share = outside[prior.astype(jnp.int32)]
@@ -132,7 +132,7 @@ def copied(inside: jax.Array, noise: jax.Array, epsilon: jax.Array, k: jax.Array
 
 
 def code_lengths(most: int) -> np.ndarray:
-    """The mean code length of a coordinate that is N(0, 1 / k), entropy coded, at 0, 1, ... `most` bits, `(most + 1,)`."""
+    """The mean code lengths of a coordinate that is N(0, 1 / k), entropy coded, at 0 to `most` bits, `(most + 1,)`."""
     found = []
     for bits in range(most + 1):
         ends = np.sqrt(3) * ndtri(np.linspace(0, 1, 2**bits + 1))

@@ -27,7 +27,7 @@ from jaxmyopia.studies.feedback.model import entropy
 
 ROWS = 64  # looked at together
 _OF_ONE = 8  # Newton's steps for the weight of one answer
-_GRID = np.linspace(-5.0, 5.0, 25)  # standard deviations of a logit; exact to 1e-3 bits up to a deviation of 8
+_GRID = np.linspace(-5.0, 5.0, 33)  # standard deviations of a logit; exact to 1e-3 bits up to a deviation of 8
 
 
 @struct.dataclass

@@ -8,15 +8,15 @@ from jaxmyopia.studies.feedback import figures
 from jaxmyopia.studies.feedback.sweep import Sweep
 
 _NOTE = (
-    "A model knows a k-dimensional subspace in which a human's values w in R^d mostly lie. Comparisons are answered with "
-    "the sharpness s; sigma is w's length outside the subspace over that inside. Seeds are paired: seed i has the same "
-    "values under every learner, and the same answers under every prior."
+    "A model knows a k-dimensional subspace in which a human's values w in R^d mostly lie. Comparisons are "
+    "answered with the sharpness s; sigma is w's length outside the subspace over that inside. Seeds are paired: "
+    "seed i has the same values under every learner, and the same answers under every prior."
 )
 _COSINES = Caption(
     "cosines",
     "How near a learner comes, against what its answers tell",
-    "Mean cosine between w and what was learned, over bits charged as I(y; w) an answer, or a principle's code. A row a "
-    "sigma, a column a sharpness; bands are 95 % intervals. Dotted: what is left outside the subspace, 1/sqrt(1 + "
+    "Mean cosine between w and what was learned, over bits charged as I(y; w) an answer, or a principle's code. A row "
+    "a sigma, a column a sharpness; bands are 95 % intervals. Dotted: what is left outside the subspace, 1/sqrt(1 + "
     "sigma^2); dashed: theory of comparisons without a prior, 1 - cos^2 = (d - 1) / (N I).",
 )
 _CROSSOVER = Caption(

@@ -7,7 +7,8 @@ from jaxmyopia.checks import require
 from jaxmyopia.flags import flag
 from jaxmyopia.studies.feedback.measures import WHOLE
 from jaxmyopia.studies.feedback.model import PRIORS
-from jaxmyopia.studies.feedback.study import MOST_ROUNDS, Comparisons, Principle
+from jaxmyopia.studies.feedback.principle import Principle
+from jaxmyopia.studies.feedback.study import MOST_ROUNDS, Comparisons
 from jaxmyopia.study import Cell
 from jaxmyopia.values import check_settings, conform
 
@@ -51,7 +52,7 @@ class Sweep:
                 require(low <= value <= high, name, value, f"must be {words}")
         require(0.0 in self.angles, "angles", self.angles, "must hold 0, a subspace that is right")
         require(1.0 in self.beliefs, "beliefs", self.beliefs, "must hold 1, a prior that is right")
-        require(1 <= self.seeds, "seeds", self.seeds, "must be at least 1")
+        require(self.seeds >= 1, "seeds", self.seeds, "must be at least 1")
         for name in ("rounds", "active_rounds"):
             value = getattr(self, name)
             require(3 <= value <= MOST_ROUNDS, name, value, f"must be from 3 to {MOST_ROUNDS}")
@@ -81,8 +82,6 @@ class Sweep:
 
 
 PRESETS = {
-    "quick": Sweep(seeds=32, sigmas=(0.3,), angles=(0.0, 90.0), rounds=18, active_rounds=14),
-    "full": Sweep(
-        seeds=512, dims=(16, 32), angles=(0.0, 20.0, 45.0, 90.0), beliefs=(1.0, 1 / 3, 3.0), noises=(0.0, 0.5)
-    ),
+    "quick": Sweep(seeds=64, sigmas=(0.3,), angles=(0.0, 90.0), rounds=18, active_rounds=14),
+    "full": Sweep(seeds=512, dims=(16, 32), angles=(0.0, 20.0, 45.0, 90.0), beliefs=(1.0, 1 / 3), noises=(0.0, 0.5)),
 }

@@ -17,7 +17,8 @@ from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.feedback import model, posterior
 from jaxmyopia.studies.feedback.curves import meets
 from jaxmyopia.studies.feedback.measures import AFTER, AT_BITS, WHOLE
-from jaxmyopia.studies.feedback.study import Comparisons, Principle, answers_after
+from jaxmyopia.studies.feedback.principle import Principle
+from jaxmyopia.studies.feedback.study import Comparisons, answers_after
 from jaxmyopia.testing import check_study
 
 WHERE = {"k": 4.0, "sigma": 0.3, "angle": 0.0}
@@ -160,7 +161,9 @@ def test_a_principle_loses_what_its_noise_and_its_bits_lose():
     assert copy.matching(noise=noise)["cos"].mean() == pytest.approx(1 / np.sqrt(1 + noise**2), abs=0.01)
     sign = copy.matching(noise=0.0).values(AT_BITS, {"charge": "answers", "bits": 1.0})
     # The sign of each coordinate of a unit vector in R^k: the mean of the sum of sizes over sqrt(k).
-    assert sign.mean() == pytest.approx(np.sqrt(16) * 0.2034, abs=0.005)  # E|x_1| in R^16: Gamma(8)/(sqrt(pi) Gamma(8.5))
+    assert sign.mean() == pytest.approx(
+        np.sqrt(16) * 0.2034, abs=0.005
+    )  # E|x_1| in R^16: Gamma(8)/(sqrt(pi) Gamma(8.5))
     assert model.code_lengths(2)[:2] == pytest.approx([0, 1])
 
 
