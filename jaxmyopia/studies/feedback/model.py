@@ -47,7 +47,7 @@ def values(noise: jax.Array, k: jax.Array, sigma: jax.Array, angle: jax.Array) -
     Returns:
       w, `(d,)`.
     """
-    place = jnp.arange(noise.shape[1])
+    place, k = jnp.arange(noise.shape[1]), k.astype(jnp.int32)
     mine, turned = place < k, (place >= k) & (place < 2 * k)
     cos, sin = jnp.cos(jnp.deg2rad(angle)), jnp.sin(jnp.deg2rad(angle))
 
