@@ -109,6 +109,8 @@ def crossover(folder: RunFolder, cells: Sequence[Cell]) -> Figure:
             theory = (d - 1) / (fisher_information(sharpness) * sigmas**2)
             axes.plot(sigmas, np.minimum(theory, top), color="0.3", lw=0.9, ls="--")
             axes.set(title=f"d {d:g}, sharpness {sharpness:g}", xscale="log", yscale="log", ylim=(1, 1.3 * top))
+            axes.set_xticks(_axis(curves, "sigma"), [f"{sigma:g}" for sigma in _axis(curves, "sigma")])
+            axes.minorticks_off()
     for axes in grid[:, 0]:
         axes.set_ylabel("answers")
     for axes in grid[-1]:

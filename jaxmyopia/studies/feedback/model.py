@@ -93,7 +93,8 @@ def entropy(logit: jax.Array) -> jax.Array:
 def answer_information(sharpness: jax.Array) -> jax.Array:
     """I(y; w) of a comparison chosen at random, in bits, for any number of `sharpness`."""
     weights = np.exp(-(_GRID**2) / 2) / np.exp(-(_GRID**2) / 2).sum()
-    grid, weights = (x.astype(sharpness.dtype) for x in (_GRID, weights))
+    shape = (1,) * sharpness.ndim + (-1,)
+    grid, weights = (x.astype(sharpness.dtype).reshape(shape) for x in (_GRID, weights))
     return 1 - (weights * entropy(sharpness[..., None] * grid)).sum(axis=-1)
 
 
