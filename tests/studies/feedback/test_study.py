@@ -26,7 +26,7 @@ LEARNS = {"sharpness": 2.0, "prior": 1.0, "belief": 1.0}
 
 
 @functools.cache
-def learned(d=16, rounds=20, pool=1, seeds=64, **settings) -> Trials:
+def learned(d=16, rounds=20, pool=1, seeds=32, **settings) -> Trials:
     """A run of comparisons under WHERE and LEARNS, or settings in their place."""
     study = Comparisons(d=d, pool=pool, rounds=rounds)
     return run(
@@ -133,8 +133,8 @@ def test_the_cap_area_bound_is_that_of_a_circle_and_of_a_sphere():
 
 def test_comparisons_come_as_near_as_theory_says_at_many_answers():
     d, sharpness = 8, 2.0
-    told = learned(d=d, rounds=22, prior=(0.0, 2.0), sigma=0.0, sharpness=sharpness)  # 2,048 answers: 256 a dimension
-    each = 2048 * model.fisher_information(sharpness)
+    told = learned(d=d, rounds=20, prior=(0.0, 2.0), sigma=0.0, sharpness=sharpness)  # 1,024 answers: 128 a dimension
+    each = 1024 * model.fisher_information(sharpness)
     for prior, free in ((0.0, d - 1), (2.0, 4 - 1)):
         missing = 1 - told.matching(prior=prior)["cos"] ** 2
         wanted, error = free / each, missing.std() / np.sqrt(len(missing))
@@ -144,7 +144,7 @@ def test_comparisons_come_as_near_as_theory_says_at_many_answers():
 def test_knowledge_alone_has_a_floor_and_the_crossover_is_where_theory_says():
     sigma, k = 1.0, 4.0
     floor = 1 / np.sqrt(1 + sigma**2)
-    told = learned(d=8, rounds=22, prior=(0.0, 2.0), sigma=sigma)
+    told = learned(d=8, rounds=20, prior=(0.0, 2.0), sigma=sigma)
     assert told.matching(prior=2.0)["cos"].mean() == pytest.approx(floor, abs=0.01)
     copy = run(Principle(d=8), seeds=64, steps=WHOLE, records=9, progress=False, k=k, sigma=sigma, angle=0.0, noise=0.0)
     assert copy.trials["cos"].mean() == pytest.approx(floor, abs=0.002)
@@ -167,17 +167,17 @@ def test_a_principle_loses_what_its_noise_and_its_bits_lose():
     assert model.code_lengths(2)[:2] == pytest.approx([0, 1])
 
 
-def test_a_right_soft_prior_chosen_comparisons_and_a_wrong_belief_do_what_they_should():
-    right = learned(rounds=12, seeds=128, prior=(0.0, 1.0))
-    chosen = learned(rounds=12, seeds=128, pool=16, prior=(0.0, 1.0))
+def test_a_right_soft_prior_chosen_comparisons_and_a_wrong_subspace_do_what_they_should():
+    own = {"d": 8, "k": 1.0}
+    right, wrong = (learned(rounds=20, angle=angle, prior=(0.0, 1.0), **own) for angle in (0.0, 90.0))
     at = lambda told, prior, n: told.matching(prior=prior).values(AFTER, {"answers": n}).mean()
     assert at(right, 1.0, 16.0) > at(right, 0.0, 16.0) + 0.1
+    assert at(wrong, 1.0, 16.0) < at(wrong, 0.0, 16.0) - 0.1
+    chosen = learned(rounds=12, pool=16, prior=0.0, **own)
     assert at(chosen, 0.0, 64.0) > at(right, 0.0, 64.0) + 0.02
-    wrong = learned(rounds=12, seeds=128, angle=90.0, sigma=0.1, prior=(0.0, 1.0))
-    assert at(wrong, 1.0, 64.0) < at(wrong, 0.0, 64.0) - 0.1
-    # Each answer is one bit at most, and chosen ones tell more each than those at random.
-    told = chosen.matching(prior=0.0)["information"]
-    assert (told <= 64).all() and told.mean() > 1.2 * float(model.answer_information(jnp.asarray(2.0))) * 64 * 0.5
+    # What an answer tells beyond those before is less than what one alone would: of 64 no more than 64 bits.
+    told = chosen["information"]
+    assert (told > 5).all() and (told < 64 * 0.6).all()
 
 
 def test_answers_double_every_second_round_and_the_crossing_is_read_off_in_logarithm():
