@@ -22,6 +22,7 @@ from PIL import Image
 from experiments.benchmarks.faults.kinds import KINDS
 from experiments.benchmarks.load import BOUND, shown
 from experiments.benchmarks.report import machine_line, tables
+from experiments.pages import feedback
 from experiments.pages.claims import evidence_grid, evidence_list, evidence_rows, verdict_table
 from experiments.pages.epochs import calculation_tables, exposure_table
 from experiments.pages.markdown import command, made, number, table, wrap
@@ -234,6 +235,9 @@ def write_answer(name: str) -> None:
             tables = {"calculations": calculation_tables(), "exposures": exposure_table(read(folder, "claims.json"))}
             for place, text in tables.items():
                 page.write_text(put_between(page.read_text(), place, text))
+    if name == "feedback":
+        for page in places(name):
+            page.write_text(put_between(page.read_text(), "calculations", feedback.calculation_tables()))
     text = README.read_text()
     if name in MARK.findall(text):
         claims = read(folder, "claims.json")

@@ -181,7 +181,7 @@ def test_the_program_lists_experiments_and_subcommands(capsys):
             ["frob"],
             "subcommand='frob' is not allowed: must be one of calibrate, curves, list, merge, replay, run, verify",
         ),
-        (["run", "frob"], "experiment='frob' is not allowed: must be one of adam_bumps, myopia, plateaus"),
+        (["run", "frob"], "experiment='frob' is not allowed: must be one of adam_bumps, feedback, myopia, plateaus"),
     ],
 )
 def test_unknown_names_are_told_what_there_is(argv, message):

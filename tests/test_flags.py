@@ -4,14 +4,14 @@
 import numpy as np
 import pytest
 
-from experiments import adam_bumps, interpretability, myopia, plateaus
+from experiments import adam_bumps, feedback, interpretability, myopia, plateaus
 from jaxmyopia import cli, flags, launch
 from jaxmyopia.checks import ArgumentError
 from jaxmyopia.stats.table import Trials
 
 BINARIES = {
     "plateaus": plateaus.main, "adam_bumps": adam_bumps.main, "myopia": myopia.main,
-    "interpretability": interpretability.main,
+    "interpretability": interpretability.main, "feedback": feedback.main,
 }  # fmt: skip
 IDLE = {  # by experiment: other flags, a flag that does nothing beside them, what it would need
     "plateaus": [
@@ -29,6 +29,7 @@ IDLE = {  # by experiment: other flags, a flag that does nothing beside them, wh
         ("", "process_id=0", "with --distributed"),
     ],
     "adam_bumps": [],
+    "feedback": [],
     "myopia": [
         *(("sections=dilemma", f"{name}={value}", "where --sections has epochs") for name, value in (
             ("parts", "recipe"), ("epochs", 9), ("epoch_steps", 3), ("cutoff", 3), ("schedules", "flat"),
@@ -89,6 +90,7 @@ ALWAYS = {
     "adam_bumps": "n ranks seeds steps bump_delta",
     "myopia": "sections seeds",
     "interpretability": "parts",
+    "feedback": "seeds dims subspaces sigmas angles sharpnesses beliefs noises rounds active_rounds pool",
 }
 
 

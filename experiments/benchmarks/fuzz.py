@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxmyopia as jm
-from experiments import adam_bumps, interpretability, myopia, plateaus
+from experiments import adam_bumps, feedback, interpretability, myopia, plateaus
 from experiments.benchmarks.fuzz_pools import OF_LEAK, OF_PART, OF_SECTION, POOLS, SMALL
 from jaxmyopia import launch
 from jaxmyopia.checks import ArgumentError, RunError, require, require_one_of
@@ -39,6 +39,7 @@ BINARIES: dict[str, Binary] = {
     "adam_bumps": adam_bumps.main,
     "myopia": myopia.main,
     "interpretability": interpretability.main,
+    "feedback": feedback.main,
 }
 
 

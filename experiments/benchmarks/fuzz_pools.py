@@ -89,6 +89,19 @@ POOLS: dict[str, Pools] = {
         "meta_episodes": (("1", "3"), _COUNTS),
         "neutrality_optimizers": (("sgd", "adam"), ("sgd,sgd", *_NAMES)),
     },
+    "feedback": _SHARED | {
+        "seeds": (("1", "2", "3"), _COUNTS),
+        "dims": (("4", "4,6"), ("1", "4,4", "2000", *_COUNTS)),
+        "subspaces": (("1", "2", "1,2"), ("3", "1,1", *_COUNTS)),
+        "sigmas": (("0.3", "0.01,100"), ("0", "101", "1,1", *_NUMBERS)),
+        "angles": (("0", "0,90", "45,0"), ("30", "0,91", *_NUMBERS)),
+        "sharpnesses": (("0.01", "100", "1,4"), ("0", "1,1", *_NUMBERS)),
+        "beliefs": (("1", "1,0.01", "100,1"), ("2", "0,1", *_NUMBERS)),
+        "noises": (("0", "0.5", "100,0"), ("0,0", "101", *_NUMBERS[:4])),
+        "rounds": (("3", "8"), ("2", "31", *_COUNTS)),
+        "active_rounds": (("3", "8"), ("2", "31", *_COUNTS)),
+        "pool": (("2", "5"), ("1", "5000", *_COUNTS)),
+    },
     "interpretability": _SHARED | {
         "parts": (("capacity", "published", "shapes", "geometry", "neurons", "capacity,shapes"), _NAMES),
         "features": (("8", "9"), ("0", "3", *_COUNTS)),
@@ -120,6 +133,8 @@ SMALL = {
     "adam_bumps": {"n": "4", "ranks": "1", "steps": "2", "seeds": "2"},
     "myopia": {"sections": "neutrality", "seeds": "2", "meta_episodes": "2"},
     "interpretability": {},
+    "feedback": {"seeds": "2", "dims": "4", "subspaces": "1", "sigmas": "0.3", "angles": "0", "sharpnesses": "1",
+                 "rounds": "4", "active_rounds": "4", "pool": "2"},
 }  # fmt: skip
 # Beside what they act with.
 OF_SECTION = {

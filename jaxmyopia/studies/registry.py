@@ -30,9 +30,16 @@ def _interpretability() -> Experiment:
     return INTERPRETABILITY
 
 
+def _feedback() -> Experiment:
+    from jaxmyopia.studies.feedback.experiment import FEEDBACK
+
+    return FEEDBACK
+
+
 EXPERIMENTS: dict[str, Callable[[], Experiment]] = {
     "plateaus": _plateaus,
     "adam_bumps": _adam_bumps,
     "myopia": _myopia,
     "interpretability": _interpretability,
+    "feedback": _feedback,
 }
