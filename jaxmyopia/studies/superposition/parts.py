@@ -12,7 +12,7 @@ from jaxmyopia.measures import Measure
 from jaxmyopia.studies.superposition import measures
 from jaxmyopia.studies.superposition.measures import Errors
 from jaxmyopia.studies.superposition.model import effective_features
-from jaxmyopia.studies.superposition.study import Independent, OneActive
+from jaxmyopia.studies.superposition.study import Independent, OneActive, require_setting
 from jaxmyopia.study import Cell
 from jaxmyopia.values import check_settings, conform
 
@@ -41,10 +41,9 @@ def _check(part: Any, *, lists: Sequence[str], counts: Sequence[str], settings: 
         several = values if isinstance(values, tuple) else (values,)
         check_settings(((name, several),))
         for value in several:
-            OneActive(features=_MOST_FEATURES, widest=_MOST_FEATURES).require(setting, value, name)
+            require_setting(setting, value, called=name)
 
 
-_MOST_FEATURES = 4096
 _LINEAR = 100.0  # span of the linear control
 _PUBLISHED = 1024, 10_000  # inputs of a step, and steps, of the published geometry
 
@@ -72,8 +71,6 @@ class Capacity:
         )  # fmt: skip
         for active in self.actives:
             require(0 <= active <= 1, "actives", active, "must be probabilities, or 0")
-        for name in self.optimizers:
-            optimizers.check(name, "optimizers")
         fitting = len(self.capacity_rates) == len(self.optimizers)
         require(fitting, "capacity_rates", self.capacity_rates, f"must be one for each of {', '.join(self.optimizers)}")
         most = max(self.capacities)
@@ -89,6 +86,7 @@ class Capacity:
         """A cell an optimiser, span and kind of inputs."""
         found = []
         for name, rate in zip(self.optimizers, self.capacity_rates, strict=True):
+            optimizers.check(name, "optimizers")
             for span in self.spans:
                 held = self.limited(span)
                 require(bool(held), "spans", span, "must leave capacities up to a quarter of the effective features")
@@ -199,8 +197,6 @@ class Shapes:
         _check(self, lists=lists, counts=("shape_steps", "shape_seeds"), settings=names)
         for features in self.polygon_features:
             require(3 <= features <= 16, "polygon_features", features, "must be from 3 to 16")
-        for name in self.shape_optimizers:
-            optimizers.check(name, "shape_optimizers")
 
     def cells(self) -> list[Cell]:
         """A cell an optimiser and number of features."""
@@ -210,6 +206,7 @@ class Shapes:
         found = []
         for features in self.polygon_features:
             for name in self.shape_optimizers:
+                optimizers.check(name, "shape_optimizers")
                 study = OneActive(
                     part="shapes", features=features, widest=2, optimizer=name, falls_over=self.shape_steps,
                     measures=(measures.KEPT, measures.sides(features), measures.FINAL),

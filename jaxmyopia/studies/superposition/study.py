@@ -47,7 +47,7 @@ class Falling:
             updates: optax.Updates, state: Counted, params: optax.Params | None = None
         ) -> tuple[optax.Updates, Counted]:
             updates, made = inner.update(updates, state.inner, params)
-            return updates, Counted(made, state.count + 1)
+            return updates, Counted(made, state.steps + 1)
 
         return optax.GradientTransformation(
             lambda params: Counted(inner.init(params), jnp.zeros((), jnp.int32)), update
@@ -60,10 +60,10 @@ class Falling:
 
 
 class Counted(NamedTuple):
-    """The state of a `Falling` optimiser: that of the optimiser itself, and how many steps were taken."""
+    """The state of a `Falling` optimiser: that of the optimiser itself, and the `steps` that were taken, a scalar."""
 
     inner: optax.OptState
-    count: jax.Array
+    steps: jax.Array
 
 
 @struct.dataclass
@@ -75,6 +75,32 @@ class Task:
     active: jax.Array
     decay: jax.Array
     kept: jax.Array
+
+
+def require_setting(name: str, value: float, *, widest: int = _MOST, called: str = "") -> None:
+    """Refuses a value that a setting cannot have.
+
+    Args:
+      name: of the setting.
+      value: a number.
+      widest: M.
+      called: what the user calls it, if not by its name.
+
+    Raises:
+      ArgumentError: if it is not allowed.
+    """
+    called = called or name
+    if name == "hidden":
+        allowed = f"must be a whole number from 1 to widest={widest}"
+        require(value == math.floor(value) and 1 <= value <= widest, called, value, allowed)
+    elif name == "active":
+        require(0 < value <= 1, called, value, "must be a probability above 0, at most 1")
+    elif name == "span":
+        require(1 <= value < np.inf, called, value, "must be at least 1 and finite")
+    elif name == "learning_rate":
+        require(0 < value < np.inf, called, value, "must be positive and finite")
+    elif name in ("init_scale", "weight_decay"):
+        require(0 <= value < np.inf, called, value, "must be finite, and not negative")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,32 +159,8 @@ class OneActive(Training):
         """Params of S seeds, `(S,)` each; see the class for what they are, and `init` for what is allowed."""
         for name, values in columns.items():
             for value in map(float, np.unique(values)):
-                self.require(name, value)
+                require_setting(name, value, widest=self.widest)
         return super().params(**columns)
-
-    def require(self, name: str, value: float, called: str = "") -> None:
-        """Refuses a value that a setting cannot have.
-
-        Args:
-          name: of the setting.
-          value: a number.
-          called: what the user calls it, if not by its name.
-
-        Raises:
-          ArgumentError: if it is not allowed.
-        """
-        called = called or name
-        if name == "hidden":
-            allowed = f"must be a whole number from 1 to widest={self.widest}"
-            require(value == math.floor(value) and 1 <= value <= self.widest, called, value, allowed)
-        elif name == "active":
-            require(0 < value <= 1, called, value, "must be a probability above 0, at most 1")
-        elif name == "span":
-            require(1 <= value < np.inf, called, value, "must be at least 1 and finite")
-        elif name == "learning_rate":
-            require(0 < value < np.inf, called, value, "must be positive and finite")
-        elif name in ("init_scale", "weight_decay"):
-            require(0 <= value < np.inf, called, value, "must be finite, and not negative")
 
     def init(self, key, *, hidden, init_scale, span=1.0, weight_decay=0.0):
         """The start of one seed: W's entries from N(0, init_scale^2), biases 0.
@@ -206,8 +208,8 @@ class OneActive(Training):
     def update(self, trained, data, opt_state, learning_rate):
         """A step of the optimiser, and of decay at the same rate."""
         made, after = super().update(trained, data, opt_state, learning_rate)
-        falls = isinstance(self.optimizer, Falling)
-        rate = self.optimizer.rate(learning_rate, opt_state.count) if falls else learning_rate
+        schedule = self.optimizer
+        rate = schedule.rate(learning_rate, opt_state.steps) if isinstance(schedule, Falling) else learning_rate
         return made - rate * data.decay * trained, after
 
     def observe(self, trained: jax.Array, data: Task) -> dict[str, jax.Array]:
