@@ -70,7 +70,7 @@ PRESETS: dict[str, Sweep] = {
     "full": Sweep(
         parts=PARTS,
         capacity=Capacity(
-            actives=(0.5, 0.3, 0.1, 0.0), spans=(1.0, 50.0), optimizers=("adam", "sgd"), capacity_rates=(0.01, 0.5),
+            actives=(0.5, 0.3, 0.1, 0.0), spans=(1.0, 50.0), optimizers=("adam", "sgd"), capacity_rates=(0.01, 0.3),
             capacity_seeds=64,
         ),
         published=Published(
