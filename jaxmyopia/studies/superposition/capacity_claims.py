@@ -15,7 +15,7 @@ from jaxmyopia.claims import Claim, Evidence, along, claim, share
 from jaxmyopia.claims.controls import planted
 from jaxmyopia.measures import Derived, Measure
 from jaxmyopia.stats.table import Trials
-from jaxmyopia.studies.superposition.measures import Errors, interpretable
+from jaxmyopia.studies.superposition.understanding import Errors, interpretable
 
 DEPTH = 0.02  # of a valley, in shares of the variance: less would not be seen in a drawing
 MARGIN = 0.05  # of a rise of the fraction that is none

@@ -9,8 +9,7 @@ from jaxmyopia import optimizers
 from jaxmyopia.checks import require
 from jaxmyopia.flags import flag
 from jaxmyopia.measures import Measure
-from jaxmyopia.studies.superposition import measures
-from jaxmyopia.studies.superposition.measures import Errors
+from jaxmyopia.studies.superposition import measures, understanding
 from jaxmyopia.studies.superposition.model import effective_features
 from jaxmyopia.studies.superposition.study import Independent, OneActive, require_setting
 from jaxmyopia.study import Cell
@@ -118,8 +117,8 @@ def _by_inputs(actives: Sequence[float]) -> list[tuple[type[OneActive], Settings
 
 def capacity_measures(kind: type[OneActive], activation: str = "relu") -> tuple[Measure, ...]:
     """Of the capacity sweep: capability, what is understood of it, features kept, dimensions each."""
-    errors = Errors(issubclass(kind, Independent), activation)
-    return (measures.capability(errors), *measures.interpretable(errors), measures.KEPT, measures.EACH)
+    errors = understanding.Errors(issubclass(kind, Independent), activation)
+    return (understanding.capability(errors), *understanding.interpretable(errors), measures.KEPT, measures.EACH)
 
 
 @dataclasses.dataclass(frozen=True)

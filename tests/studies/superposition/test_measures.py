@@ -9,15 +9,9 @@ import pytest
 import scipy
 from hypothesis import strategies as st
 
-from jaxmyopia.studies.superposition.measures import (
-    Capability,
-    Errors,
-    dimensions,
-    dimensions_each,
-    line_excess,
-    understood,
-)
+from jaxmyopia.studies.superposition.measures import dimensions, dimensions_each, line_excess
 from jaxmyopia.studies.superposition.model import importances, variance
+from jaxmyopia.studies.superposition.understanding import Capability, Errors, understood
 
 
 def polygon(sides: int) -> np.ndarray:
