@@ -103,3 +103,13 @@ def test_imports_start_no_backend_and_touch_no_figures_of_others():
     environment = os.environ | {"MPLBACKEND": "one_that_is_not_there", "PYTHONPATH": root}
     done = subprocess.run([sys.executable, "-c", IMPORTS], env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+def test_importing_experiments_starts_no_backend():
+    """A binary takes the CPU for as many devices as it has cores, which can be chosen before there is a backend alone."""
+    code = (
+        "from jax._src import xla_bridge; from jaxmyopia.studies.registry import EXPERIMENTS\n"
+        "for make in EXPERIMENTS.values(): make()\n"
+        "assert not xla_bridge._backends, 'a backend runs'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)

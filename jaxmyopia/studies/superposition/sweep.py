@@ -70,8 +70,8 @@ PRESETS: dict[str, Sweep] = {
     "full": Sweep(
         parts=PARTS,
         capacity=Capacity(
-            capacities=(2, 3, 4, 5, 6, 7, 8, 10, 13, 16), actives=(0.5, 0.3, 0.1, 0.0), spans=(1.0, 50.0), optimizers=("adam", "sgd"), capacity_rates=(0.01, 0.3),
-            capacity_steps=1000, capacity_seeds=64,
+            capacities=(2, 3, 4, 5, 6, 7, 8, 10, 13, 16), actives=(0.5, 0.3, 0.1, 0.0), spans=(1.0, 50.0),
+            optimizers=("adam", "sgd"), capacity_rates=(0.01, 0.3), capacity_steps=1000, capacity_seeds=64,
         ),
         published=Published(
             pentagon_actives=(0.5, 0.2, 0.1, 0.05, 0.02, 0.01), twenty_actives=(0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.003),
