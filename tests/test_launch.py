@@ -106,7 +106,7 @@ def test_imports_start_no_backend_and_touch_no_figures_of_others():
 
 
 def test_importing_experiments_starts_no_backend():
-    """A binary takes the CPU for as many devices as it has cores, which can be chosen before there is a backend alone."""
+    """A binary takes the CPU for as many devices as it has cores: it can only choose so before a backend starts."""
     code = (
         "from jax._src import xla_bridge; from jaxmyopia.studies.registry import EXPERIMENTS\n"
         "for make in EXPERIMENTS.values(): make()\n"
