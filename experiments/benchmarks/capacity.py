@@ -84,7 +84,7 @@ def main() -> None:
     settings: Capacity = launch.read(FLAGS, Capacity)
     require(settings.repeats >= 1, "repeats", settings.repeats, "must be at least 1")
     taken: dict[str, list[float]] = {"plain": [], "jaxmyopia": []}
-    load = Load()
+    load, programs = Load(), {}
     with load.timed():
         for _ in range(settings.repeats):
             for name, run in (("plain", plain), ("jaxmyopia", padded)):
@@ -93,9 +93,10 @@ def main() -> None:
                 began = time.monotonic()
                 run(settings)
                 taken[name].append(time.monotonic() - began)
+                programs[name] = len(settings.capacities) if name == "plain" else chunk._compile.cache_info().misses
     medians = {name: statistics.median(each) for name, each in taken.items()}
     for name, each in taken.items():
-        say(f"{name}: {medians[name]:.1f} s, of {', '.join(f'{x:.1f}' for x in each)}")
+        say(f"{name}: {medians[name]:.1f} s, of {', '.join(f'{x:.1f}' for x in each)}; {programs[name]} programs")
     say(f"plain over jaxmyopia: {medians['plain'] / medians['jaxmyopia']:.2f}; other load {shown(load.share)}")
 
 
