@@ -71,8 +71,8 @@ def test_without_the_index_no_agent_stops_at_the_cutoff_and_none_beats_the_best_
         mine = table.matching(lure=lure)
         reached = mine.values("best_run") - mine.values("regret_run")
         assert (reached <= float(best) + 1e-3).all()
-        model = jax.jit(tables.make_model, static_argnums=0)(env, env_params(lure=name))
-        running = jax.jit(planner.outcome)(model, policy).running
+        model = tables.make_model(env, env_params(lure=name))
+        running = planner.outcome(model, policy).running
         assert not (running[3] > 0.7 and running[4] < 0.3)
         assert float(best) < mine["best_run"][0] - 1
 
@@ -98,11 +98,6 @@ def params_of(study, **changed):
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def begin(study, keys, params):
-    return study.init(keys, params)
-
-
-@functools.partial(jax.jit, static_argnums=0)
 def advance(study, state, params):
     state = jax.lax.fori_loop(0, 4, lambda _, s: study.step(s, params), state)
     return state, study.observe(state, params)
@@ -125,14 +120,14 @@ def test_another_key_or_another_rate_in_one_trial_changes_that_trial_alone(learn
         epochs=3, epoch_steps=2, width=4, learner=learner, policy=policy, settings_of_learner=Settings(runs_a_batch=4)
     )
     keys, params = jax.random.split(jax.random.key(0), SEEDS), params_of(study)
-    first = advance(study, begin(study, keys, params), params)
+    first = advance(study, study.init(keys, params), params)
     trial, others = 2, np.delete(np.arange(SEEDS), 2)
     other_keys = keys.at[trial].set(jax.random.key(7))
     other_params = params.replace(
         lure_later=params.lure_later.at[trial].set(-5.0), credit=params.credit.at[trial].set(0)
     )
     for keys_now, params_now in ((other_keys, params), (keys, other_params)):
-        second = advance(study, begin(study, keys_now, params_now), params_now)
+        second = advance(study, study.init(keys_now, params_now), params_now)
         for old, new in zip(by_seed(*first), by_seed(*second), strict=True):
             assert new[others].tobytes() == old[others].tobytes()
         mine = [[leaf[trial] for leaf in agents_of(state)] for state, _ in (first, second)]
@@ -142,7 +137,7 @@ def test_another_key_or_another_rate_in_one_trial_changes_that_trial_alone(learn
 def test_seeds_start_alike_under_every_schedule_lure_and_credit():
     keys = jax.random.split(jax.random.key(0), SEEDS)
     trials = {"schedule": 0, "lure": 1, "credit": 1}, {"schedule": 2, "lure": 2, "credit": 0}
-    states = [begin(SMALL, keys, params_of(SMALL, **trial)) for trial in trials]
+    states = [SMALL.init(keys, params_of(SMALL, **trial)) for trial in trials]
     chex.assert_trees_all_equal(*(state.agent for state in states))
 
 
@@ -157,13 +152,13 @@ def test_sweeps_over_schedule_lure_credit_and_cutoff_compile_once():
     keys = jax.random.split(jax.random.key(0), SEEDS)
     for changed in ({}, {"schedule": 2.0}, {"lure": 2.0, "credit": 0.0}, {"cutoff": 1.0, "discount": 0.5}):
         params = params_of(SMALL, **changed)
-        step(begin(SMALL, keys, params), params)
+        step(SMALL.init(keys, params), params)
 
 
 def test_a_schedule_that_turns_flat_later_is_the_recipe_until_then():
     keys = jax.random.split(jax.random.key(0), SEEDS)
     recipe, turned = (params_of(SMALL, flat_from=start) for start in (1e9, 4))
-    states = [advance(SMALL, begin(SMALL, keys, params), params)[0] for params in (recipe, turned)]
+    states = [advance(SMALL, SMALL.init(keys, params), params)[0] for params in (recipe, turned)]
     chex.assert_trees_all_equal(*(state.agent for state in states))
     later = [advance(SMALL, state, params) for state, params in zip(states, (recipe, turned), strict=True)]
     assert float(later[1][1].best_run.min()) > float(later[0][1].best_run.max())
@@ -171,11 +166,11 @@ def test_a_schedule_that_turns_flat_later_is_the_recipe_until_then():
 
 def test_deployed_without_change_an_agent_does_what_it_did():
     keys, params = jax.random.split(jax.random.key(0), SEEDS), params_of(SMALL)
-    _, record = advance(SMALL, begin(SMALL, keys, params), params)
+    _, record = advance(SMALL, SMALL.init(keys, params), params)
     np.testing.assert_allclose(record.longer[:, :3], record.running, rtol=1e-5)
     np.testing.assert_allclose(record.dropped[:, 0], record.running[:, 0], rtol=1e-5)
     table = Myopia(epochs=3, epoch_steps=2, policy="table", settings_of_learner=Settings(runs_a_batch=4))
-    _, fresh = advance(table, begin(table, keys, params), params)
+    _, fresh = advance(table, table.init(keys, params), params)
     np.testing.assert_allclose(fresh.dropped[:, 3:], (2 / 3) ** 2, rtol=1e-5)  # never seen: any action
 
 
@@ -214,8 +209,8 @@ def test_numbers_stand_for_names():
 
 def test_one_seed_alone_is_the_same_seed():
     keys, params = jax.random.split(jax.random.key(0), SEEDS), params_of(SMALL)
-    _, together = advance(SMALL, begin(SMALL, keys, params), params)
+    _, together = advance(SMALL, SMALL.init(keys, params), params)
     alone_params = jax.tree.map(lambda x: x[:1], params)
-    _, alone = advance(SMALL, begin(SMALL, keys[:1], alone_params), alone_params)
+    _, alone = advance(SMALL, SMALL.init(keys[:1], alone_params), alone_params)
     np.testing.assert_allclose(alone.loss, together.loss[:1], rtol=1e-4)
     assert jnp.isfinite(together.loss).all()
