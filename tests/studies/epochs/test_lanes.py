@@ -37,7 +37,7 @@ def test_the_same_agent_is_the_same_wherever_it_is_in_a_block(name):
     study, given = CASES[name]
     params = study.params(**{setting: np.full(study.block, value) for setting, value in given.items()})
     keys = jnp.broadcast_to(jax.random.key(0), (study.block,))
-    state = study.init(keys, params)
+    state = compiled(study.init, keys, params)(keys, params)
     step = compiled(study.step, state, params)
     for _ in range(6):
         state = step(state, params)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq
+from scipy.special import softmax
 
 from jaxmyopia.api import run
 from jaxmyopia.studies.neutrality.model import LONG, SHORT, CoinGrid, best_route, best_values, outcome
@@ -64,8 +65,22 @@ def exact_outcome(grid: CoinGrid, policy: jax.Array):
     return jax.jit(lambda x: outcome(grid.table, x, DISCOUNT))(policy)
 
 
-def random_policy(grid: CoinGrid, seed: int) -> jax.Array:
-    return jax.nn.softmax(2 * jax.random.normal(jax.random.key(seed), (grid.table.n, 4)))
+# Compiled as a whole, of numbers that numpy draws: operation by operation each would be a program of its own.
+scored, weights_of = jax.jit(score), jax.jit(same_length_weights)
+advantage_of = jax.jit(length_advantage, static_argnums=2)
+
+
+def drawn(seed: int, *shape: int) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape, np.float32)
+
+
+def random_policy(grid: CoinGrid, seed: int) -> np.ndarray:
+    return softmax(2 * drawn(seed, grid.table.n, 4), axis=1)
+
+
+def played_by(grid: CoinGrid, policy: np.ndarray, uniform: np.ndarray) -> Rollout:
+    rolled = jax.jit(lambda policy, uniform: roll_out(grid.table, policy, jnp.asarray(DISCOUNT), uniform))
+    return jax.device_get(rolled(policy, uniform))
 
 
 @pytest.mark.parametrize("grid", [CoinGrid(), *SMALL], ids=lambda grid: "/".join(grid.rows))
@@ -115,9 +130,9 @@ def test_the_pass_over_occupancies_is_the_sum_over_all_action_sequences(grid):
 def test_rollouts_agree_with_the_pass_over_occupancies():
     grid, episodes = CoinGrid(), 100_000
     policy = random_policy(grid, 2)
-    uniform = jax.random.uniform(jax.random.key(3), (grid.horizon, episodes))
-    played = roll_out(grid.table, policy, jnp.asarray(DISCOUNT), uniform)
-    found = exact_outcome(grid, policy)
+    uniform = np.random.default_rng(3).random((grid.horizon, episodes), np.float32)
+    played = played_by(grid, policy, uniform)
+    found = jax.device_get(exact_outcome(grid, policy))
     for long in (False, True):
         mine = np.asarray(played.long == long)
         coins = np.where(mine, played.coins, 0)
@@ -134,18 +149,18 @@ def test_rollouts_agree_with_the_pass_over_occupancies():
 
 def test_drest_worked_by_hand():
     # Mini-episodes short, long, short, short, long: N = 0, 0, 1, 2, 1, and (i - 1)/2 = 0, 0.5, 1, 1.5, 2.
-    weights = same_length_weights(jnp.asarray([False, True, False, False, True]), jnp.asarray(0.9))
+    weights = weights_of(np.array([False, True, False, False, True]), np.float32(0.9))
     np.testing.assert_allclose(weights, [1, 0.9**-0.5, 1, 0.9**0.5, 0.9**-1], rtol=1e-6)
-    np.testing.assert_array_equal(same_length_weights(jnp.asarray([True, True, False]), jnp.asarray(1.0)), [1, 1, 1])
+    np.testing.assert_array_equal(weights_of(np.array([True, True, False]), np.float32(1.0)), [1, 1, 1])
 
 
 @pytest.mark.parametrize(("per_length", "divisor"), [(1.0, [1.5, 4.0, 4.0]), (0.0, [4.0, 4.0, 4.0])])
 def test_rewards_are_divided_by_the_most_of_their_length_or_of_any(per_length, divisor):
-    nothing, study = jnp.zeros((0, 3), jnp.int32), Neutrality(episodes=3)
-    long, coins = jnp.asarray([False, True, True]), jnp.asarray([1.5, 2.0, 4.0])
+    nothing, study = np.zeros((0, 3), np.int32), Neutrality(episodes=3)
+    long, coins = np.array([False, True, True]), np.float32([1.5, 2.0, 4.0])
     played = Rollout(states=nothing, actions=nothing, long=long, coins=coins)
-    one = jax.tree.map(lambda x: x[0], params_of(study, 1, per_length=per_length))
-    rewards = study.rewards(played, jnp.asarray([1.5, 4.0]), one)
+    one = jax.tree.map(lambda x: x[0], jax.device_get(params_of(study, 1, per_length=per_length)))
+    rewards = jax.jit(study.rewards)(played, np.float32([1.5, 4.0]), one)
     weights = np.array([1, 0.9**-0.5, 0.9**0])
     np.testing.assert_allclose(rewards, weights * [1.5, 2.0, 4.0] / np.array(divisor), rtol=1e-6)
 
@@ -154,26 +169,26 @@ def test_rewards_are_divided_by_the_most_of_their_length_or_of_any(per_length, d
 def test_the_advantage_of_a_length_is_what_simulated_meta_episodes_give(pressed):
     episodes, rng = 64, np.random.default_rng(5)
     long = rng.random((20_000, episodes)) < pressed
-    weights = np.asarray(jax.vmap(same_length_weights, in_axes=(0, None))(jnp.asarray(long), jnp.asarray(0.9)))
+    weights = np.asarray(jax.jit(jax.vmap(same_length_weights, in_axes=(0, None)))(long, np.float32(0.9)))
     # Reward of either length at place i, expected given the length, then the mean over i.
     sides = [np.where(mine, weights, np.nan) for mine in (long, ~long)]
     means = [np.nanmean(side, axis=0) for side in sides]
     errors = [np.nanstd(side, axis=0) / np.sqrt((~np.isnan(side)).sum(axis=0)) for side in sides]
-    expected = float(length_advantage(jnp.asarray(pressed), jnp.asarray(0.9), episodes))
+    expected = float(advantage_of(np.float32(pressed), np.float32(0.9), episodes))
     noise = np.sqrt(sum((error**2).sum() for error in errors)) / episodes
     assert abs((means[0] - means[1]).mean() - expected) < 4 * noise + 1e-5
 
 
 def test_drest_pulls_towards_a_fair_choice_and_the_ordinary_reward_nowhere():
-    advantage = [float(length_advantage(jnp.asarray(p), jnp.asarray(0.9), 64)) for p in (0.01, 0.3, 0.5, 0.7, 0.99)]
+    advantage = [float(advantage_of(np.float32(p), np.float32(0.9), 64)) for p in (0.01, 0.3, 0.5, 0.7, 0.99)]
     assert advantage[0] > advantage[1] > 0 > advantage[3] > advantage[4]
     assert advantage[2] == pytest.approx(0, abs=1e-6)
-    assert float(length_advantage(jnp.asarray(0.8), jnp.asarray(1.0), 64)) == 0
+    assert float(advantage_of(np.float32(0.8), np.float32(1.0), 64)) == 0
 
 
 def test_without_the_most_of_each_length_agents_settle_where_theory_says():
     short, long = most(CoinGrid())
-    settles = brentq(lambda p: float(length_advantage(jnp.asarray(p), jnp.asarray(0.9), 64, (short / long, 1.0))), 0, 1)
+    settles = brentq(lambda p: float(advantage_of(np.float32(p), np.float32(0.9), 64, (short / long, 1.0))), 0, 1)
     assert settles == pytest.approx(0.656, abs=1e-3)
     given = SETTINGS | {"per_length": 0.0, "learning_rate": 0.03}
     table = run(Neutrality(optimizer="adam"), seeds=16, steps=800, progress=False, **given).trials
@@ -182,10 +197,8 @@ def test_without_the_most_of_each_length_agents_settle_where_theory_says():
 
 
 def sampled(grid: CoinGrid, episodes: int = 16):
-    logits = jax.random.normal(jax.random.key(4), (grid.table.n, 4))
-    uniform = jax.random.uniform(jax.random.key(5), (grid.horizon, episodes))
-    played = roll_out(grid.table, jax.nn.softmax(logits), jnp.asarray(DISCOUNT), uniform)
-    return logits, played, jax.random.normal(jax.random.key(6), (episodes,))
+    logits, uniform = drawn(4, grid.table.n, 4), np.random.default_rng(5).random((grid.horizon, episodes), np.float32)
+    return logits, played_by(grid, softmax(logits, axis=1), uniform), drawn(6, episodes)
 
 
 def test_the_score_is_the_gradient_of_weighted_log_probabilities():
@@ -193,11 +206,11 @@ def test_the_score_is_the_gradient_of_weighted_log_probabilities():
     logits, played, advantage = sampled(grid)
 
     def objective(logits):
-        chosen = jax.nn.log_softmax(logits)[jnp.minimum(played.states, grid.table.n - 1), played.actions]
+        chosen = jax.nn.log_softmax(logits)[np.minimum(played.states, grid.table.n - 1), played.actions]
         return jnp.sum(jnp.where(played.states < grid.table.n, chosen, 0) * advantage[None, :])
 
-    mine = score(jax.nn.softmax(logits), played.states, played.actions, advantage)
-    np.testing.assert_allclose(mine, jax.grad(objective)(logits), atol=1e-5)
+    mine = scored(softmax(logits, axis=1), played.states, played.actions, advantage)
+    np.testing.assert_allclose(mine, jax.jit(jax.grad(objective))(logits), atol=1e-5)
 
 
 def test_the_score_is_that_of_rlax():
@@ -206,21 +219,21 @@ def test_the_score_is_that_of_rlax():
     logits, played, advantage = sampled(grid)
     states, actions = played.states.ravel(), played.actions.ravel()
     running = (states < grid.table.n).astype(logits.dtype)
-    each = jnp.broadcast_to(advantage, played.states.shape).ravel()
+    each = np.broadcast_to(advantage, played.states.shape).ravel()
 
     def loss(logits):
-        return rlax.policy_gradient_loss(logits[jnp.minimum(states, grid.table.n - 1)], actions, each, running)
+        return rlax.policy_gradient_loss(logits[np.minimum(states, grid.table.n - 1)], actions, each, running)
 
     with jax.numpy_dtype_promotion("standard"):
-        theirs = -jax.grad(loss)(logits) * states.size  # its loss is a mean
-    mine = score(jax.nn.softmax(logits), played.states, played.actions, advantage)
+        theirs = -np.asarray(jax.jit(jax.grad(loss))(logits)) * states.size  # its loss is a mean
+    mine = scored(softmax(logits, axis=1), played.states, played.actions, advantage)
     np.testing.assert_allclose(mine, theirs, atol=1e-5)
 
 
 def test_the_expected_update_under_the_ordinary_reward_climbs_usefulness():
     grid = SMALL[0]
-    logits = jax.random.normal(jax.random.key(8), (grid.table.n, 4))
-    policy, m = jax.nn.softmax(logits), most(grid)
+    logits = drawn(8, grid.table.n, 4)
+    policy, m = softmax(logits, axis=1), most(grid)
     every, chances = list(plays(grid)), np.asarray(policy, float)
     states, actions = np.full((2, grid.horizon, len(every)), grid.table.n)
     weights = np.zeros(len(every))
@@ -228,7 +241,7 @@ def test_the_expected_update_under_the_ordinary_reward_climbs_usefulness():
         states[:steps, i], actions[:steps, i] = visited(grid, taken)[:-1], taken
         reward = coins / m[int(steps == grid.horizon)]
         weights[i] = reward * np.prod(chances[states[:steps, i], actions[:steps, i]])
-    expected = score(policy, jnp.asarray(states), jnp.asarray(actions), jnp.asarray(weights, jnp.float32))
+    expected = scored(policy, states, actions, np.float32(weights))
 
     def usefulness(logits):
         return jnp.sum(outcome(grid.table, jax.nn.softmax(logits), DISCOUNT).coins / jnp.asarray(m))
@@ -242,7 +255,7 @@ def test_measures_stay_in_their_bounds(seed, scale):
     study = Neutrality()
     params = params_of(study, 1)
     state = start(jax.random.split(jax.random.key(0), 1), params, study=study)
-    logits = jnp.float32(scale) * jax.random.normal(jax.random.key(seed), state.logits.shape)
+    logits = np.float32(scale) * drawn(seed, *state.logits.shape)
     record = observe(state.replace(logits=logits), params, study=study)
     assert 0 <= float(record.neutrality[0]) <= 1
     assert 0 <= float(record.usefulness[0]) <= 1 + 1e-5
