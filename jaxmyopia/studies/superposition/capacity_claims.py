@@ -56,7 +56,7 @@ def _curve(trials: Trials, what: Measure, shape: str, premise: Callable[..., Evi
     found = []
     for (inputs, span), mine in _apart(trials).items():
         for understood in UNDERSTOOD:
-            given = functools.partial(premise, total=_of(TOTAL, understood))
+            given = functools.partial(premise, total=TOTAL.column({"understood": understood}))
             quantity = along(mine, _of(what, understood), "hidden", shape, given=given)
             at = {"inputs": inputs, "span": span, "understood": understood}
             found.append((quantity, f"{inputs}, span {span:g}, {understood}", at))
@@ -64,20 +64,20 @@ def _curve(trials: Trials, what: Measure, shape: str, premise: Callable[..., Evi
 
 
 def _valley(trials: Trials) -> list[Evidence]:
-    return [depth.above(0, least=DEPTH).at(name, **at) for depth, name, at in _curve(trials, TOTAL, "valley", _some)]
+    return [depth.above(DEPTH).at(name, **at) for depth, name, at in _curve(trials, TOTAL, "valley", _some)]
 
 
 def _dip(trials: Trials) -> list[Evidence]:
-    return [depth.above(0, least=DEPTH).at(name, **at) for depth, name, at in _curve(trials, TOTAL, "dip", _some)]
+    return [depth.above(DEPTH).at(name, **at) for depth, name, at in _curve(trials, TOTAL, "dip", _some)]
 
 
-def _some(trials: Trials, total: Derived) -> Evidence:
+def _some(trials: Trials, total: str) -> Evidence:
     """The premise of a valley: at the greatest capacity something is understood, in most seeds."""
     most = trials.where(hidden=float(trials.unique("hidden")[-1]))
     return share(most, total, lambda found: found >= DEPTH).above(0.5)
 
 
-def _rises(trials: Trials, total: Derived) -> Evidence:
+def _rises(trials: Trials, total: str) -> Evidence:
     """The premise of a fraction: at the greatest capacity more is understood in total than at the least, in most
     seeds."""
     ends = trials.unique("hidden")

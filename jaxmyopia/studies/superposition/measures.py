@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from jaxmyopia.curves import Curves
 from jaxmyopia.measures import Measure
-from jaxmyopia.studies.superposition.model import errors_of_one
+from jaxmyopia.studies.superposition import exact
 from jaxmyopia.studies.superposition.polygons import polygons
 
 LINES = {"1/2": 1 / 2, "3/4": 3 / 4, "2/3": 2 / 3, "2/5": 2 / 5, "3/8": 3 / 8, "1": 1.0}
@@ -151,12 +151,8 @@ class Sides:
         for each in polygons(self.features):
             met = (jnp.abs(loss - jnp.asarray(each.loss, loss.dtype)) < within) & (kept == each.sides)
             found = jnp.where(met, each.sides, found)
-        slope = jax.vmap(jax.grad(_exact))(curves["model"][-1], curves["importance"][-1])
+        slope = jax.vmap(exact.slope)(curves["model"][-1], curves["importance"][-1])
         return jnp.where(jnp.square(slope).sum(axis=(1, 2)) < STILL**2, found, -1)
-
-
-def _exact(model: jax.Array, importance: jax.Array) -> jax.Array:
-    return (importance * errors_of_one(model[:-1].T @ model[:-1], model[-1])).sum()
 
 
 def sides(features: int) -> Measure:

@@ -18,9 +18,9 @@ from flax import struct
 
 from jaxmyopia import draws, optimizers
 from jaxmyopia.checks import require, require_one_of
+from jaxmyopia.studies.superposition import exact
 from jaxmyopia.studies.superposition.model import (
     ACTIVATIONS,
-    errors_of_one,
     importances,
     inputs,
     variance,
@@ -201,16 +201,18 @@ class OneActive(Training):
 
     def loss(self, trained: jax.Array, data: Task) -> jax.Array:
         """The share of the variance that is left; exact."""
-        weights, biases = trained[:-1], trained[-1]
-        errors = errors_of_one(weights.T @ weights, biases, self.activation)
-        return (data.importance * errors).sum()
+        return exact.loss(trained, data.importance, self.activation)
 
     def update(self, trained, data, opt_state, learning_rate):
         """A step of the optimiser, and of decay at the same rate."""
-        made, after = super().update(trained, data, opt_state, learning_rate)
+        gradients = self._slope(trained, data)
+        made, after = optimizers.descend(self.optimizer, gradients, opt_state, trained, learning_rate)
         schedule = self.optimizer
         rate = schedule.rate(learning_rate, opt_state.steps) if isinstance(schedule, Falling) else learning_rate
         return made - rate * data.decay * trained, after
+
+    def _slope(self, trained: jax.Array, data: Task) -> jax.Array:
+        return exact.slope(trained, data.importance, self.activation)
 
     def observe(self, trained: jax.Array, data: Task) -> dict[str, jax.Array]:
         """What is trained, `(M + 1, F)`, the importances `(F,)` and p."""
@@ -249,3 +251,6 @@ class Independent(OneActive):
         weights, biases = trained[:-1], trained[-1]
         out = ACTIVATIONS[self.activation](data.kept @ weights.T @ weights + biases[None])
         return (data.importance * jnp.square(data.kept - out).mean(axis=0)).sum()
+
+    def _slope(self, trained: jax.Array, data: Task) -> jax.Array:
+        return jax.grad(self.loss)(trained, data)

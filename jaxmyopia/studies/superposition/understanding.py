@@ -24,7 +24,7 @@ from jaxmyopia.studies.superposition.model import ACTIVATIONS, errors_of_one, in
 
 SAMPLE = 2048
 LEAST = 0.02  # capability, of which a fraction is defined
-_ROUNDS = 12  # of fitting a bias
+_ROUNDS = 8  # of fitting a bias
 
 
 def understood(weights: jax.Array, threshold: jax.Array | float, what: str) -> jax.Array:
@@ -77,11 +77,11 @@ class Errors:
     def refitted(self, weights: jax.Array, biases: jax.Array, active: jax.Array) -> jax.Array:
         """The least, by output, that any bias gives: as `of`, by repeated means of what is lacking where r > 0.
 
-        The bias b = E[(x - W_j . h) | r > 0] is the best one for a given set where the output is on; from four starts,
+        The bias b = E[(x - W_j . h) | r > 0] is the best one for a given set where the output is on; from three starts,
         the least of all that is met is taken, which is never more than with the given biases.
         """
         step = self._on_sample(weights, active) if self.independent else self._on_one(weights)
-        starts = jnp.stack([biases, jnp.zeros_like(biases), jnp.full_like(biases, -0.3), jnp.full_like(biases, 0.1)])
+        starts = jnp.stack([biases, jnp.zeros_like(biases), jnp.full_like(biases, -0.3)])
 
         def fit(start):
             def round_(carry, _):

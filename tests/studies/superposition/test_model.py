@@ -9,6 +9,7 @@ import scipy
 
 import jaxmyopia as jm
 from jaxmyopia import optimizers
+from jaxmyopia.studies.superposition import exact
 from jaxmyopia.studies.superposition.measures import FINAL, KEPT, sides
 from jaxmyopia.studies.superposition.model import errors_of_one, inputs, squared_error, variance
 from jaxmyopia.studies.superposition.polygons import polygon, polygons
@@ -39,6 +40,16 @@ def test_its_slopes_are_those_of_differences(x64):
         step = jnp.zeros((2, 1)).at[place].set(1e-6)
         ends = [squared_error(own, gain + sign * step[0], bias + sign * step[1]) for sign in (1, -1)]
         np.testing.assert_allclose(found, (ends[0] - ends[1]) / 2e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("features", [4, 14])
+def test_slopes_of_several_seeds_are_those_of_each(features):
+    rng = np.random.default_rng(2)
+    models = jnp.asarray(rng.normal(size=(5, 3, features)) * 0.6, jnp.float32)
+    importance = jnp.asarray(rng.random((5, features)), jnp.float32)
+    found = jax.jit(jax.vmap(exact.slope))(models, importance)
+    each = jnp.stack([jax.grad(exact.loss)(model, one) for model, one in zip(models, importance, strict=True)])
+    np.testing.assert_allclose(found, each, rtol=1e-4, atol=1e-6)
 
 
 def test_the_exact_loss_is_the_mean_over_samples():
