@@ -83,5 +83,5 @@ class Sweep:
 
 PRESETS = {
     "quick": Sweep(seeds=64, sigmas=(0.3,), angles=(0.0, 90.0), rounds=18, active_rounds=14),
-    "full": Sweep(seeds=512, dims=(8, 24), subspaces=(2, 4), sigmas=(0.3, 1.0)),
+    "full": Sweep(seeds=512, dims=(8, 16), subspaces=(2, 4), sigmas=(0.3, 1.0)),
 }
