@@ -76,7 +76,7 @@ IDLE = {  # by experiment: other flags, a flag that does nothing beside them, wh
                           ("phase_spans", 3), ("published_rate", 0.1), ("published_steps", 9), ("published_seeds", 9)),
             "shapes": (("polygon_features", 5), ("shape_optimizers", "lion"), ("scales", 0.2), ("rates", 0.2),
                        ("shape_decays", 0.1), ("shape_steps", 9), ("shape_seeds", 9)),
-            "geometry": (("geometry_features", 9), ("geometry_hidden", 3), ("levels", 3), ("starts", 0.2),
+            "geometry": (("geometry_features", 99), ("geometry_hidden", 3), ("levels", 3), ("starts", 0.2),
                          ("decays", 0.1), ("geometry_rate", 0.1), ("batch", 8), ("geometry_steps", 9),
                          ("geometry_seeds", 9), ("falling", "true"), ("as_published", "true")),
             "neurons": (("neuron_seeds", 9), ("neuron_steps", 9), ("numbers", 16), ("biases", -0.5)),
