@@ -17,9 +17,9 @@ PROGRAM = "python -m jaxmyopia"
 def listing() -> str:
     """The experiments and the other subcommands, one line each."""
     lines = ["Experiments (python -m jaxmyopia run NAME; --help lists its flags):"]
-    lines += [f"  {name:<12}{make().summary}" for name, make in EXPERIMENTS.items()]
+    lines += [f"  {name:<18}{make().summary}" for name, make in EXPERIMENTS.items()]
     lines += ["Subcommands:"]
-    lines += [f"  {name:<12}{command.summary}" for name, command in COMMANDS.items()]
+    lines += [f"  {name:<18}{command.summary}" for name, command in COMMANDS.items()]
     return "\n".join(lines)
 
 

@@ -26,13 +26,13 @@ ROOT = pathlib.Path(__file__).parents[1]
 BINARIES = {"plateaus": plateaus.main, "adam_bumps": adam_bumps.main, "myopia": myopia.main}
 BINARIES["interpretability"] = interpretability.main
 # The flags of revision b7cc00e, upon which users' scripts may rely.
-ENGINE = """out cpu_devices compilation_cache preset seeds root_seed keep_curves dry_run checkpoint_secs repair
+ENGINE = """out cpu_devices compilation_cache preset root_seed keep_curves dry_run checkpoint_secs repair
     num_shards shard_index distributed coordinator num_processes process_id"""
 OWN = {
-    "plateaus": """n wide_seeds steps wide_steps ranks losses targets spectrum optimizers learning_rates init_scale
+    "plateaus": """seeds n wide_seeds steps wide_steps ranks losses targets spectrum optimizers learning_rates init_scale
         bump_delta plateau_ratio descent_fall uptick zero_loss""",
-    "adam_bumps": "n steps ranks bump_delta",
-    "myopia": """sections epochs epoch_steps cutoff schedules lures credits learners optimizers reveals learning_rates
+    "adam_bumps": "seeds n steps ranks bump_delta",
+    "myopia": """seeds sections epochs epoch_steps cutoff schedules lures credits learners optimizers reveals learning_rates
         discount steps populations intervals selection_steps exploration decay clip entropy runs_a_batch sure lowered
         dilemma_steps epsilons meta_episodes""",
     "interpretability": "parts capacities actives spans scales rates levels",  # not there at b7cc00e
@@ -181,7 +181,10 @@ def test_the_program_lists_experiments_and_subcommands(capsys):
             ["frob"],
             "subcommand='frob' is not allowed: must be one of calibrate, curves, list, merge, replay, run, verify",
         ),
-        (["run", "frob"], "experiment='frob' is not allowed: must be one of adam_bumps, feedback, myopia, plateaus"),
+        (
+            ["run", "frob"],
+            "experiment='frob' is not allowed: must be one of adam_bumps, feedback, interpretability, myopia, plateaus",
+        ),
     ],
 )
 def test_unknown_names_are_told_what_there_is(argv, message):

@@ -135,6 +135,10 @@ def _two_peaks(place: np.ndarray) -> np.ndarray:
     return np.interp(place, [0, 0.25, 0.5, 0.75, 1], [0.1, 0.6, 0.1, 0.6, 0.1])
 
 
+def _dipping(place: np.ndarray) -> np.ndarray:
+    return np.interp(place, [0, 0.5, 1], [0.6, 0.1, 0.6])
+
+
 def _falling_fraction(ask: Ask) -> Ask:
     """Of a total that rises and a fraction that falls."""
 
@@ -156,7 +160,7 @@ CLAIMS: list[Claim] = [
     claim(
         "Total interpretable capability falls and rises again somewhere over capacity.",
         id="total-dips",
-        passes={"a planted valley": _planting(_dip, _two_peaks)},
+        passes={"a planted dip": _planting(_dip, _dipping)},
         fails={"a planted monotone curve": _planting(_dip, _monotone), "a linear decoder": _linear(_dip)},
     )(_dip),
     claim(

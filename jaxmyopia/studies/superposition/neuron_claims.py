@@ -39,9 +39,14 @@ def _negative(trials: Trials) -> list[float]:
     return found
 
 
+def _counts(*sides: Trials) -> tuple[float, float]:
+    """The least and the most neurons that there can be; those of controls are planted, and may be more."""
+    several = [side.columns[name].max() for side in sides for name in ("neurons", *MONOSEMANTIC.columns)]
+    return 0.0, float(max(several))
+
+
 def _more(a: Trials, b: Trials) -> Quantity:
-    most = float(a.columns["neurons"].max())
-    return paired(a, b, MONOSEMANTIC, range=(0, most)).named("monosemantic neurons, difference on the same seeds")
+    return paired(a, b, MONOSEMANTIC, range=_counts(a, b)).named("monosemantic neurons, difference on the same seeds")
 
 
 def _equal_loss(trials: Trials) -> Pieces:
@@ -74,7 +79,7 @@ def _over_widths(trials: Trials, measure: Measure, least: float) -> Pieces:
     found = []
     for fewer, more in itertools.pairwise(numbers):
         a, b = mine.where(neurons=more), mine.where(neurons=fewer)
-        known = (0.0, more) if measure is MONOSEMANTIC else None  # a share knows its own
+        known = _counts(a, b) if measure is MONOSEMANTIC else None  # a share knows its own
         piece = paired(a, b, measure, range=known).above(0, least=least)
         found.append(piece.at(f"{more:g} against {fewer:g} neurons", neurons=more))
     return found
