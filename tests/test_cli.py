@@ -29,11 +29,11 @@ BINARIES["interpretability"] = interpretability.main
 ENGINE = """out cpu_devices compilation_cache preset root_seed keep_curves dry_run checkpoint_secs repair
     num_shards shard_index distributed coordinator num_processes process_id"""
 OWN = {
-    "plateaus": """seeds n wide_seeds steps wide_steps ranks losses targets spectrum optimizers learning_rates init_scale
-        bump_delta plateau_ratio descent_fall uptick zero_loss""",
+    "plateaus": """n wide_seeds steps wide_steps ranks losses targets spectrum optimizers learning_rates init_scale
+        seeds bump_delta plateau_ratio descent_fall uptick zero_loss""",
     "adam_bumps": "seeds n steps ranks bump_delta",
-    "myopia": """seeds sections epochs epoch_steps cutoff schedules lures credits learners optimizers reveals learning_rates
-        discount steps populations intervals selection_steps exploration decay clip entropy runs_a_batch sure lowered
+    "myopia": """sections epochs epoch_steps cutoff schedules lures credits learners optimizers reveals learning_rates
+        seeds discount steps populations intervals selection_steps exploration decay clip entropy runs_a_batch sure lowered
         dilemma_steps epsilons meta_episodes""",
     "interpretability": "parts capacities actives spans scales rates levels",  # not there at b7cc00e
 }
