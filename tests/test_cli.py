@@ -33,8 +33,8 @@ OWN = {
         seeds bump_delta plateau_ratio descent_fall uptick zero_loss""",
     "adam_bumps": "seeds n steps ranks bump_delta",
     "myopia": """sections epochs epoch_steps cutoff schedules lures credits learners optimizers reveals learning_rates
-        seeds discount steps populations intervals selection_steps exploration decay clip entropy runs_a_batch sure lowered
-        dilemma_steps epsilons meta_episodes""",
+        discount steps populations intervals selection_steps exploration decay clip entropy runs_a_batch sure lowered
+        seeds dilemma_steps epsilons meta_episodes""",
     "interpretability": "parts capacities actives spans scales rates levels",  # not there at b7cc00e
 }
 
