@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Times a sweep over capacities, end to end with compilation, against one plain jit(vmap) program a capacity.
 
-python -m experiments.benchmarks.capacity            three minutes on two cores
+python -m experiments.benchmarks.capacity
 
 Both train the same models (one feature active or independent inputs, Adam) for as many seeds and steps, each from an
 empty cache of programs: `jm.run` pads W to the widest capacity and compiles once; the other compiles for each capacity,

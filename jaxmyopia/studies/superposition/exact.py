@@ -2,7 +2,7 @@
 """The exact loss of one seed and its slope; of small models the slope of S seeds is worked out side by side.
 
 Models of a few features are too small for a processor's vector units one by one. With S the last axis of all arrays,
-and W^T W a sum over the rows of W, a step takes a quarter of the time.
+and W^T W a sum over the rows of W, a step of six features takes about a third of the time (2 cores, 2026-11-27).
 """
 
 import functools
