@@ -36,6 +36,7 @@ from jaxmyopia.checks import require
 from jaxmyopia.measures import Measure
 from jaxmyopia.optimizers import Optimizer
 from jaxmyopia.studies.superposition.neuron_measures import MEASURES
+from jaxmyopia.studies.superposition.study import Falling
 from jaxmyopia.study import Cell
 from jaxmyopia.training import Training
 
@@ -91,10 +92,7 @@ def lamb(learning_rate: chex.Numeric, *, horizon: int = HORIZON, decay: float = 
       The transformation; it decays what is called `bias`.
     """
     rate = jnp.asarray(learning_rate)
-    return optax.chain(
-        optax.lamb(optax.cosine_decay_schedule(rate, horizon)),
-        _decay_bias(rate, decay, horizon // 2),
-    )
+    return optax.chain(Falling("lamb", horizon)(rate), _decay_bias(rate, decay, horizon // 2))
 
 
 def activations(decoder: Decoder, embedder: jax.Array) -> jax.Array:
