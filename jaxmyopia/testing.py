@@ -29,7 +29,7 @@ def check_study(study: Study, **settings: float) -> None:
     """Tries out, on one block, all that the engine relies on.
 
     Shapes and names are checked; the functions are pure, compile, and lower for CPUs; what a seed gives hangs on its
-    key, does not change with its company, nor with a stop in the middle.
+    key, does not change with its company or its place in a block, nor with a stop in the middle.
 
     Args:
       study: what is tried.
@@ -48,6 +48,7 @@ def check_study(study: Study, **settings: float) -> None:
     records = runs.whole(seeds, params)
     _check_records(study, records)
     _check_company(runs, seeds, params, records)
+    _check_place(runs, records)
     _check_resume(runs, seeds, params, records)
 
 
@@ -155,6 +156,17 @@ def _check_company(runs: _Runs, seeds: np.ndarray, params: Any, records: list[An
                     study, member, f"lets seeds see each other: {name} changes with the {what} of another"
                 )
     assert differs, _say(study, "init", "draws the same whatever its key")
+
+
+def _check_place(runs: _Runs, records: list[Any]) -> None:
+    """The same records in another order of seeds: the same numbers in that order."""
+    turned = [jax.tree.map(lambda leaf: leaf[::-1] if np.ndim(leaf) else leaf, record) for record in records]
+    for member, here, there in zip(
+        ("summarise", "quantiles"), runs.summarise(records), runs.summarise(turned), strict=True
+    ):
+        for name, leaf in here.items():
+            same = np.asarray(leaf)[..., ::-1].tobytes() == np.asarray(there[name]).tobytes()
+            assert same, _say(runs.study, member, f"hangs on a seed's place in its block: {name} changes with it")
 
 
 def _check_resume(runs: _Runs, seeds: np.ndarray, params: Any, records: list[Any]) -> None:

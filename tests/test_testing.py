@@ -74,7 +74,13 @@ def _ranked(self, curves):
     return Drift().summarise(curves) | {"rank": jnp.argsort(curves.loss[-1])}
 
 
+def _by_place(self, curves):
+    noise = jax.random.normal(jax.random.key(0), curves.loss.shape[1:])  # a draw for each place in the block
+    return Drift().summarise(curves) | {"noisy": curves.loss[-1] + noise}
+
+
 CAUGHT = {
+    "a summary that hangs on the place": ({"summarise": _by_place}, "Caught.summarise hangs on a seed's place"),
     "a summary that compares seeds": ({"summarise": _ranked}, "Caught.summarise lets seeds see each other"),
     "seeds see each other": ({"step": _sees_others}, "Caught.step lets seeds see each other"),
     "all share what hangs on one": ({"observe": _shares_a_mean}, "Caught.observe has for all"),

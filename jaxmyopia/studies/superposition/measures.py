@@ -88,12 +88,19 @@ PENTAGON = Measure(
 )
 
 
+def _key_of(start: jax.Array) -> jax.Array:
+    """A key of its own for each start `(M + 1, F)`: from the bits of the first entries of W, which are drawn."""
+    words = jax.lax.bitcast_convert_type(start[0, :2].astype(jnp.float32), jnp.uint32)
+    return jax.random.fold_in(jax.random.fold_in(jax.random.key(5), words[0]), words[1])
+
+
 @dataclasses.dataclass(frozen=True)
 class Lines:
     """The excess of one or several lines together, `(S,)`.
 
     `at`: the lines. `of`: of `trained` dimensions; or, as nulls, of dimensions at the first record (`untrained`), of
-    trained ones with normal noise of 0.05 (`blurred`), or of numbers uniform on (0, 1) (`uniform`).
+    trained ones with normal noise of 0.05 (`blurred`), or of numbers uniform on (0, 1) (`uniform`). What is drawn
+    hangs on a seed's start alone, not on its place among others.
     """
 
     at: tuple[float, ...]
@@ -102,17 +109,16 @@ class Lines:
     def __call__(self, curves: Curves, width: jax.Array) -> jax.Array:
         """At one width."""
         models = curves["model"][0 if self.of == "untrained" else -1]
-        keys = jax.random.split(jax.random.key(5), models.shape[0])
 
-        def one(model: jax.Array, key: jax.Array) -> jax.Array:
-            found = dimensions(model[:-1])
+        def one(model: jax.Array, start: jax.Array) -> jax.Array:
+            found, key = dimensions(model[:-1]), _key_of(start)
             if self.of == "blurred":
                 found = found + 0.05 * jax.random.normal(key, found.shape, found.dtype)
             if self.of == "uniform":
                 found = jax.random.uniform(key, found.shape, found.dtype)
             return jnp.stack([line_excess(found, line, width) for line in self.at]).sum()
 
-        return jax.vmap(one)(models, keys)
+        return jax.vmap(one)(models, curves["model"][0])
 
 
 WIDTHS = (0.005, 0.0025, 0.01)

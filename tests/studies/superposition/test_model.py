@@ -10,10 +10,11 @@ import scipy
 import jaxmyopia as jm
 from jaxmyopia import optimizers
 from jaxmyopia.studies.superposition import exact
-from jaxmyopia.studies.superposition.measures import FINAL, KEPT, sides
+from jaxmyopia.studies.superposition.measures import FINAL, KEPT, LINES_FOUND, sides
 from jaxmyopia.studies.superposition.model import errors_of_one, inputs, squared_error, variance
 from jaxmyopia.studies.superposition.polygons import polygon, polygons
 from jaxmyopia.studies.superposition.study import Independent, OneActive
+from jaxmyopia.studies.superposition.understanding import Errors, interpretable
 from jaxmyopia.testing import check_study
 
 
@@ -106,7 +107,15 @@ def test_padding_changes_nothing_but_the_order_of_sums(study, settings):
 
 @pytest.mark.parametrize(
     ("study", "settings"),
-    [(OneActive(features=8, widest=3), {}), (Independent(features=8, widest=3, batch_size=8), {"active": 0.2})],
+    [
+        (OneActive(features=8, widest=3, measures=(KEPT, sides(8))), {}),
+        (Independent(features=8, widest=3, batch_size=8), {"active": 0.2}),
+        (Independent(features=8, widest=3, batch_size=8, measures=LINES_FOUND), {"active": 0.2}),
+        (
+            Independent(features=8, widest=3, batch_size=8, measures=interpretable(Errors(True, "relu"))),
+            {"active": 0.2},
+        ),
+    ],
 )
 def test_studies_keep_the_contract(study, settings):
     check_study(study, hidden=2.0, init_scale=0.1, learning_rate=0.01, span=9.0, **settings)
