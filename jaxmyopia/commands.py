@@ -115,22 +115,22 @@ MERGE = Command(
 CURVES = Command(
     name="curves",
     summary="Counts plateaus, descents and upticks of loss curves from elsewhere, and draws them.",
-    usage="python -m jaxmyopia curves FILE    .csv, long or wide, as trackers export them; .npy, .npz: step and losses",
+    usage="python -m jaxmyopia curves FILE [--figure=FILE.png]\n\nFILE: a .csv, long or wide, as trackers export them; a .npy or .npz of steps and losses.",
     settings=CurvesOfOnesOwn,
     main=show_curves,
 )
 VERIFY = Command(
     name="verify",
     summary="Checks whether a run's folder holds what it says: files, rows, claims; --replay=50 runs trials again.",
-    usage="python -m jaxmyopia verify FOLDER [--replay=K]    a program of your own: its command with --verify",
+    usage="python -m jaxmyopia verify FOLDER [--replay=K]\n\nOf a program of your own: its command with --verify.",
     settings=Verify,
     main=_verify,
 )
 REPLAY = Command(
     name="replay",
     summary="Runs one seed of a run again, and compares it with the run's table.",
-    usage="python -m jaxmyopia replay FOLDER --seed=17 [--cell=3] [--curve=FILE]    a program of your own: its command "
-    "with --replay_seed",
+    usage="python -m jaxmyopia replay FOLDER --seed=17 [--cell=3] [--curve=FILE]\n\nOf a program of your own: its "
+    "command with --replay_seed.",
     settings=Replay,
     main=_replay,
 )

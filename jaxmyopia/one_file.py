@@ -51,7 +51,7 @@ def main(
         value = getattr(study, field.name)
         if isinstance(value, bool | int | float | str):
             defaults.setdefault(field.name, value)
-    sweep = _sweep_of({key: value for key, value in defaults.items() if _is_flag(value)})
+    sweep = _sweep_of({key: value for key, value in defaults.items() if _is_flag(value)}, study)
     fixed = {key: value for key, value in defaults.items() if not _is_flag(value)}
     program = Experiment(
         name=name or _program(),
@@ -77,7 +77,19 @@ def _is_flag(value: object) -> bool:
     return all(isinstance(each, _PLAIN) for each in several) and len({type(each) for each in several}) == 1
 
 
-def _sweep_of(defaults: Mapping[str, Any]) -> Any:
+_HELP = {
+    "seeds": "Seeds in every cell: 0, 1, ...",
+    "steps": "Steps of training.",
+    "records": "How many records are taken of a run, the start and the end among them.",
+}
+
+
+def _help(name: str, study: Study) -> str:
+    of_study = name in {field.name for field in dataclasses.fields(study)}
+    return f"{'Field' if of_study else 'Setting'} of {type(study).__name__}, one value or several."
+
+
+def _sweep_of(defaults: Mapping[str, Any], study: Study) -> Any:
     """An instance of a new dataclass whose fields are flags; what varies takes several values."""
     fields = []
     for key, value in defaults.items():
@@ -88,7 +100,7 @@ def _sweep_of(defaults: Mapping[str, Any]) -> Any:
         if many and not several:
             default = (value,)
         annotation = types.GenericAlias(tuple, (kind, ...)) if many else kind
-        fields.append((key, annotation, flag(default, f"Of the run; {value!r} by default.")))
+        fields.append((key, annotation, flag(default, _HELP.get(key) or _help(key, study))))
     return dataclasses.make_dataclass("Sweep", fields, frozen=True)()
 
 

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import time
 from collections.abc import Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from jaxmyopia.engine.chunk import compile_cell
 from jaxmyopia.engine.cost import Work, work_of
@@ -15,6 +15,7 @@ from jaxmyopia.engine.progress import Progress
 from jaxmyopia.study import Cell
 
 _WEIGHING = 2.0  # seconds that may go into it where there is no program to wait for
+_OFTEN = 0.5  # seconds between two words while there is nothing but to wait
 _AHEAD = 3  # cells that are compiled or compiling: the one at work and two more
 
 
@@ -59,6 +60,9 @@ class Programs:
                     if compiled.done() and time.monotonic() > until:
                         break
                     self._weigh(other, progress)
+                while not compiled.done():
+                    wait([compiled], timeout=_OFTEN)
+                    progress.waiting(number)
                 yield number, compiled.result()
         finally:
             ahead.shutdown(wait=True, cancel_futures=True)

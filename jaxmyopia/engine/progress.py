@@ -1,26 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The progress bar: how much is done, the time left, and whether programs are still being compiled.
+"""Progress: how much is done, the time left, and whether programs are still being compiled.
 
 Time left is counted in operations, see `engine.cost`, each of which takes as long as those of the cells so far; of the
 cell at work, as long as its own. What a chunk takes besides, to begin and to be written, every chunk takes. Compilation
 is no work: where what is left of it takes longer than the work left, it is what there is to wait for.
 """
 
-import contextlib
 import dataclasses
-import math
-import sys
 import time
-from collections.abc import Callable, Mapping
-from typing import IO, Any
-
-from tqdm.auto import tqdm
+from collections.abc import Mapping
 
 from jaxmyopia.engine.cost import Work
+from jaxmyopia.engine.display import Clock, Display, Nowhere, duration
 
-_FORMAT = "{percentage:3.0f}%|{bar}|{desc}"
-_TEXT = 50  # columns of the text: at 80, two dozen are left for the bar
-_OFTEN = 0.5  # seconds between two looks
 _OWN = 1.0  # seconds of its own work after which a cell goes by its own pace
 
 
@@ -50,60 +42,38 @@ class _Cell:
         return steps * work.step + records * work.record
 
 
-class _Unheard:
-    """A file that may be closed, by whoever reads it, without a word: the run goes on."""
-
-    def __init__(self, file: IO[str]):
-        self._file = file
-
-    def write(self, text: str) -> None:
-        with contextlib.suppress(OSError):
-            self._file.write(text)
-
-    def flush(self) -> None:
-        with contextlib.suppress(OSError):
-            self._file.flush()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
-
-
 class Progress:
-    """A bar over all that a run has to do.
+    """All that a run has to do, what is done of it, and the time left.
 
     Args:
       cells: by number: a name, trials, steps, records and chunks.
-      show: whether there is anything to see.
+      display: where it is shown.
       name: what it is a part of, in a few words.
       clock: seconds.
-      file: where it is shown, by default standard error.
     """
 
     def __init__(
         self,
         cells: Mapping[int, tuple[str, int, int, int, int]],
         *,
-        show: bool = True,
+        display: Display | None = None,
         name: str = "",
-        clock: Callable[[], float] = time.monotonic,
-        file: IO[str] | None = None,
+        clock: Clock = time.monotonic,
     ):
         self._cells, self._clock = {number: _Cell(*each) for number, each in cells.items()}, clock
         self._uncompiled, self._compile_seconds = list(self._cells), [0.0, 0.0]  # of how many, how long
         self._at: _Cell | None = None
         self._name = f"{name}: " if name else ""
         self._overhead, self._chunks, self._starts = 0.0, 0, True  # seconds beside the steps, of how many chunks
-        self._since, self._shown, self._finished = clock(), -math.inf, 0
+        self._since, self._finished = clock(), 0
         self._seeds = sum(each.trials for each in self._cells.values())
-        shown: Any = _Unheard(file or sys.stderr)
-        self._bar = tqdm(total=1.0, disable=not show, bar_format=_FORMAT, dynamic_ncols=True, file=shown)
+        self._display = Nowhere() if display is None else display
 
     def __enter__(self) -> "Progress":
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._show(f"{self._finished:,}/{self._seeds:,} seeds", now=True)
-        self._bar.close()
+        self._display.close(self._share(), f"{self._name}{self._finished:,}/{self._seeds:,} seeds")
 
     def weigh(self, cell: int, work: Work) -> None:
         """Tells what a cell's steps and records cost; of one that is not told it is the mean of the others."""
@@ -120,9 +90,15 @@ class Progress:
 
     def compiling(self, cell: int) -> None:
         """Waits for a cell's programs from now on."""
-        self._at = None
-        if cell in self._uncompiled:
-            self._show(f"compiling {self._cells[cell].name}", now=True)
+        self._at, self._since = None, self._clock()
+        self.waiting(cell, at_once=True)
+
+    def waiting(self, cell: int, *, at_once: bool = False) -> None:
+        """Waits still for a cell's programs; says so, how long already, and which of how many they are."""
+        if cell in self._uncompiled and (at_once or self._display.due()):
+            which = f"{len(self._cells) - len(self._uncompiled) + 1} of {len(self._cells)}"
+            waited = duration(self._clock() - self._since)
+            self._show(f"compiling {which}, {waited}: {self._cells[cell].name}", at_once=at_once)
 
     def running(self, cell: int, compile_seconds: float) -> None:
         """Runs a cell from now on, whose programs took so long to compile."""
@@ -147,8 +123,10 @@ class Progress:
         operations = self._at.done(self._usual) - before if fresh else 0.0
         self._spend(operations, overhead=self._starts)  # a chunk's first stretch is one step, and all that comes before
         self._starts = self._starts and not fresh
-        left = self.left()
-        self._show(f"{'' if left is None else f'{_duration(left)} left, '}{self._finished:,}/{self._seeds:,} seeds")
+        if self._display.due():
+            left = self.left()
+            told = "" if left is None else f"{duration(left)} left, "
+            self._show(f"{told}{self._finished:,}/{self._seeds:,} seeds")
 
     def finish(self, seeds: int) -> None:
         """Counts the seeds of a finished chunk; what it took to write them is of every chunk."""
@@ -186,19 +164,10 @@ class Progress:
         programs, seconds = self._compile_seconds
         return max(left, len(self._uncompiled) * seconds / max(programs, 1), 0.0)
 
-    def _show(self, text: str, *, now: bool = False) -> None:
-        if not now and self._clock() - self._shown < _OFTEN:
-            return
-        self._shown, usual = self._clock(), self._usual
+    def _show(self, text: str, *, at_once: bool = False) -> None:
+        self._display.show(self._share(), f"{self._name}{text}", at_once=at_once)
+
+    def _share(self) -> float:
+        usual = self._usual
         every = sum(each.operations(usual) for each in self._cells.values())
-        self._bar.n = sum(each.done(usual) for each in self._cells.values()) / max(every, 1.0)
-        self._bar.set_description_str(f" {self._name}{text}"[:_TEXT], refresh=True)
-
-
-def _duration(seconds: float) -> str:
-    whole = math.ceil(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 36 * 3600 else f"{seconds / 86400:.1f} days"
+        return sum(each.done(usual) for each in self._cells.values()) / max(every, 1.0)

@@ -13,6 +13,7 @@ from jaxmyopia.engine import precision
 from jaxmyopia.engine.ahead import Programs
 from jaxmyopia.engine.checkpoints import Checkpoints, InFlight
 from jaxmyopia.engine.chunk import ChunkRun, trials_of_chunk
+from jaxmyopia.engine.display import display
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.lock import Lock
 from jaxmyopia.engine.manifest import stem_of
@@ -34,7 +35,7 @@ class RunOptions:
 
     Scalars: `root_seed`, of every seed's key; `keep_curves`, the seeds whose whole curves are kept; `matmul_precision`:
     a name of `precision.NAMES`; `checkpoint_secs` between checkpoints; `repair`: damaged chunks are computed again;
-    `progress`: a bar is shown. `share`: what of it is this process's. Raises ArgumentError if a value is not allowed.
+    `progress`: it is shown. `share`: what of it is this process's. Raises ArgumentError if a value is not allowed.
     """
 
     root_seed: int = 0
@@ -143,8 +144,9 @@ class Session:
         if number and not todo:
             return
         name = f"look {number + 1} of {len(self._rounds)}" if len(self._rounds) > 1 else ""
+        shown = display() if self._options.progress and share.leads else None
         with (
-            Progress(self._outline(todo), show=self._options.progress and share.leads, name=name) as progress,
+            Progress(self._outline(todo), display=shown, name=name) as progress,
             contextlib.closing(self._programs.of(todo, progress)) as ready,
         ):
             for cell, compiled in ready:

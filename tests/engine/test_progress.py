@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The progress bar, on a clock of its own: time left, compilation, width; and the count of operations behind it."""
+"""Progress, on a clock of its own: time left, compilation, width; and the count of operations behind it."""
 
 import io
 
@@ -8,7 +8,8 @@ import pytest
 
 import jaxmyopia as jm
 from jaxmyopia.engine.cost import Work, work_of
-from jaxmyopia.engine.progress import Progress, _duration
+from jaxmyopia.engine.display import Bar, Log, display, duration
+from jaxmyopia.engine.progress import Progress
 
 
 class Clock:
@@ -44,7 +45,7 @@ OPERATIONS = [2e3, 1e4, 2e4, 2e4, 1e5, 3e5, 2e6, 3e6]
 def test_after_ten_seconds_the_time_left_is_right_within_a_factor_of_two(compile_seconds):
     clock = Clock()
     cells = {number: (f"cell {number}", 100, 1000, 100, 1) for number in range(8)}
-    progress = Progress(cells, show=False, clock=clock)
+    progress = Progress(cells, clock=clock)
     progress.compiling(0)
     for number, operations in enumerate(OPERATIONS):
         progress.weigh(number, Work(operations, 5 * operations))
@@ -62,7 +63,7 @@ def test_after_ten_seconds_the_time_left_is_right_within_a_factor_of_two(compile
 
 def test_what_stands_in_a_checkpoint_teaches_nothing_and_waiting_for_a_program_is_no_work():
     clock = Clock()
-    progress = Progress({0: ("a", 10, 1000, 10, 1), 1: ("b", 10, 1000, 10, 1)}, show=False, clock=clock)
+    progress = Progress({0: ("a", 10, 1000, 10, 1), 1: ("b", 10, 1000, 10, 1)}, clock=clock)
     progress.compiling(0)
     clock.now = 60.0
     assert progress.left() is None
@@ -83,8 +84,8 @@ def test_what_stands_in_a_checkpoint_teaches_nothing_and_waiting_for_a_program_i
 
 
 def test_programs_that_are_there_are_not_waited_for():
-    clock, shown = Clock(), io.StringIO()
-    with Progress({0: ("a", 10, 10, 1, 1), 1: ("b", 10, 10, 1, 1)}, clock=clock, file=shown, name="look 2") as progress:
+    clock, shown, cells = Clock(), io.StringIO(), {0: ("a", 10, 10, 1, 1), 1: ("b", 10, 10, 1, 1)}
+    with Progress(cells, clock=clock, display=Bar(shown, clock), name="look 2") as progress:
         progress.compiled(0)
         progress.compiled(1)
         progress.compiling(0)
@@ -96,31 +97,72 @@ def test_programs_that_are_there_are_not_waited_for():
     assert "compiling" not in shown.getvalue() and "look 2: 10/20 seeds" in shown.getvalue()
 
 
-def test_at_eighty_columns_it_is_a_bar_and_says_what_is_being_compiled(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
-    clock, shown = Clock(), io.StringIO()
+def a_long_run(shown, clock):
+    """Compiles for 150 seconds, then runs half an hour of an hour."""
     name = "gaussian rank 100, cross_entropy, rmsprop"
-    with Progress({0: (name, 123_456, 1000, 10, 1)}, clock=clock, file=shown) as progress:
-        progress._bar.dynamic_ncols, progress._bar.ncols = None, 80  # no terminal, no width
+    with Progress({0: (name, 123_456, 1000, 10, 1)}, clock=clock, display=shown) as progress:
         progress.compiling(0)
-        clock.now = 3.0
-        progress.running(0, 3.0)
+        for _ in range(150):
+            clock.now += 1.0
+            progress.waiting(0)
+        progress.running(0, 150.0)
         progress.tick(0, 0, True)
-        clock.now = 10_000.0
-        progress.tick(123_456 * 500, 123_456 * 5, True)
-        progress.finish(123_456)
+        for _ in range(30 * 60):
+            clock.now += 1.0
+            progress.tick(123_456 * 500 // 1800, 123_456 * 5 // 1800, True)
+    return name
+
+
+def test_at_eighty_columns_it_is_a_bar_and_says_what_is_being_compiled():
+    clock, shown = Clock(), io.StringIO()
+    name = a_long_run(Bar(shown, clock, columns=80), clock)
     lines = [line.rstrip("\n") for line in shown.getvalue().split("\r") if line.strip()]
     assert max(map(len, lines)) <= 80 and min(line.rindex("|") - line.index("|") for line in lines[1:]) >= 24
-    assert any(f"compiling {name}"[:40] in line for line in lines)
-    assert any(" 50%|" in line and "2.8 h left, 0/123,456 seeds" in line for line in lines)
+    assert any(f"compiling 1 of 1, 2:00 min: {name}"[:48] in line for line in lines)
+    assert any(" 25%|" in line and "44:45 min left, 0/123,456 seeds" in line for line in lines)
 
 
-def test_a_bar_that_nobody_can_read_stops_nothing():
-    class Closed(io.StringIO):
-        def write(self, text):
-            raise BrokenPipeError(32, "Broken pipe")
+def test_in_a_log_it_is_a_line_at_the_start_one_a_minute_and_one_at_the_end():
+    clock, shown = Clock(), io.StringIO()
+    name = a_long_run(Log(shown, clock), clock)
+    lines = shown.getvalue().splitlines()
+    assert len(lines) == 1 + (150 + 30 * 60) // 60 + 1 and "\r" not in shown.getvalue() and max(map(len, lines)) <= 80
+    assert lines[0] == f"  0 % after 0 s: compiling 1 of 1, 0 s: {name}"[:80]
+    assert lines[1].startswith("  0 % after 1:00 min: compiling 1 of 1, 1:00 min: ")
+    assert lines[17] == " 24 % after 17:00 min: 45:31 min left, 0/123,456 seeds"
+    assert lines[-1] == " 50 % after 32:30 min: 0/123,456 seeds"
 
-    with Progress({0: ("a", 1, 1, 1, 1)}, clock=Clock(), file=Closed()) as progress:
+
+class Shown(io.StringIO):
+    """A file that says whether it is a terminal."""
+
+    def __init__(self, terminal):
+        super().__init__()
+        self.terminal = terminal
+
+    def isatty(self):
+        return self.terminal
+
+
+def test_a_terminal_has_a_bar_unless_it_is_dumb_and_a_file_has_lines(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    assert isinstance(display(Shown(True)), Bar) and isinstance(display(Shown(False)), Log)
+    notebook = type("OutStream", (Shown,), {"__module__": "ipykernel.iostream"})
+    assert isinstance(display(notebook(False)), Bar)
+    monkeypatch.setenv("TERM", "dumb")
+    assert isinstance(display(Shown(True)), Log)
+
+
+class Closed(io.StringIO):
+    """A file that nobody reads any more."""
+
+    def write(self, text):
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+@pytest.mark.parametrize("kind", [Bar, Log])
+def test_progress_that_nobody_can_read_stops_nothing(kind):
+    with Progress({0: ("a", 1, 1, 1, 1)}, clock=Clock(), display=kind(Closed(), Clock())) as progress:
         progress.compiling(0)
 
 
@@ -129,7 +171,7 @@ def test_a_bar_that_nobody_can_read_stops_nothing():
     [(0.2, "1 s"), (59, "59 s"), (83, "1:23 min"), (239.7, "4:00 min"), (9000, "2.5 h"), (4e5, "4.6 days")],
 )
 def test_durations_are_read_at_a_glance(seconds, shown):
-    assert _duration(seconds) == shown
+    assert duration(seconds) == shown
 
 
 def test_operations_of_a_product_of_matrices_are_counted():
