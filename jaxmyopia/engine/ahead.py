@@ -51,7 +51,7 @@ class Programs:
         try:
             while True:
                 for number in itertools.islice(waiting, _AHEAD - len(coming)):
-                    coming.append((number, ahead.submit(self._compile, number)))
+                    coming.append((number, ahead.submit(self._compile, number, progress)))
                 if not coming:
                     return
                 number, compiled = coming.popleft()
@@ -67,10 +67,12 @@ class Programs:
         finally:
             ahead.shutdown(wait=True, cancel_futures=True)
 
-    def _compile(self, number: int) -> Compiled:
+    def _compile(self, number: int, progress: Progress) -> Compiled:
+        began = time.monotonic()
         compiled = self._kept.get(number) or compile_cell(self._cells[number], self._precision)
         if self._keep:
             self._kept[number] = compiled
+        progress.compiled(number, time.monotonic() - began)
         return compiled
 
     def _weigh(self, number: int, progress: Progress) -> None:

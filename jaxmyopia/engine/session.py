@@ -5,14 +5,14 @@ import contextlib
 import dataclasses
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import Any
 
 from jaxmyopia.checks import RunError, require
 from jaxmyopia.engine import precision
 from jaxmyopia.engine.ahead import Programs
 from jaxmyopia.engine.checkpoints import Checkpoints, InFlight
-from jaxmyopia.engine.chunk import ChunkRun, trials_of_chunk
+from jaxmyopia.engine.chunk import ChunkRun, program_of, trials_of_chunk
 from jaxmyopia.engine.display import display
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.lock import Lock
@@ -151,7 +151,7 @@ class Session:
         ):
             for cell, compiled in ready:
                 self._entries["compile_seconds"][str(cell)] = round(compiled.seconds, 2)
-                progress.running(cell, compiled.seconds)
+                progress.running(cell)
                 for chunk in todo[cell]:
                     self._run_chunk(cell, chunk, compiled, stop, progress)
 
@@ -178,13 +178,14 @@ class Session:
             self._lock.check_peers()
             time.sleep(_WAIT)
 
-    def _outline(self, todo: Mapping[int, Sequence[int]]) -> dict[int, tuple[str, int, int, int, int]]:
-        """What the progress bar is told of each cell: name, trials, steps, records, chunks."""
+    def _outline(self, todo: Mapping[int, Sequence[int]]) -> dict[int, tuple[str, int, int, int, int, Hashable]]:
+        """What progress is told of each cell: name, trials, steps, records, chunks, and what it is compiled of."""
         found = {}
         for number, mine in todo.items():
             cell = self._cells[number]
             trials = sum(len(trials_of_chunk(cell, chunk)) for chunk in mine)
-            found[number] = (str(cell.study), trials, cell.steps, len(cell.record_steps()), len(mine))
+            program = program_of(cell, self._options.matmul_precision)
+            found[number] = (str(cell.study), trials, cell.steps, len(cell.record_steps()), len(mine), program)
         return found
 
     def _run_chunk(self, cell: int, index: int, compiled: Compiled, stop: StopRequest, progress: Progress) -> None:
