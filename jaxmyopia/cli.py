@@ -69,7 +69,7 @@ class Engine(Machine):
     process_id: int | None = flag(None, "Which of them this one is; found likewise.", when=_SHARED)
     register: str | None = flag(None, "Instead of running, register what would be run and judged, in this new file.")
     registration: str | None = flag(None, "Run and judge what this file registers; see docs/verdicts.md.")
-    beacon: str | None = flag(None, "Public randomness of a later moment, from which seeds are drawn too.", when=_REGISTERED)
+    beacon: str | None = flag(None, "Public randomness of later, from which seeds are drawn too.", when=_REGISTERED)
     verify: bool = flag(False, "Instead of running, check whether the folder holds what it says.")
     replay: int | None = flag(None, "With --verify, run this many random trials again, too.", when=_VERIFYING)
     replay_seed: int | None = flag(None, "Instead of running, run this seed again and compare it with the folder.")

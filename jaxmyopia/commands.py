@@ -115,7 +115,8 @@ MERGE = Command(
 CURVES = Command(
     name="curves",
     summary="Counts plateaus, descents and upticks of loss curves from elsewhere, and draws them.",
-    usage="python -m jaxmyopia curves FILE [--figure=FILE.png]\n\nFILE: a .csv, long or wide, as trackers export them; a .npy or .npz of steps and losses.",
+    usage="python -m jaxmyopia curves FILE [--figure=FILE.png]\n\nFILE: a "
+    ".csv, long or wide, as trackers export them; a .npy or .npz of steps and losses.",
     settings=CurvesOfOnesOwn,
     main=show_curves,
 )

@@ -48,5 +48,5 @@ def _typed(flag: Any) -> str:
         return f"--[no]{flag.name}"
     if isinstance(flag.parser, absl_flags.EnumParser):
         return f"--{flag.name}={'|'.join(flag.parser.enum_values)}"
-    kinds = {absl_flags.IntegerParser: "N", absl_flags.FloatParser: "X", absl_flags.ListParser: "LIST"}
+    kinds: dict[type, str] = {absl_flags.IntegerParser: "N", absl_flags.FloatParser: "X", absl_flags.ListParser: "LIST"}
     return f"--{flag.name}={kinds.get(type(flag.parser), 'TEXT')}"

@@ -36,7 +36,8 @@ def folded(text: str, hang: int = 0) -> str:
     a line that is long, a line that is long, a line that is long, a line that is
     long, a line that is long,
     """
-    return "\n".join(line for each in text.splitlines() for line in (lines_of(each, subsequent_indent=" " * hang) or [""]))
+    every = [lines_of(each, subsequent_indent=" " * hang) or [""] for each in text.splitlines()]
+    return "\n".join(line for lines in every for line in lines)
 
 
 def takes_a_bar(file: IO[str]) -> bool:

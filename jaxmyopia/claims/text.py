@@ -66,7 +66,7 @@ def _piece_text(piece: Evidence) -> list[str]:
 
 
 def _control_text(control: ControlResult) -> list[str]:
-    if control.came_out != "failed":
-        return lines_of(f"control {control.came_out}: {control.name}", initial_indent="    ", subsequent_indent="      ")
     found = ", ".join(f"{name} {verdict}" for name, verdict in control.found.items())
-    return lines_of(f"CONTROL FAILED: {control.name} ({found})", initial_indent="    ", subsequent_indent="      ")
+    failed = control.came_out == "failed"
+    text = f"CONTROL FAILED: {control.name} ({found})" if failed else f"control {control.came_out}: {control.name}"
+    return lines_of(text, initial_indent="    ", subsequent_indent="      ")

@@ -180,7 +180,7 @@ class Session:
 
     def _outline(self, todo: Mapping[int, Sequence[int]]) -> dict[int, tuple[str, int, int, int, int, Hashable]]:
         """What progress is told of each cell: name, trials, steps, records, chunks, and what it is compiled of."""
-        found = {}
+        found: dict[int, tuple[str, int, int, int, int, Hashable]] = {}
         for number, mine in todo.items():
             cell = self._cells[number]
             trials = sum(len(trials_of_chunk(cell, chunk)) for chunk in mine)

@@ -128,9 +128,7 @@ class Geometry:
 
     geometry_features: int = flag(200, "Features F of the geometry.")
     geometry_hidden: int = flag(20, "Dimensions m of the geometry.")
-    levels: tuple[int, ...] = flag(
-        (6, 9), "Levels k of the published twenty: a feature is active with 20^(-k/19)."
-    )
+    levels: tuple[int, ...] = flag((6, 9), "Levels k of the published twenty: a feature is active with 20^(-k/19).")
     starts: tuple[float, ...] = flag((0.0213,), "Standard deviations of W at the start, of the geometry.")
     decays: tuple[float, ...] = flag((0.01,), "Weight decays of the geometry.")
     geometry_rate: float = flag(0.001, "Learning rate of the geometry.")
