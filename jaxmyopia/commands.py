@@ -91,12 +91,17 @@ def _calibrate(settings: Calibrate, rest: list[str]) -> None:
     from jaxmyopia.calibrate import calibrate
 
     require(not rest, "arguments", " ".join(rest), "there are none")
-    show("{:<52}{:<14}{:>6}   {}".format("kind of claim", "of", "seeds", "wrong (nominal: at most 5 %)"))
+    show("Of each kind of claim, by seeds: % wrong (nominal: at most 5), and % decided.")
+    number = ""
     for rate in calibrate(
         settings.out, trials=settings.trials, sizes=settings.sizes, root_seed=settings.root_seed,
         command=launch.command(),
     ):  # fmt: skip
-        show(f"{rate.kind:<52}{rate.number:<14}{rate.seeds:>6}   {rate.wrong}, decided {rate.decided:.0%}")
+        if rate.number != number:
+            number = rate.number
+            show(f"\nof a number: {number}")
+        low, wrong, high = (f"{100 * each:.2g}" for each in (rate.wrong.low, rate.wrong.estimate, rate.wrong.high))
+        show(f"  {rate.kind:<50}{rate.seeds:>5}  {f'{wrong} [{low}, {high}]':<17}{100 * rate.decided:>3.0f}")
 
 
 def _one(folders: list[str]) -> str:

@@ -155,7 +155,7 @@ def finish(main: Callable[[], object], values: FlagValues | None = None) -> int:
     except KeyboardInterrupt as stop:
         signum = stop.signum if isinstance(stop, Stopped) else signal.SIGINT
         what = "Interrupted" if signum == signal.SIGINT else "Terminated"
-        kept = f" What is completed is kept in {values.out}; to resume: {command()}" if "out" in values else ""
+        kept = f" What is completed is kept in {values.out}; to resume:\n{command()}" if "out" in values else ""
         say(f"\n{what}.{kept}")
         return 128 + signum
     return 0

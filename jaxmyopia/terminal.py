@@ -36,7 +36,9 @@ def folded(text: str, hang: int = 0) -> str:
     a line that is long, a line that is long, a line that is long, a line that is
     long, a line that is long,
     """
-    every = [lines_of(each, subsequent_indent=" " * hang) or [""] for each in text.splitlines()]
+    every = (
+        [each] if len(each) <= WIDTH else lines_of(each, subsequent_indent=" " * hang) for each in text.splitlines()
+    )
     return "\n".join(line for lines in every for line in lines)
 
 
