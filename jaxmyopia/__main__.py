@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from jaxmyopia import __version__, cli
-from jaxmyopia.checks import require_one_of
+from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.commands import COMMANDS
 from jaxmyopia.engine.session import show
 from jaxmyopia.launch import finish
@@ -38,11 +38,9 @@ def main(argv: Sequence[str]) -> None:
     Raises:
       ArgumentError: if there is no such subcommand or experiment.
     """
-    if not argv or argv[0] in _HELP:
-        show(listing())
-        return
-    if argv[0] == "--version":
-        show(__version__)
+    if not argv or argv[0] in (*_HELP, "--version"):
+        require(not argv[1:], "arguments", " ".join(argv[1:]), f"there are none after {' '.join(argv[:1])}")
+        show(__version__ if argv == ["--version"] else listing())
         return
     name, *rest = argv
     require_one_of("subcommand", name, ("list", "run", *COMMANDS))

@@ -9,12 +9,14 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jaxmyopia.checks import require
 from jaxmyopia.claims import Claim
 from jaxmyopia.claims.claim import require_claims
-from jaxmyopia.cli import binary
+from jaxmyopia.cli import Engine, binary
 from jaxmyopia.experiment import Experiment
-from jaxmyopia.flags import flag
+from jaxmyopia.flags import flag, specs
 from jaxmyopia.study import Study
+from jaxmyopia.values import brief
 
 
 def main(
@@ -46,6 +48,12 @@ def main(
       ArgumentError: if there is something that is no claim, or two claims have one id.
     """
     require_claims(claims)
+    require(
+        isinstance(study, Study), "study", brief(study), "must be an instance of a class made from Training or Study"
+    )
+    shared = {"out", "preset", *(spec.name for spec in specs(Engine))}
+    for key in (*settings, *(field.name for field in dataclasses.fields(study) if field.name != "measures")):
+        require(key not in shared, key, settings.get(key), "must have another name: it is a flag of every program")
     defaults = {"seeds": seeds, "steps": steps, "records": records, **settings}
     for field in dataclasses.fields(study):
         value = getattr(study, field.name)

@@ -269,7 +269,7 @@ def test_the_program_as_a_process(tmp_path):
     rows = [line.split() for line in done.stdout.splitlines()]
     assert rows[1] == ["run", "0", "0", "1", "0", "1", "0", "yes"]
     assert rows[2][3] == "2" and int(rows[2][2]) >= 1
-    assert done.stdout.splitlines()[3].endswith("no: it is not finite at step 10")
+    assert done.stdout.splitlines()[4] == "    not counted: it is not finite at step 10"
     assert (tmp_path / "curves.curves.png").stat().st_size > 10_000
     refused = call("curves", str(tmp_path / "curves.npy"), "--run=who")
     told = "error: --run='who' is not allowed: must be a column, such as step, run 0, run 1, run 2\n"
