@@ -17,6 +17,9 @@ from jaxmyopia.engine.display import Clock, Display, Nowhere, duration
 
 _OF_FIRST = 1.5  # times as long as it takes so far, the first program is taken to take
 _LEAST = 10.0  # seconds of compilation that are worth a word before it is known what the work takes
+# Operations and seconds that are taken for seen before there is anything, at the pace of `engine.cost`. A first cell of
+# so little work that it is all overhead would else make the rest look a hundred times as long: 5,000 s were told of 50.
+_BEFORE = 1.25e9, 0.25
 _OWN = 1.0  # seconds of its own work after which a cell goes by its own pace
 
 
@@ -150,6 +153,9 @@ class Progress:
             self._at.learned += operations
             self._at.seconds += seconds
 
+    def _is_weighed(self) -> bool:
+        return any(each.work is not None for each in self._cells.values())
+
     @property
     def _usual(self) -> Work:
         """Of a cell whose cost has not been told."""
@@ -180,7 +186,8 @@ class Progress:
         learned = sum(each.learned for each in self._cells.values())
         if not self._known():
             return None
-        pace, usual = sum(each.seconds for each in self._cells.values()) / max(learned, 1.0), self._usual
+        usual, (before, seconds) = self._usual, _BEFORE if self._is_weighed() else (1e-9, 0.0)
+        pace = (seconds + sum(each.seconds for each in self._cells.values())) / (before + learned)
         chunks = sum(each.chunks for each in self._cells.values()) - self._chunks
         left = chunks * self._overhead / max(self._chunks, 1)
         for each in self._cells.values():

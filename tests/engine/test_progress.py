@@ -62,6 +62,20 @@ def test_after_ten_seconds_the_time_left_is_right_within_a_factor_of_two(compile
     assert left > 30 and left / 2 <= progress.left() <= 2 * left
 
 
+def test_a_first_cell_that_is_all_overhead_does_not_make_the_rest_look_a_hundred_times_as_long():
+    clock = Clock()
+    progress = Progress({0: ("a", 40, 1000, 10, 1, 0), 1: ("b", 40, 1000, 10, 1, 0)}, clock=clock)
+    progress.weigh(0, Work(300.0, 300.0))
+    progress.weigh(1, Work(3e5, 3e5))
+    progress.compiled(0, 0.1)
+    progress.running(0)
+    progress.tick(0, 0)
+    clock.now = 0.4  # 30 ns an operation, where 0.2 are usual: the other takes 2.4 s
+    progress.tick(40_000, 400)
+    progress.finish(40)
+    assert 1.2 < progress.left() < 5 * 2.4
+
+
 def test_what_stands_in_a_checkpoint_teaches_nothing_and_waiting_for_a_program_is_no_work():
     clock = Clock()
     progress = Progress({0: ("a", 10, 1000, 10, 1, 0), 1: ("b", 10, 1000, 10, 1, 1)}, clock=clock)
