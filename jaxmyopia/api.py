@@ -188,6 +188,7 @@ def register(study: Study | Sequence[Study], claims: Sequence[Claim], path: str 
       ArgumentError: if an argument is not allowed, or the file registers something else.
     """
     _check(claims, arguments)
+    require(len(claims) > 0, "claims", claims, "must be what will be judged: one claim at least")
     alone = "root_seed" not in arguments
     require(alone, "root_seed", arguments.get("root_seed"), "must not be given: it will be drawn")
     return write_registration(path, _document(study, claims, arguments))

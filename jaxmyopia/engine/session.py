@@ -5,14 +5,15 @@ import contextlib
 import dataclasses
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import Any
 
 from jaxmyopia.checks import RunError, require
 from jaxmyopia.engine import precision
 from jaxmyopia.engine.ahead import Programs
 from jaxmyopia.engine.checkpoints import Checkpoints, InFlight
-from jaxmyopia.engine.chunk import ChunkRun, trials_of_chunk
+from jaxmyopia.engine.chunk import ChunkRun, program_of, trials_of_chunk
+from jaxmyopia.engine.display import display
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.lock import Lock
 from jaxmyopia.engine.manifest import stem_of
@@ -34,7 +35,7 @@ class RunOptions:
 
     Scalars: `root_seed`, of every seed's key; `keep_curves`, the seeds whose whole curves are kept; `matmul_precision`:
     a name of `precision.NAMES`; `checkpoint_secs` between checkpoints; `repair`: damaged chunks are computed again;
-    `progress`: a bar is shown. `share`: what of it is this process's. Raises ArgumentError if a value is not allowed.
+    `progress`: it is shown. `share`: what of it is this process's. Raises ArgumentError if a value is not allowed.
     """
 
     root_seed: int = 0
@@ -143,13 +144,14 @@ class Session:
         if number and not todo:
             return
         name = f"look {number + 1} of {len(self._rounds)}" if len(self._rounds) > 1 else ""
+        shown = display() if self._options.progress and share.leads else None
         with (
-            Progress(self._outline(todo), show=self._options.progress and share.leads, name=name) as progress,
+            Progress(self._outline(todo), display=shown, name=name) as progress,
             contextlib.closing(self._programs.of(todo, progress)) as ready,
         ):
             for cell, compiled in ready:
                 self._entries["compile_seconds"][str(cell)] = round(compiled.seconds, 2)
-                progress.running(cell, compiled.seconds)
+                progress.running(cell)
                 for chunk in todo[cell]:
                     self._run_chunk(cell, chunk, compiled, stop, progress)
 
@@ -176,13 +178,14 @@ class Session:
             self._lock.check_peers()
             time.sleep(_WAIT)
 
-    def _outline(self, todo: Mapping[int, Sequence[int]]) -> dict[int, tuple[str, int, int, int, int]]:
-        """What the progress bar is told of each cell: name, trials, steps, records, chunks."""
-        found = {}
+    def _outline(self, todo: Mapping[int, Sequence[int]]) -> dict[int, tuple[str, int, int, int, int, Hashable]]:
+        """What progress is told of each cell: name, trials, steps, records, chunks, and what it is compiled of."""
+        found: dict[int, tuple[str, int, int, int, int, Hashable]] = {}
         for number, mine in todo.items():
             cell = self._cells[number]
             trials = sum(len(trials_of_chunk(cell, chunk)) for chunk in mine)
-            found[number] = (str(cell.study), trials, cell.steps, len(cell.record_steps()), len(mine))
+            program = program_of(cell, self._options.matmul_precision)
+            found[number] = (str(cell.study), trials, cell.steps, len(cell.record_steps()), len(mine), program)
         return found
 
     def _run_chunk(self, cell: int, index: int, compiled: Compiled, stop: StopRequest, progress: Progress) -> None:

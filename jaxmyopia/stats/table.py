@@ -95,7 +95,7 @@ class Trials:
     def __getitem__(self, what: "str | Measured") -> np.ndarray:
         if not isinstance(what, str):
             back = np.argsort(self._by_seed, kind="stable")
-            return what.of(self)[back]
+            return _measured(what).of(self)[back]
         self._require(what)
         return self.columns[what]
 
@@ -118,6 +118,7 @@ class Trials:
         found = self
         for name, value in equals.items():
             self._require(name)
+            require(np.ndim(value) == 0, name, value, "must be one value; of several ask in turn")  # type: ignore[arg-type]
             found = found.matching(**{name: value})
             if not len(found):
                 shown = list(dict.fromkeys(self.columns[name].tolist()))
@@ -187,7 +188,8 @@ class Trials:
           ArgumentError: if there is no such column, or the measure's grid lacks the choice.
         """
         if not isinstance(what, str):
-            return what.of(self, choice)
+            return _measured(what).of(self, choice)
+        require(self[what].dtype.kind in "biuf", "column", what, "must be a column of numbers")
         column = self[what].astype(float)
         return np.where(self.columns["diverged"], np.nan, column)[self._by_seed]
 
@@ -196,6 +198,21 @@ class Trials:
         import pandas  # an extra, not a requirement
 
         return pandas.DataFrame({name: self.columns[name] for name in self.columns})
+
+
+def require_trials(value: object) -> None:
+    """Refuses what is no table of trials.
+
+    Raises:
+      ArgumentError: if it is none.
+    """
+    shown = value if isinstance(value, str | int | float | None) else type(value).__name__
+    require(isinstance(value, Trials), "trials", shown, "must be trials of a run, such as trials.where(...)")
+
+
+def _measured(what: Any) -> Measured:
+    require(hasattr(what, "of"), "measure", what, "must be a measure, or the name of a column")
+    return what
 
 
 @dataclasses.dataclass(frozen=True)
@@ -227,7 +244,7 @@ def pair(a: Trials, b: Trials, *, apart: Sequence[str] = (), over: Sequence[str]
         there is no pair.
     """
     for each in (a, b):
-        require(isinstance(each, Trials), "trials", each, "must be trials of a run, such as trials.where(...)")
+        require_trials(each)
     names = [name for name in dict.fromkeys((*a.settings, *b.settings)) if name in a.columns and name in b.columns]
     shared = [name for name in names if name not in (*apart, *over) and _is_shared(a, b, name)]
     keys = _keys(a, b, ["seed", *shared])
