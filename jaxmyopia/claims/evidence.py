@@ -30,7 +30,8 @@ from jaxmyopia.claims.sides import (
 )  # fmt: skip
 from jaxmyopia.stats.estimates import Estimate
 from jaxmyopia.stats.intervals import Range
-from jaxmyopia.stats.table import Measured, Trials, over_seeds, pair
+from jaxmyopia.stats.pairs import over_seeds, pair
+from jaxmyopia.stats.table import Measured, Trials
 
 
 def share(
