@@ -172,7 +172,8 @@ def paired(
     with all of their seed, and counted; with more than 5 % of them lost, nothing is concluded.
 
     Args:
-      a, b: the sides.
+      a: one side.
+      b: the other.
       what: a measure, or a column's name.
       show: of the numbers `(rows,)`, what is compared; by default they themselves.
       apart: settings by which trials that belong together may differ, though their values are the same on both sides.
