@@ -99,7 +99,7 @@ def _reference(match: re.Match[str]) -> str:
     """The directive of a name: by where it is written, for a module may have the same name."""
     pydoc.locate(f"jaxmyopia.{match['name'].rpartition('.')[0]}".rstrip("."))  # imports what holds it
     found = functools.reduce(getattr, match["name"].split("."), importlib.import_module("jaxmyopia"))
-    options = {"heading": f"jm.{match['name']}", "toc_label": match["name"]}
+    options = {"toc_label": match["name"]}
     if found.__module__.startswith("jaxmyopia.studies"):  # a study's members are for the engine
         options["members"] = "false"
     told = "".join(f"      {name}: {value}\n" for name, value in options.items())
