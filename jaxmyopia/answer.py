@@ -136,9 +136,9 @@ class Answer:
         """Writes the claims as CSV, a row a specification: a condition under one choice of thresholds.
 
         Columns are `claim`, `statistic`, `null`, one for each setting and threshold, `main`, and what specr and its
-        like look for, as R's broom names it: `estimate`, `conf.low`, `conf.high`, `n`, `p.value`; last `verdict`. `n`
-        and `p.value` (two-sided, against the null) of other than main thresholds are known once claims were judged in
-        this process: see `judged`.
+        like look for, as R's broom names it: `estimate`, `conf.low`, `conf.high`, `seeds`, `p.value`; last `verdict`.
+        `seeds` and `p.value` (two-sided, against the null) of other than main thresholds are known once claims were
+        judged in this process: see `judged`.
 
         Args:
           path: of the file, which is replaced where there is one.
@@ -161,7 +161,8 @@ class Answer:
 
         Returns:
           The `xarray.Dataset`: its variables are the curves, over `step`, `trial` and what follows in a curve, `NAME_0`
-          and so on; coordinates are the steps, and of the trials `cell`, `seed` and their settings.
+          and so on; coordinates are the steps, and of the trials `cell`, `seed` and their settings; a setting that has
+          a curve's name is called `NAME_setting`.
 
         Raises:
           ArgumentError: if no curves are kept, there is no such cell, or cells differ in records or curves.

@@ -30,6 +30,7 @@ def curves_to_xarray(answer: "Answer", cell: int | None = None) -> Any:
         name: (("step", "trial", *(f"{name}_{axis}" for axis in range(curve.ndim - 2))), curve)
         for name, curve in curves.items()
     }
-    named = [name for name in ("cell", "seed", *kept.settings) if name in kept.columns and name not in variables]
-    coordinates = {name: ("trial", kept.columns[name]) for name in named}
+    taken = {name for dimensions, _ in variables.values() for name in dimensions} | {*variables}
+    named = [name for name in ("cell", "seed", *kept.settings) if name in kept.columns]
+    coordinates = {f"{name}_setting" if name in taken else name: ("trial", kept.columns[name]) for name in named}
     return xarray.Dataset(variables, {"step": steps, **coordinates}, {"receipt": answer.receipt})

@@ -9,7 +9,8 @@ from jaxmyopia.claims.judged import Evidence, Judgement
 from jaxmyopia.stats.intervals import Interval
 
 # As R's broom names them, which specr and its like look for.
-_NUMBERS = ("estimate", "conf.low", "conf.high", "n", "p.value")
+_NUMBERS = ("estimate", "conf.low", "conf.high", "seeds", "p.value")
+_FIRST, _LAST = ("claim", "statistic", "null"), ("main", *_NUMBERS, "verdict")
 
 
 def specification_columns(judgements: Sequence[Judgement]) -> dict[str, list[Any]]:
@@ -20,13 +21,13 @@ def specification_columns(judgements: Sequence[Judgement]) -> dict[str, list[Any
 
     Returns:
       `claim`, `statistic` and `null`; a column for each setting of the conditions and each threshold; `main`, whether
-      the thresholds are the main ones; `estimate`, `conf.low`, `conf.high`; `n` seeds and `p.value`, two-sided and
-      against the null, where they are known; `verdict`, of the condition.
+      the thresholds are the main ones; `estimate`, `conf.low`, `conf.high`; how many `seeds`, and `p.value`, two-sided
+      and against the null, where they are known; `verdict`, of the condition. A setting of one of these names is called
+      `setting.NAME`.
     """
     rows = [row for each in judgements for piece in each.evidence for row in _rows(each.id, piece)]
-    last = ("main", *_NUMBERS, "verdict")
-    names = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in last]
-    return {name: [row.get(name) for row in rows] for name in (*(names or ("claim", "statistic", "null")), *last)}
+    names = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in (*_FIRST, *_LAST)]
+    return {name: [row.get(name) for row in rows] for name in (*_FIRST, *names, *_LAST)}
 
 
 def _rows(claim: str, piece: Evidence) -> list[dict[str, Any]]:
@@ -56,6 +57,7 @@ def _seeds_and_p(piece: Evidence, place: int) -> tuple[int | None, float | None]
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values that a cell of a table can hold: what is several is written as one."""
+    """Values that a cell of a table can hold, what is several written as one, by names that nothing else has."""
     several = lambda value: isinstance(value, list | tuple)
-    return {name: " ".join(map(str, value)) if several(value) else value for name, value in values.items()}
+    own = lambda name: f"setting.{name}" if name in (*_FIRST, *_LAST) else name
+    return {own(name): " ".join(map(str, value)) if several(value) else value for name, value in values.items()}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What leaves a run is what the run holds: read back by the tools it is for."""
 
+import dataclasses
 import json
 import re
 
@@ -9,7 +10,11 @@ import pandas
 import pytest
 
 import jaxmyopia as jm
+from jaxmyopia.api import execute
 from jaxmyopia.doors.csv_file import write_csv
+from jaxmyopia.doors.specifications import specification_columns
+from jaxmyopia.engine.session import RunOptions
+from jaxmyopia.study import Cell
 
 ASKED = {"seeds": 32, "steps": 40, "records": 12, "keep_curves": 3, "learning_rate": (0.01, 0.1), "scale": 0.5}
 TWICE = {"optimizer": ("sgd", "momentum"), "progress": False}
@@ -94,6 +99,31 @@ def test_kept_curves_have_dimensions_by_name(answer):
     np.testing.assert_array_equal(answer.to_xarray(cell=1).loss, found.loss[:, found.cell.values == 1])
 
 
+def test_curves_are_those_of_the_table_where_controls_ran_too(bowl):
+    sweep = (("learning_rate", (0.1,)), ("scale", (0.5,)))
+    cells = [Cell(study=bowl, sweep=sweep, seeds=2 + n, steps=4 + n, records=4, control=n == 1) for n in range(2)]
+    answer = execute(cells, RunOptions(keep_curves=9, progress=False), config={}, out=None, command="")
+    assert answer.curves["loss"].shape[1] == len(answer.kept) == len(answer.trials) == 2
+    assert answer.steps.tolist() == [0, 1, 2, 4] and len(answer.curves.of_cell(1)["loss"][0]) == 3
+
+
+def test_names_that_two_things_have_are_told_apart():
+    study = jm.LowRank(n=3, rank=1, measures=[LAST := jm.Measure("last", lambda curves: curves["loss"][-1])])
+
+    @jm.claim("The last loss is small.")
+    def small(trials):
+        return jm.mean(trials, LAST).below(1)
+
+    asked = {"seeds": 4, "steps": 4, "records": 4, "learning_rate": 0.1, "init_scale": 0.1, "progress": False}
+    answer = jm.settle(study, [small], loss=("square", "cross_entropy"), **asked)
+    found = answer.to_xarray()
+    assert found.loss.dims == ("step", "trial") and set(found.loss_setting.values) == {"square", "cross_entropy"}
+    piece = answer.claims[0].evidence[0].at(estimate=1.0, n=2)
+    columns = specification_columns([dataclasses.replace(answer.claims[0], evidence=(piece,))])
+    assert columns["setting.estimate"] == [1.0] and columns["n"] == [2] and columns["estimate"] != [1.0]
+    assert columns["loss"] == ["square"] or columns["loss"] == ["cross_entropy"]
+
+
 def test_curves_that_no_dataset_can_hold_are_refused(answer, bowl, monkeypatch):
     with pytest.raises(jm.ArgumentError, match="cell=2 is not allowed: must be a number below 2"):
         answer.to_xarray(cell=2)
@@ -149,13 +179,14 @@ def test_a_matrix_keeps_the_seeds_that_all_sides_have(answer, late):
 def test_a_row_a_specification(answer, bowl, late, tmp_path):
     read = pandas.read_csv(answer.specifications_to_csv(tmp_path / "s.csv"))
     assert len(read) == 2 * 4 and read["main"].sum() == 2 and set(read["claim"]) == {"momentum-late"}
-    assert {"learning_rate", "share", "last", "estimate", "conf.low", "conf.high", "n", "p.value"} <= set(read.columns)
+    wanted = {"learning_rate", "share", "last", "estimate", "conf.low", "conf.high", "seeds", "p.value"}
+    assert wanted <= set(read.columns)
     trials = answer.trials
     for row in read.to_dict("records"):  # each number anew, from the table
         choice, at = {"share": row["share"], "last": row["last"]}, {"learning_rate": row["learning_rate"]}
         sides = [trials.where(optimizer=each, **at).values(late, choice) for each in ("momentum", "sgd")]
         np.testing.assert_allclose(row["estimate"], np.nanmean(sides[0] - sides[1]), rtol=1e-6)
-        assert row["n"] == np.isfinite(sides[0] - sides[1]).sum()
+        assert row["seeds"] == np.isfinite(sides[0] - sides[1]).sum()
         known = not np.isnan(row["conf.low"])
         assert known == (not np.isnan(row["p.value"]))
         if known:  # at 95 %, which the intervals of two conditions may exceed
@@ -166,7 +197,7 @@ def test_a_row_a_specification(answer, bowl, late, tmp_path):
     shown = ["estimate", "conf.low", "conf.high", "learning_rate", "share", "last", "main", "verdict"]
     pandas.testing.assert_frame_equal(read[shown], again[shown])
     pandas.testing.assert_frame_equal(read[read["main"]], again[again["main"]], check_dtype=False)
-    assert again[~again["main"]][["n", "p.value"]].isna().all(axis=None)
+    assert again[~again["main"]][["seeds", "p.value"]].isna().all(axis=None)
     with pytest.raises(jm.ArgumentError, match="claims=0 is not allowed: must be judged first"):
         jm.run(bowl, progress=False, **ASKED | {"seeds": 2}).specifications_to_csv(tmp_path / "none.csv")
     assert not (tmp_path / "none.csv").exists()
