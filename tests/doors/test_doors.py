@@ -107,21 +107,18 @@ def test_curves_are_those_of_the_table_where_controls_ran_too(bowl):
     assert answer.steps.tolist() == [0, 1, 2, 4] and len(answer.curves.of_cell(1)["loss"][0]) == 3
 
 
-def test_names_that_two_things_have_are_told_apart():
-    study = jm.LowRank(n=3, rank=1, measures=[LAST := jm.Measure("last", lambda curves: curves["loss"][-1])])
+def test_names_that_two_things_have_are_told_apart(bowl, late):
+    @jm.claim("Half of it is late.")
+    def half(trials):
+        return jm.mean(trials, late).above(0.5)
 
-    @jm.claim("The last loss is small.")
-    def small(trials):
-        return jm.mean(trials, LAST).below(1)
-
-    asked = {"seeds": 4, "steps": 4, "records": 4, "learning_rate": 0.1, "init_scale": 0.1, "progress": False}
-    answer = jm.settle(study, [small], loss=("square", "cross_entropy"), **asked)
+    answer = jm.settle(bowl, [half], weights=(1, 2), progress=False, **ASKED | {"seeds": 4, "steps": 4, "records": 4})
     found = answer.to_xarray()
-    assert found.loss.dims == ("step", "trial") and set(found.loss_setting.values) == {"square", "cross_entropy"}
-    piece = answer.claims[0].evidence[0].at(estimate=1.0, n=2)
+    assert found.weights.dims == ("step", "trial", "weights_0") and set(found.weights_setting.values) == {1, 2}
+    piece = answer.claims[0].evidence[0].at(estimate=7.0, n=2)
     columns = specification_columns([dataclasses.replace(answer.claims[0], evidence=(piece,))])
-    assert columns["setting.estimate"] == [1.0] and columns["n"] == [2] and columns["estimate"] != [1.0]
-    assert columns["loss"] == ["square"] or columns["loss"] == ["cross_entropy"]
+    assert columns["setting.estimate"] == [7.0] * 4 and columns["n"] == [2] * 4 and 7.0 not in columns["estimate"]
+    assert len(columns["weights"]) == 4
 
 
 def test_curves_that_no_dataset_can_hold_are_refused(answer, bowl, monkeypatch):
