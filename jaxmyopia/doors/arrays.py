@@ -14,7 +14,7 @@ def curves_to_xarray(answer: "Answer", cell: int | None = None) -> Any:
     try:
         import xarray  # an extra, not a requirement
     except ImportError:
-        raise RunError("xarray is not installed: pip install 'jaxmyopia[xarray]'") from None
+        raise RunError("xarray is not installed: pip install xarray, or this package's extra [xarray]") from None
     folder = answer.folder
     keep = folder.config.get("keep_curves", 0)
     if cell is None:

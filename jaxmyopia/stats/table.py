@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from jaxmyopia.checks import ArgumentError, require
+from jaxmyopia.checks import ArgumentError, RunError, require
 
 if TYPE_CHECKING:
     from jaxmyopia.doors.scores import Scores
@@ -197,9 +197,15 @@ class Trials:
         return np.where(self.columns["diverged"], np.nan, column)[self._by_seed]
 
     def to_pandas(self) -> Any:
-        """The table as a pandas DataFrame; pandas is asked for here alone."""
-        import pandas  # an extra, not a requirement
+        """The table as a pandas DataFrame; pandas is asked for here alone.
 
+        Raises:
+          RunError: if pandas is not installed.
+        """
+        try:
+            import pandas  # an extra, not a requirement
+        except ImportError:
+            raise RunError("pandas is not installed: pip install pandas, or this package's extra [pandas]") from None
         return pandas.DataFrame({name: self.columns[name] for name in self.columns})
 
     def to_csv(self, path: str | os.PathLike) -> pathlib.Path:

@@ -4,6 +4,7 @@
 import dataclasses
 import json
 import re
+import sys
 
 import numpy as np
 import pandas
@@ -121,15 +122,19 @@ def test_names_that_two_things_have_are_told_apart(bowl, late):
     assert len(columns["weights"]) == 4
 
 
-def test_curves_that_no_dataset_can_hold_are_refused(answer, bowl, monkeypatch):
+def test_curves_that_no_dataset_can_hold_are_refused(answer, bowl):
     with pytest.raises(jm.ArgumentError, match="cell=2 is not allowed: must be a number below 2"):
         answer.to_xarray(cell=2)
     bare = jm.run(bowl, progress=False, **ASKED | {"seeds": 2, "keep_curves": 0})
     with pytest.raises(jm.ArgumentError, match="keep_curves=0 is not allowed"):
         bare.to_xarray()
-    monkeypatch.setitem(__import__("sys").modules, "xarray", None)
-    with pytest.raises(jm.RunError, match=r"xarray is not installed: pip install 'jaxmyopia\[xarray\]'$"):
-        answer.to_xarray()
+
+
+@pytest.mark.parametrize("name", ["xarray", "pandas"])
+def test_what_is_not_installed_is_named(answer, monkeypatch, name):
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(jm.RunError, match=rf"^{name} is not installed: pip install {name}, or .* extra \[{name}\]$"):
+        answer.to_xarray() if name == "xarray" else answer.trials.to_pandas()
 
 
 def test_the_matrix_has_paired_seeds_as_rows(answer, late):
