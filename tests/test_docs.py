@@ -133,7 +133,7 @@ class Block:
 def told(page: str) -> list[Block]:
     """The blocks of a page; a comment that says none of what may be said is an error."""
     found, text = [], (ROOT / page).read_text()
-    for match in re.finditer(r"(?:^<!-- (.*) -->\n)?^```python\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE):
+    for match in re.finditer(r"(?:^<!-- ([^\n]*) -->\n)?^```python\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE):
         how = {}
         for mark in (match[1] or "").split("; "):
             if mark.startswith("not run: "):
