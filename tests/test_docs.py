@@ -160,7 +160,7 @@ def test_every_block_is_run_or_says_why_not():
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in TESTED and told(page)])
-def test_other_blocks_run(page, tmp_path, monkeypatch):
+def test_other_blocks_run(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     scope: dict[str, object] = {}
     for block in told(page):
@@ -169,3 +169,4 @@ def test_other_blocks_run(page, tmp_path, monkeypatch):
             continue
         scope = scope if block.goes_on else {"__name__": "a notebook"}
         exec(compile("\n" * block.line + block.text, page, "exec"), scope)
+    assert "on_chunk failed" not in capsys.readouterr().err  # a run goes on after it

@@ -13,7 +13,7 @@ def curves_to_xarray(answer: "Answer", cell: int | None = None) -> Any:
     """The kept curves of a run as a Dataset; see `Answer.to_xarray`."""
     try:
         import xarray  # an extra, not a requirement
-    except ImportError:
+    except ModuleNotFoundError:
         raise RunError("xarray is not installed: pip install xarray, or this package's extra [xarray]") from None
     folder = answer.folder
     keep = folder.config.get("keep_curves", 0)

@@ -204,7 +204,7 @@ class Trials:
         """
         try:
             import pandas  # an extra, not a requirement
-        except ImportError:
+        except ModuleNotFoundError:
             raise RunError("pandas is not installed: pip install pandas, or this package's extra [pandas]") from None
         return pandas.DataFrame({name: self.columns[name] for name in self.columns})
 
