@@ -31,7 +31,8 @@ from jaxmyopia.claims.sides import (
 )  # fmt: skip
 from jaxmyopia.stats.estimates import Estimate
 from jaxmyopia.stats.intervals import Range
-from jaxmyopia.stats.table import Measured, Trials, over_seeds, pair, require_trials
+from jaxmyopia.stats.pairs import over_seeds, pair
+from jaxmyopia.stats.table import Measured, Trials, require_trials
 from jaxmyopia.values import brief
 
 
@@ -179,7 +180,8 @@ def paired(
     with all of their seed, and counted; with more than 5 % of them lost, nothing is concluded.
 
     Args:
-      a, b: the sides.
+      a: one side.
+      b: the other.
       what: a measure, or a column's name.
       show: of the numbers `(rows,)`, what is compared; by default they themselves.
       apart: settings by which trials that belong together may differ, though their values are the same on both sides.

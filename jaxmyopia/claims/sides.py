@@ -12,7 +12,8 @@ from jaxmyopia.claims.judged import Condition
 from jaxmyopia.claims.quantity import Choice, Quantity
 from jaxmyopia.measures import Measure
 from jaxmyopia.stats.intervals import Range
-from jaxmyopia.stats.table import Measured, Trials, shared_settings
+from jaxmyopia.stats.pairs import shared_settings
+from jaxmyopia.stats.table import Measured, Trials
 from jaxmyopia.values import brief
 
 Show = Callable[..., Any]  # of arrays (rows,), one a side: what counts, as numbers or truth values (rows,)
