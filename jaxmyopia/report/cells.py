@@ -16,6 +16,7 @@ from matplotlib.patches import Patch, Rectangle
 from jaxmyopia.claims.conditions import named
 from jaxmyopia.claims.judged import Condition, Value
 from jaxmyopia.report.figures import panels
+from jaxmyopia.report.hints import hint
 
 Panel = tuple[Value, ...]
 _WIDTH, _ROOM = 7.2, 6.2  # inches: of a figure, and what the names of values leave of it
@@ -119,12 +120,15 @@ def _axis(axis: Axis, name: str, values: Sequence[Value], named: bool, slanting:
     axis.set_label_text(name if named else "")
 
 
-def cell(axes: Axes, at: tuple[int, int], texts: Sequence[str], colour: str, width: float, **edge: Any) -> None:
+def cell(
+    axes: Axes, at: tuple[int, int], texts: Sequence[str], colour: str, width: float, words: str = "", **edge: Any
+) -> None:
     """Draws a cell with its texts: beside one another where they fit, else below; the first alone where there is no
-    room."""
-    axes.add_patch(
-        Rectangle((at[0] - 0.5, at[1] - 0.5), 1, 1, clip_on=False, **{"fc": colour, "ec": "white", "lw": 1.2, **edge})
-    )
+    room. A reader who points at it is told the `words`."""
+    look = {"fc": colour, "ec": "white", "lw": 1.2, **edge}
+    patch = axes.add_patch(Rectangle((at[0] - 0.5, at[1] - 0.5), 1, 1, clip_on=False, **look))
+    if words:
+        hint(patch, words)
     texts = [text for text in texts if text]
     fits = lambda characters: min(7.0, 7 * width / (_CHARACTER * max(characters, 1)))  # points
     size = fits(sum(map(len, texts)) + 2)

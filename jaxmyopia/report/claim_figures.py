@@ -31,6 +31,13 @@ CAPTION = Caption(
 )
 
 
+def in_words(piece: Evidence) -> str:
+    """A piece of evidence for a reader who points at it."""
+    lost = f", {piece.diverged} diverged" if piece.diverged else ""
+    asked = f"asked: {piece.reference}, n = {piece.interval.n}{lost}"
+    return f"{piece.name}: {piece.interval}, {asked}, {piece.verdict}"
+
+
 def forest(judgements: Sequence[Judgement]) -> Figure:
     """Draws the evidence for claims.
 
@@ -57,7 +64,7 @@ def _claim(axes: Axes, judgement: Judgement, *, titled: bool) -> None:
     pieces = judgement.evidence[::-1]
     for place, piece in enumerate(pieces):
         colour = VERDICT_COLOURS.get(piece.verdict, _UNDECIDED)
-        draw_intervals(axes, [place], [piece.interval], colour, marker="o", sideways=True)
+        draw_intervals(axes, [place], [piece.interval], colour, marker="o", sideways=True, hints=[in_words(piece)])
         _reference(axes, piece, place)
     axes.set_yticks(range(len(pieces)), [piece.name for piece in pieces])
     axes.set(ylim=(-0.6, len(pieces) - 0.4))

@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from jaxmyopia.engine.folder import RunFolder
+from jaxmyopia.report.hints import hint
 from jaxmyopia.report.svg import house_style, lay_out, svg
 from jaxmyopia.stats.intervals import Interval
 
@@ -103,6 +104,7 @@ def draw_intervals(
     colour: str,
     *,
     sideways: bool = False,
+    hints: Sequence[str] = (),
     **style: Any,
 ) -> None:
     """Draws points with their intervals.
@@ -113,6 +115,7 @@ def draw_intervals(
       intervals: `(m,)` estimates with their intervals.
       colour: of points and bars.
       sideways: whether places lie on the upright axis.
+      hints: `(m,)` what a reader is told who points at one.
       **style: for `errorbar`.
     """
     if not len(x):
@@ -123,6 +126,8 @@ def draw_intervals(
     errors = np.maximum([below, above], 0)
     look = {"color": colour, "ms": 3, "lw": 0.9, "capsize": 1.5, "ls": "none", **style}
     if sideways:
-        axes.errorbar(estimates, x, xerr=errors, **look)
+        points, *_ = axes.errorbar(estimates, x, xerr=errors, **look)
     else:
-        axes.errorbar(x, estimates, errors, **look)
+        points, *_ = axes.errorbar(x, estimates, errors, **look)
+    if hints and points is not None:
+        hint(points, *hints)

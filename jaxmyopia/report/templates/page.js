@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// A page's tables, theme and hover values. Without it all is there to read, unsorted.
+"use strict";
+
+const root = document.documentElement;
+root.classList.add("scripted");
+
+// Theme: the system's, until one is chosen; printed pages are light.
+const stored = (value) => {
+  try {
+    return value === undefined ? localStorage.getItem("theme") : localStorage.setItem("theme", value);
+  } catch {
+    return null; // a browser that keeps nothing for files
+  }
+};
+const preferred = matchMedia("(prefers-color-scheme: dark)");
+const themed = () => {
+  root.dataset.theme = stored() || (preferred.matches ? "dark" : "light");
+};
+themed();
+preferred.addEventListener("change", themed);
+addEventListener("beforeprint", () => { root.dataset.theme = "light"; });
+addEventListener("afterprint", themed);
+document.getElementById("theme").addEventListener("click", () => {
+  const other = root.dataset.theme === "dark" ? "light" : "dark";
+  stored(other);
+  root.dataset.theme = other;
+});
+
+// Words beside the pointer.
+const tip = document.getElementById("tip");
+function tell(event, text) {
+  tip.hidden = !text;
+  if (!text) return;
+  tip.textContent = text;
+  const wide = tip.offsetWidth, high = tip.offsetHeight;
+  tip.style.left = `${Math.max(4, Math.min(event.clientX + 14, innerWidth - wide - 4))}px`;
+  tip.style.top = `${event.clientY + 18 + high > innerHeight ? event.clientY - high - 10 : event.clientY + 18}px`;
+}
+for (const image of document.querySelectorAll("img[data-hints]")) {
+  const hints = JSON.parse(image.dataset.hints);
+  image.addEventListener("pointermove", (event) => {
+    const box = image.getBoundingClientRect();
+    const x = (event.clientX - box.left) / box.width, y = (event.clientY - box.top) / box.height;
+    const inside = ([left, top, wide, high]) => x >= left && x <= left + wide && y >= top && y <= top + high;
+    const found = hints.filter(inside);
+    tell(event, found.map((hint) => hint[4]).slice(0, 4).join("\n"));
+  });
+  image.addEventListener("pointerleave", (event) => tell(event, ""));
+}
+addEventListener("scroll", (event) => tell(event, ""), { passive: true });
+
+// Tables: a click on a heading sorts, a second one turns it round; words and a verdict filter.
+const order = new Intl.Collator("en", { numeric: true });
+function compare(a, b) {
+  const [x, y] = [a, b].map((cell) => cell.dataset.value ?? cell.textContent.trim());
+  if (a.dataset.value === undefined) return order.compare(x, y);
+  const [p, q] = [x, y].map((each) => (each === "" || each === "nan" ? Infinity : Number(each)));
+  return p === q ? 0 : p < q ? -1 : 1;
+}
+for (const table of document.querySelectorAll("table.sortable")) {
+  const body = table.tBodies[0], rows = [...body.rows];
+  for (const [place, heading] of [...table.tHead.rows[0].cells].entries()) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...heading.childNodes);
+    heading.append(button);
+    button.addEventListener("click", () => {
+      const down = heading.getAttribute("aria-sort") === "ascending";
+      for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+      heading.setAttribute("aria-sort", down ? "descending" : "ascending");
+      const sorted = [...rows].sort((a, b) => compare(a.cells[place], b.cells[place]) * (down ? -1 : 1));
+      body.append(...sorted);
+    });
+  }
+  const tools = document.querySelector(`.tools[data-for="${table.id}"]`);
+  if (!tools) continue;
+  const [words, verdict, count] = ["input", "select", "output"].map((name) => tools.querySelector(name));
+  const filter = () => {
+    const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let shown = 0;
+    for (const row of rows) {
+      const text = row.dataset.text ?? (row.dataset.text = row.textContent.toLowerCase().replace(/\s+/g, " "));
+      row.hidden = !(wanted.every((word) => text.includes(word)) && (!verdict.value || row.dataset.verdict === verdict.value));
+      shown += row.hidden ? 0 : 1;
+    }
+    count.textContent = `${shown} of ${rows.length}`;
+  };
+  words.addEventListener("input", filter);
+  verdict.addEventListener("change", filter);
+  filter();
+}
