@@ -24,6 +24,7 @@ _WIDE = 30  # a range that needs a logarithmic axis
 RECORDS, _SLICES = 100, 16  # of lines over steps, and of what is shown at one record, at most
 _LINES = 16  # of a curve, at most
 _NUMBERS = 8  # of a trial, at most
+_LOSS = "Triangles: where a descent is fastest. Grey: plateaus"
 _LEAST = 200_000  # characters that there are for curves, whatever else a page holds
 
 _PLAIN = bool | int | float | str | None
@@ -202,9 +203,8 @@ def _plan(kept: Kept, panels: Sequence[Panel], told: list[dict[str, Any]]) -> li
             "across": panel.across, "names": list(panel.names), "note": panel.note,
         }  # fmt: skip
         if panel.curves == ("loss",) and not panel.note:
-            entry["note"] = "Triangles: where a descent is fastest. Grey: plateaus (ratio {:g}, fall {:g}).".format(
-                *kept.thresholds
-            )
+            ratio, fall = kept.thresholds
+            entry["note"] = f"{_LOSS} (ratio {ratio:g}, fall {fall:g}). Thin: other seeds."
         if entry not in told:
             told.append(entry)
         plan.append((told.index(entry), panel))

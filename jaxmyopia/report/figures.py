@@ -19,6 +19,8 @@ from jaxmyopia.stats.intervals import Interval
 
 # Okabe and Ito's colours, which people with any colour vision can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)), (0, (6, 1, 1, 1, 1, 1)), (0, (2, 2)))
+LOG_STEPS = "step (log scale from 1 on)"
 LOSS_NAMES = {"square": "square loss", "cross_entropy": "cross-entropy"}
 
 
@@ -120,6 +122,7 @@ def draw_intervals(
     """
     if not len(x):
         return
+    _mark_missing(axes, x, intervals, colour, sideways=sideways)
     estimates = np.array([interval.estimate for interval in intervals])
     below = estimates - [interval.low for interval in intervals]
     above = [interval.high for interval in intervals] - estimates
@@ -131,3 +134,14 @@ def draw_intervals(
         points, *_ = axes.errorbar(x, estimates, errors, **look)
     if hints and points is not None:
         hint(points, *hints)
+
+
+def _mark_missing(
+    axes: Axes, x: Sequence[float] | np.ndarray, intervals: Sequence[Interval], colour: str, *, sideways: bool
+) -> None:
+    """A cross at the edge of the axes for each point that has no estimate."""
+    missing = [place for place, each in zip(x, intervals, strict=True) if not np.isfinite(each.estimate)]
+    if missing:
+        edge = [0.02] * len(missing)
+        where = axes.get_yaxis_transform() if sideways else axes.get_xaxis_transform()
+        axes.plot(*(edge, missing) if sideways else (missing, edge), "x", color=colour, ms=4, mew=0.9, transform=where)

@@ -103,7 +103,9 @@
 
   const KINDS = {
     lines(svg, panel, drawn, steps, others) {
-      const lines = drawn.lines.map(unpack), [low, high] = extent(lines), log = low > 0 && drawn.lines.some((line) => line[3]);
+      const lines = drawn.lines.map(unpack), log = extent(lines)[0] > 0 && drawn.lines.some((line) => line[3]);
+      const faint = lines.length === 1 ? others.map((other) => unpack(other.lines[0]).map((value) => (log && value <= 0 ? NaN : value))) : [];
+      const [low, high] = extent([...lines, ...faint]);
       const x = ofSteps(steps, ROOM.left, WIDE - ROOM.right);
       const y = (log ? logarithmic : linear)(low, high, HIGH - ROOM.bottom, ROOM.top + 4);
       frame(svg, x, y, `step${state.logSteps ? ", log(1 + step)" : ""}`, log ? "log axis" : "");
@@ -111,8 +113,8 @@
         draw(svg, "rect", { class: "plateau", x: x.place(first), width: Math.max(x.place(last) - x.place(first), 1), y: ROOM.top, height: HIGH - ROOM.bottom - ROOM.top, fill: "var(--plateau)" });
       }
       const alone = lines.length === panel.curves.length;
-      if (lines.length === 1) for (const other of others) {
-        draw(svg, "path", { d: path(steps, unpack(other.lines[0]).map((value) => (value < low || value > high ? NaN : value)), x, y), fill: "none", stroke: "var(--faint)", "stroke-width": 0.6, opacity: 0.5 });
+      for (const line of faint) {
+        draw(svg, "path", { d: path(steps, line, x, y), fill: "none", stroke: "var(--faint)", "stroke-width": 0.6, opacity: 0.5 });
       }
       lines.forEach((line, k) => {
         const [style, number] = drawn.styles[k], ink = colour(alone ? style : number);
@@ -201,16 +203,23 @@
       return box;
     });
     find("panels").replaceChildren(...made);
-    find("numbers").textContent = [`${cell.name}, seed ${trial.seed}`, ...trial.numbers.map(([name, value]) => `${name} ${value}`)].join(" \u00B7 ");
+    find("numbers").textContent = [`${cell.name}, seed ${trial.seed}`, ...trial.numbers.map(([name, value]) => `${name} = ${value}`)].join(" \u00B7 ");
     find("slider").hidden = !trial.drawn.some((drawn) => data.panels[drawn.panel].kind !== "lines");
-    selects.forEach((select, k) => { select.value = String(trial.at[k]); });
+    selects.forEach((select, k) => {
+      const values = new Set(data.trials.filter((each) => agree(each, k)).map((each) => each.at[k]));
+      const words = data.settings[k][1];
+      select.replaceChildren(...[...values].sort((a, b) => a - b).map((value) => new Option(words[value], value)));
+      select.value = String(trial.at[k]);
+      select.parentElement.hidden = values.size < 2;
+    });
     const seeds = data.trials.filter((each) => each.at.every((value, k) => value === trial.at[k])).map((each) => each.seed);
     seedSelect.replaceChildren(...seeds.map((seed) => new Option(`seed ${seed}`, seed)));
     seedSelect.value = String(trial.seed);
   }
-  // What was chosen, and otherwise as near as there is to what was shown.
+  // What was chosen, under the settings before it, and otherwise as near as there is to what was shown.
+  const agree = (each, before) => each.at.slice(0, before).every((value, k) => value === trial.at[k]);
   function pick(changed) {
-    const far = (each) => each.at.reduce((sum, value, k) => sum + (value === state.at[k] ? 0 : k === changed ? 1000 : 1), each.seed === state.seed ? 0 : 0.5);
+    const far = (each) => each.at.reduce((sum, value, k) => sum + (value === state.at[k] ? 0 : k <= changed ? 1000 : 1), each.seed === state.seed ? 0 : 0.5);
     trial = data.trials.reduce((best, each) => (far(each) < far(best) ? each : best));
     Object.assign(state, { at: trial.at.slice(), seed: trial.seed });
     show();
@@ -221,9 +230,8 @@
     find("choices").append(label);
     return control;
   }
-  const selects = data.settings.map(([name, values], k) => {
+  const selects = data.settings.map(([name], k) => {
     const select = labelled(name, document.createElement("select"));
-    select.append(...values.map((words, value) => new Option(words, value)));
     select.addEventListener("change", () => { state.at[k] = Number(select.value); pick(k); });
     return select;
   });

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from jaxmyopia.measures import Measure
 from jaxmyopia.measures.turning_points import turning_points
-from jaxmyopia.report.figures import COLOURS, LOSS_NAMES, draw_intervals, log_steps, panels
+from jaxmyopia.report.figures import COLOURS, LOG_STEPS, LOSS_NAMES, draw_intervals, log_steps, panels
 from jaxmyopia.stats.estimates import of_mean
 from jaxmyopia.stats.intervals import Interval
 from jaxmyopia.stats.table import Trials, pair
@@ -59,7 +59,7 @@ def alignment_curves(run: FinishedRun, rank: int, loss: str, scale: float) -> Fi
         for seed, axes in enumerate(grid[len(_DRAWN) * i]):
             axes.set_title(f"{optimizer}, rate {rate:g}, seed {seed}")
     for axes in grid[-1]:
-        axes.set_xlabel("step")
+        axes.set_xlabel(LOG_STEPS)
     return figure
 
 

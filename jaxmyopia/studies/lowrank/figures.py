@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jaxmyopia.report.figures import COLOURS, LOSS_NAMES, draw_intervals, log_steps, panels
+from jaxmyopia.report.figures import COLOURS, LOG_STEPS, LOSS_NAMES, draw_intervals, log_steps, panels
 from jaxmyopia.stats.intervals import Interval, wilson
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank.finished import FinishedRun
@@ -68,7 +68,7 @@ def _by_loss_and_rank(
         grid[i, 0].set_ylabel(f"{LOSS_NAMES[loss]}\n{label}")
     for axes, rank in zip(grid[-1], ranks, strict=True):
         log_steps(axes, run.cells[min(run.by_rate(rank=rank).values())].record_steps())
-        axes.set_xlabel("step")
+        axes.set_xlabel(LOG_STEPS)
     handles = [Line2D([], [], color=run.colour(name), label=name) for name in run.values("optimizer")]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure, grid[0, 0]

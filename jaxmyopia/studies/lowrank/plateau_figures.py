@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from jaxmyopia.measures.spans import where_plateaus
 from jaxmyopia.report.cells import cell, shade
-from jaxmyopia.report.figures import COLOURS, LOSS_NAMES, log_steps, panels
+from jaxmyopia.report.figures import COLOURS, LOG_STEPS, LOSS_NAMES, log_steps, panels
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank.finished import FinishedRun
 from jaxmyopia.studies.lowrank.matching import NoRate, judged, shown_rate, steady_rates
@@ -42,7 +42,7 @@ def single_seeds(run: FinishedRun, loss: str, rank: int, scale: float) -> Figure
             _one_seed(run, axes, steps, curves[:, seed] / curves[0, seed], (optimizer, seed))
         grid[i, 0].set_ylabel(f"{optimizer}, rate {rate:g}\nloss / first loss")
     for axes in grid[-1]:
-        axes.set_xlabel("step")
+        axes.set_xlabel(LOG_STEPS)
     grid[0, 0].set(yscale="log", ylim=(1e-5, 3))  # shared by all
     grid[0, 0].minorticks_off()  # 450 of them would take half of the time
     return figure

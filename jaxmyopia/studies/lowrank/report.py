@@ -13,6 +13,7 @@ from jaxmyopia.studies.lowrank.alignment_figures import alignment_curves, bump_f
 from jaxmyopia.studies.lowrank.figures import loss_bands, zero_loss_figure, zero_loss_over_steps
 from jaxmyopia.studies.lowrank.finished import FinishedRun
 from jaxmyopia.studies.lowrank.measures import ALIGNMENT_RANK
+from jaxmyopia.studies.lowrank.panels import panels
 from jaxmyopia.studies.lowrank.plateau_figures import plateau_counts, single_seeds, two_plateaus_map
 
 _CAPTIONS = (
@@ -160,4 +161,4 @@ def make_report(run: FinishedRun) -> Report:
         "start with entries of one standard deviation, the scale. Optimisers are paired: seed i has the same target "
         "and the same start under every optimiser, loss and rate of its rank."
     )
-    return Report("S-curves of low-rank learning", draw(run), rows, [note])
+    return Report("S-curves of low-rank learning", draw(run), rows, [note], panels(run.thresholds.bump_delta))

@@ -16,6 +16,7 @@ from jaxmyopia.stats.bands import band_of_curve
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.superposition.capacity_claims import FRACTION, TOTAL
 from jaxmyopia.studies.superposition.measures import KEPT, LINES, sides
+from jaxmyopia.studies.superposition.panels import dimensions
 from jaxmyopia.studies.superposition.polygons import polygons
 from jaxmyopia.study import Cell
 
@@ -121,15 +122,6 @@ def _blank(grid: Any, rows_each: int, count: int) -> None:
             grid[rows_each * (place // columns) + i, place % columns].set_axis_off()
 
 
-def _dimensions(models: np.ndarray) -> np.ndarray:
-    """D_i of models `(trials, M + 1, F)`, `(trials, F)`."""
-    weights = models[:, :-1].astype(float)
-    overlaps = np.einsum("tmi,tmj->tij", weights, weights) ** 2
-    lengths = (weights**2).sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(lengths > 1e-12, lengths**2 / overlaps.sum(axis=2), 0)
-
-
 def lines(run: FinishedSuperposition) -> Figure:
     """Dimensions of the features of kept models of the published set-up, a panel a level, lines marked.
 
@@ -145,20 +137,20 @@ def lines(run: FinishedSuperposition) -> Figure:
     figure, grid = panels(-(-len(levels) // 4), min(4, len(levels)), height=1.6, sharex=True)
     rng = np.random.default_rng(0)
     for axes, level in zip(grid.flat, levels, strict=False):
-        found = _dimensions(models[first & (rows["active"] == level)]).ravel()
+        found = dimensions(models[first & (rows["active"] == level)]).ravel()
         edges = np.linspace(0, 1.05, 106)
         axes.hist(found, edges, color=COLOURS[0], label="trained")
         blurred = found + 0.05 * rng.standard_normal(found.size)
         axes.hist(blurred, edges, color="0.3", histtype="step", lw=0.7, label="blurred by 0.05")
         for name, at in LINES.items():
-            axes.axvline(at, color=COLOURS[1], lw=0.5, ls=":")
+            axes.axvline(at, color=COLOURS[1], lw=0.5, ls=":", label="simple fractions" if at == 1 else None)
             if axes is grid.flat[0]:
                 axes.text(at, 1.0, name, fontsize=5, ha="center", va="bottom", transform=axes.get_xaxis_transform())
         axes.set_xlabel("dimensions of a feature")
         axes.set_title(f"p = {level:.2g}", pad=9)
     _blank(grid, 1, len(levels))
     grid[0, 0].set_ylabel("features")
-    figure.legend(*grid.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    figure.legend(*grid.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
@@ -181,6 +173,10 @@ def geometries(run: FinishedSuperposition) -> Figure:
     figure, grid = panels(2, max(len(shown), 1), height=1.35)
     for place, (title, model) in enumerate(shown):
         weights = model[:2].astype(float)
+        if not np.isfinite(weights).all():
+            grid[0, place].set_title(title, fontsize=6)
+            _diverged(grid[0, place], grid[1, place])
+            continue
         reach = 1.15 * max(1.0, np.abs(weights).max())
         for x, y in weights.T:
             grid[0, place].plot([0, x], [0, y], "-o", color=COLOURS[0], ms=2.5, lw=0.9, markevery=[1])
@@ -191,6 +187,12 @@ def geometries(run: FinishedSuperposition) -> Figure:
     grid[0, 0].set_ylabel("columns of W")
     grid[1, 0].set_ylabel("W$^T$W")
     return figure
+
+
+def _diverged(*every: Axes) -> None:
+    for axes in every:
+        axes.text(0.5, 0.5, "diverged", ha="center", va="center", transform=axes.transAxes, color="0.5")
+        axes.set(xticks=[], yticks=[])
 
 
 def _title(rows: Trials, place: int) -> str:
