@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the seed explorer draws a model of superposition: its features in the plane, their lengths and dimensions."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxmyopia.report.explorer import Panel
+from jaxmyopia.studies.superposition.measures import dimensions
 
 
 def _in_plane(model: np.ndarray) -> np.ndarray | None:
@@ -18,17 +21,13 @@ def _lengths(model: np.ndarray) -> np.ndarray:
     return np.linalg.norm(model[:, :-1], axis=1)
 
 
-def dimensions(models: np.ndarray) -> np.ndarray:
-    """The dimensions D_i of features, `(S, F)`, of models `(S, M + 1, F)`: |W_i|^4 over the sum of (W_i . W_j)^2."""
-    weights = models[:, :-1].astype(float)
-    overlaps = np.einsum("tmi,tmj->tij", weights, weights) ** 2
-    lengths = (weights**2).sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(lengths > 1e-12, lengths**2 / overlaps.sum(axis=2), 0)
+def dimensions_of(models: np.ndarray) -> np.ndarray:
+    """The dimensions D_i of features, `(S, F)`, of models `(S, M + 1, F)`."""
+    return np.asarray(jax.vmap(dimensions)(jnp.asarray(models[:, :-1])))
 
 
 PANELS = (
     Panel(("model",), "Features in the plane: columns of W", "vectors", make=_in_plane, across="feature"),
     Panel(("model",), "Lengths of the features", "profile", make=_lengths, across="feature"),
-    Panel(("model",), "Dimensions of the features", "profile", make=dimensions, across="feature"),
+    Panel(("model",), "Dimensions of the features", "profile", make=dimensions_of, across="feature"),
 )
