@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from jaxmyopia.claims.conditions import named
@@ -152,15 +154,16 @@ def _luminance(colour: str) -> float:
     )
 
 
-def key(figure: Figure, entries: Sequence[tuple[str | None, str]]) -> None:
-    """Says below what colours mean; an entry without one is words alone."""
-    handles = [
+def key(figure: Figure, entries: Sequence[tuple[str | None, str]], lines: Sequence[tuple[str, str]] = ()) -> None:
+    """Says below what colours mean, an entry without one being words alone, and what `lines` of a style do."""
+    handles: list[Artist] = [
         Patch(fc=colour or "none", ec="0.6" if colour else "none", lw=0.5, label=text) for colour, text in entries
     ]
-    length = 1 if any(colour for colour, _ in entries) else 0
-    longest = max(len(text) for _, text in entries)
-    columns = max(1, min(len(entries), int(_WIDTH / (_CHARACTER * longest + 0.4))))
-    figure.set_figheight(figure.get_figheight() + _KEY_LINE * -(-len(entries) // columns))
+    handles += [Line2D([], [], color="0.3", lw=0.8, ls=style, label=text) for style, text in lines]
+    length = (1 if any(colour for colour, _ in entries) else 0) + (1 if lines else 0)
+    longest = max(len(text) for _, text in (*entries, *lines))
+    columns = max(1, min(len(handles), int(_WIDTH / (_CHARACTER * longest + 0.4))))
+    figure.set_figheight(figure.get_figheight() + _KEY_LINE * -(-len(handles) // columns))
     figure.legend(
         handles=handles, loc="outside lower center", ncols=columns, fontsize=7, handlelength=length, frameon=False
     )

@@ -23,6 +23,7 @@ VERDICT_COLOURS = {
     "not judged": "#e6e6e6",
 }
 _UNDECIDED = "0.45"
+_ASIDE = ("not applicable", "not judged")  # open points
 CAPTION = Caption(
     "claims",
     "Evidence",
@@ -63,8 +64,9 @@ def forest(judgements: Sequence[Judgement]) -> Figure:
 def _claim(axes: Axes, judgement: Judgement, *, titled: bool) -> None:
     pieces = judgement.evidence[::-1]
     for place, piece in enumerate(pieces):
-        colour = VERDICT_COLOURS.get(piece.verdict, _UNDECIDED)
-        draw_intervals(axes, [place], [piece.interval], colour, marker="o", sideways=True, hints=[in_words(piece)])
+        colour = _UNDECIDED if piece.verdict in _ASIDE else VERDICT_COLOURS.get(piece.verdict, _UNDECIDED)
+        look = {"marker": "o", "mfc": "w" if piece.verdict in _ASIDE else colour}
+        draw_intervals(axes, [place], [piece.interval], colour, sideways=True, hints=[in_words(piece)], **look)
         _reference(axes, piece, place)
     axes.set_yticks(range(len(pieces)), [piece.name for piece in pieces])
     axes.set(ylim=(-0.6, len(pieces) - 0.4))

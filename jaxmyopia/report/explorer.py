@@ -17,14 +17,12 @@ from jaxmyopia.engine.planned import PlannedCell
 from jaxmyopia.measures.spans import where_plateaus
 from jaxmyopia.report.cells import shown
 
-RATIO, FALL = 0.5, 0.02  # of plateaus, where a run's measures say nothing of them
 _DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _LEVELS = 2**18 - 2
 _WIDE = 30  # a range that needs a logarithmic axis
 RECORDS, _SLICES = 100, 16  # of lines over steps, and of what is shown at one record, at most
 _LINES = 16  # of a curve, at most
 _NUMBERS = 8  # of a trial, at most
-_LOSS = "Triangles: where a descent is fastest. Grey: plateaus"
 _LEAST = 200_000  # characters that there are for curves, whatever else a page holds
 
 _PLAIN = bool | int | float | str | None
@@ -60,12 +58,13 @@ class Panel:
 
 @dataclasses.dataclass(frozen=True)
 class Kept:
-    """The kept trials of a cell: its number, the cell, its curves `(T, trials, ...)` and rows `(trials,)`."""
+    """The kept trials of a cell: its number, the cell, its curves `(T, trials, ...)` and rows `(trials,)`, what counts
+    as a plateau, and the columns of a few measures with their names."""
 
     cell: PlannedCell
     curves: Mapping[str, Curve]
     rows: Mapping[str, np.ndarray]
-    thresholds: tuple[float, float]
+    thresholds: tuple[float, float] | None
     numbers: Mapping[str, str]  # column -> the measure's name
 
     def place(self, trial: int) -> dict[str, object]:
@@ -90,13 +89,13 @@ def kept_of(folder: RunFolder) -> Iterator[Kept]:
         )  # fmt: skip
 
 
-def _thresholds(measures: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
-    """What counts as a plateau: as the run's own measure of them says."""
+def _thresholds(measures: Sequence[Mapping[str, Any]]) -> tuple[float, float] | None:
+    """What counts as a plateau, its ratio and fall, where a run counts them."""
     for each in measures:
         grid = each.get("grid") or {}
         if each["name"].startswith("plateaus") and {"ratio", "fall"} <= grid.keys():
             return float(grid["ratio"][0]), float(grid["fall"][0])
-    return RATIO, FALL
+    return None
 
 
 def _columns(measures: Sequence[Mapping[str, Any]], rows: Mapping[str, np.ndarray]) -> dict[str, str]:
@@ -129,7 +128,8 @@ def explorer(
     told: list[dict[str, Any]] = []
     plans = [_plan(kept, panels, told) for kept in cells]
     order = _order(cells)
-    trials, used, room = [], 0, max(room, _LEAST)
+    trials: list[tuple[int, int, dict[str, Any]]] = []
+    used, room = 0, max(room, _LEAST)
     for at, trial in order:
         entry = {"cell": at, **_trial(cells[at], trial, plans[at])}
         used += len(json.dumps(entry))
@@ -203,12 +203,19 @@ def _plan(kept: Kept, panels: Sequence[Panel], told: list[dict[str, Any]]) -> li
             "across": panel.across, "names": list(panel.names), "note": panel.note,
         }  # fmt: skip
         if panel.curves == ("loss",) and not panel.note:
-            ratio, fall = kept.thresholds
-            entry["note"] = f"{_LOSS} (ratio {ratio:g}, fall {fall:g}). Thin: other seeds."
+            entry["note"] = f"{_marked(kept)}Thin: other seeds."
         if entry not in told:
             told.append(entry)
         plan.append((told.index(entry), panel))
     return plan
+
+
+def _marked(kept: Kept) -> str:
+    """What the marks of a loss say."""
+    if kept.thresholds is None:
+        return ""
+    ratio, fall = kept.thresholds
+    return f"Triangles: where a descent is fastest. Grey: plateaus (ratio {ratio:g}, fall {fall:g}). "
 
 
 def _spaced(name: str) -> str:
@@ -263,7 +270,7 @@ def _drawn(kept: Kept, trial: int, panel: Panel) -> dict[str, Any] | None:
 
 def _plateaus(kept: Kept, loss: np.ndarray) -> tuple[list[list[float]], list[list[float]]]:
     """The descents of a loss, step and value, and its plateaus, first and last step; none of one that diverges."""
-    if not np.isfinite(loss).all() or len(loss) < 4 or loss[0] <= 0:
+    if kept.thresholds is None or not np.isfinite(loss).all() or len(loss) < 4 or loss[0] <= 0:
         return [], []
     steps = kept.cell.record_steps()
     found = where_plateaus(steps, loss, ratio=kept.thresholds[0], fall=kept.thresholds[1])

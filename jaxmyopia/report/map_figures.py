@@ -168,7 +168,8 @@ def specification_curve(piece: Evidence) -> Figure:
     for axes in grid[:, 0]:
         axes.axvline(main, color="black", lw=0.8, zorder=0)
         axes.set(xlim=(-0.7, len(points) - 0.3), xticks=[])
-    key(figure, [(VERDICT_COLOURS[each], each) for each in SIGNS if each in seen])
+    lines = [("--", "held against"), *([(":", "by the least effect")] if piece.direction and piece.least else [])]
+    key(figure, [(VERDICT_COLOURS[each], each) for each in SIGNS if each in seen], [*lines, ("-", "what counts")])
     return figure
 
 

@@ -47,7 +47,7 @@ def single_curves(runs: Sequence[Run], find: Find) -> Figure:
     for axes in grid.ravel()[len(shown) :]:
         axes.set_axis_off()
     for axes in grid.ravel()[max(0, len(shown) - columns) : len(shown)]:
-        axes.set_xlabel("step")
+        axes.set_xlabel("step (log scale)" if axes.get_xscale() == "symlog" else "step")
     for axes in grid[:, 0]:
         axes.set_ylabel("loss / first loss")
     handles = [

@@ -95,14 +95,10 @@ def browser() -> Iterator[Page]:
     """A browser, while it lasts."""
     (to_it, writer), (reader, from_it) = os.pipe(), os.pipe()
 
-    def wired() -> None:  # it reads from descriptor 3 and writes to 4
-        ours, its = os.dup(to_it), os.dup(from_it)
-        os.dup2(ours, 3)
-        os.dup2(its, 4)
-
     home = tempfile.mkdtemp()
+    wired = f'exec "$0" "$@" 3<&{to_it} 4>&{from_it}'  # it reads from descriptor 3 and writes to 4
     process = subprocess.Popen(
-        [found() or "", *_FLAGS, f"--user-data-dir={home}"], preexec_fn=wired, close_fds=False,
+        ["sh", "-c", wired, found() or "", *_FLAGS, f"--user-data-dir={home}"], pass_fds=(to_it, from_it),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     os.close(to_it)

@@ -50,7 +50,8 @@ for (const image of document.querySelectorAll("img[data-hints]")) {
 }
 addEventListener("scroll", (event) => tell(event, ""), { passive: true });
 
-// Tables: a click on a heading sorts, a second one turns it round; words and a verdict filter.
+// Tables: a click on a heading sorts, a second one turns it round; phrases, between commas, and a verdict filter. A
+// phrase that ends in a number is met by that number alone.
 const order = new Intl.Collator("en", { numeric: true });
 function compare(a, b) {
   const [x, y] = [a, b].map((cell) => cell.dataset.value ?? cell.textContent.trim());
@@ -58,6 +59,13 @@ function compare(a, b) {
   const [p, q] = [x, y].map((each) => (each === "" || each === "nan" ? Infinity : Number(each)));
   return p === q ? 0 : p < q ? -1 : 1;
 }
+function holds(text, phrase) {
+  for (let at = text.indexOf(phrase); at >= 0; at = text.indexOf(phrase, at + 1)) {
+    if (!/\d$/.test(phrase) || !/^\.?\d/.test(text.slice(at + phrase.length))) return true;
+  }
+  return false;
+}
+const seen = (row) => [...row.cells].map((cell) => (cell.querySelector("summary") ?? cell).textContent).join(" ");
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0], rows = [...body.rows];
   for (const [place, heading] of [...table.tHead.rows[0].cells].entries()) {
@@ -77,11 +85,11 @@ for (const table of document.querySelectorAll("table.sortable")) {
   if (!tools) continue;
   const [words, verdict, count] = ["input", "select", "output"].map((name) => tools.querySelector(name));
   const filter = () => {
-    const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const wanted = words.value.toLowerCase().split(",").map((phrase) => phrase.trim()).filter(Boolean);
     let shown = 0;
     for (const row of rows) {
-      const text = row.dataset.text ?? (row.dataset.text = row.textContent.toLowerCase().replace(/\s+/g, " "));
-      row.hidden = !(wanted.every((word) => text.includes(word)) && (!verdict.value || row.dataset.verdict === verdict.value));
+      const text = row.dataset.text ?? (row.dataset.text = seen(row).toLowerCase().replace(/\s+/g, " "));
+      row.hidden = !(wanted.every((phrase) => holds(text, phrase)) && (!verdict.value || row.dataset.verdict === verdict.value));
       shown += row.hidden ? 0 : 1;
     }
     count.textContent = `${shown} of ${rows.length}`;

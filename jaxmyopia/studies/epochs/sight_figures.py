@@ -142,6 +142,7 @@ def hazards(run: FinishedMyopia) -> Figure:
         axes.set_xlabel("chance of a hidden cutoff at a border")
     entries: list[Entry] = [
         ("trained with it", {"color": COLOURS[1], "marker": "o", "ls": ""}),
+        ("training not learned", {"color": COLOURS[1], "marker": "o", "mfc": "w", "ls": ""}),
         ("and as long without it", {"color": COLOURS[0], "marker": "s", "ls": ""}),
         ("planner", {"color": "k", "ls": ":"}), ("run of two epochs", {"color": COLOURS[2], "ls": "-."}),
     ]  # fmt: skip

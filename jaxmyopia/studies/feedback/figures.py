@@ -76,8 +76,8 @@ def _theory(axes: Axes, d: float, sigma: float, sharpness: float) -> None:
     missing = (d - 1) / (answers * fisher_information(sharpness))
     seen = missing < 0.5
     each = float(answer_information(jnp.asarray(sharpness)))
-    axes.plot(answers[seen] * each, np.sqrt(1 - missing[seen]), color="0.3", lw=0.9, ls="--")
-    axes.axhline(1 / np.sqrt(1 + sigma**2), color="0.4", lw=0.8, ls=":")
+    axes.plot(answers[seen] * each, np.sqrt(1 - missing[seen]), color="0.3", lw=0.9, ls="--", label="theory, (i)")
+    axes.axhline(1 / np.sqrt(1 + sigma**2), color="0.4", lw=0.8, ls=":", label="the whole subspace")
 
 
 def crossover(folder: RunFolder, cells: Sequence[Cell]) -> Figure:
@@ -106,6 +106,7 @@ def crossover(folder: RunFolder, cells: Sequence[Cell]) -> Figure:
                     there = np.isfinite(crossed)
                     axes.plot(at[there], crossed[there], marker="o", **style, label=f"{_LOOK[name][0]}, k = {k:g}")
                     axes.plot(at[~there], np.full((~there).sum(), top), marker="^", **style)
+            axes.plot([], [], "^", color="0.3", mfc="none", label="not in the answers asked")
             sigmas = np.geomspace(min(_axis(curves, "sigma")), max(_axis(curves, "sigma")), 30)
             theory = (d - 1) / (fisher_information(sharpness) * sigmas**2)
             axes.plot(sigmas, np.minimum(theory, top), color="0.3", lw=0.9, ls="--", label="theory, (i)")

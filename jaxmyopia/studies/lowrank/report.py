@@ -32,7 +32,8 @@ _CAPTIONS = (
         "loss",
         "Loss over seeds",
         "Median loss over seeds, relative to the first: thick at each optimiser's best rate, with the band between "
-        "the 5th and the 95th percentile; thin at its other rates. A line that leaves the panel upwards is a rate "
+        "the 5th and the 95th percentile; thin at its other rates, which dashes "
+        "tell apart. A line that leaves the panel upwards is a rate "
         "at which half of the seeds diverge.",
     ),
     Caption(
@@ -45,7 +46,8 @@ _CAPTIONS = (
         "zero_loss_over_steps",
         "How long it takes",
         "Share of seeds whose loss is below the threshold of zero, step by step: thick at each optimiser's best "
-        "rate, thin at its other rates. Where a line still rises at the right edge, a verdict on who finds the "
+        "rate, thin at its other rates, which dashes tell apart. Where "
+        "a line still rises at the right edge, a verdict on who finds the "
         "zero-loss solution is one on the budget.",
     ),
     Caption(
