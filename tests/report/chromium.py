@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -96,9 +97,13 @@ def browser() -> Iterator[Page]:
     (to_it, writer), (reader, from_it) = os.pipe(), os.pipe()
 
     home = tempfile.mkdtemp()
-    wired = f'exec "$0" "$@" 3<&{to_it} 4>&{from_it}'  # it reads from descriptor 3 and writes to 4
+    # It reads from descriptor 3 and writes to 4.
+    wired = (
+        f"import os, sys; ours, its = os.dup({to_it}), os.dup({from_it}); os.dup2(ours, 3); os.dup2(its, 4); "
+        "os.set_inheritable(3, True); os.set_inheritable(4, True); os.execvp(sys.argv[1], sys.argv[1:])"
+    )
     process = subprocess.Popen(
-        ["sh", "-c", wired, found() or "", *_FLAGS, f"--user-data-dir={home}"], pass_fds=(to_it, from_it),
+        [sys.executable, "-c", wired, found() or "", *_FLAGS, f"--user-data-dir={home}"], pass_fds=(to_it, from_it),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     os.close(to_it)
