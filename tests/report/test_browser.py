@@ -155,6 +155,11 @@ def test_the_explorer_draws_the_seed_that_is_chosen(page, page_of_a_run):
     slide = f"{SEEDS}.querySelector('.slider input')"
     page.ask(f"{slide}.value = '0'; {slide}.dispatchEvent(new Event('input'))")
     assert page.ask(moved) != end
+    address = page.ask("location.href")
+    assert address.startswith(f"{page_of_a_run}#seed-")
+    page.open("about:blank")
+    page.open(address)
+    assert "power 3" in page.ask(f"{SEEDS}.querySelector('.numbers').textContent")
 
 
 @needs_browser

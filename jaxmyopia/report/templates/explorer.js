@@ -89,15 +89,14 @@
   };
   function crosshair(svg, xs, x, words) {
     const line = draw(svg, "line", { y1: ROOM.top, y2: HIGH - ROOM.bottom, stroke: "var(--faint)", visibility: "hidden" });
-    svg.addEventListener("pointermove", (event) => {
+    pointed(svg, (event) => {
       const box = svg.getBoundingClientRect(), at = ((event.clientX - box.left) / box.width) * WIDE;
       let nearest = 0;
       for (let k = 1; k < xs.length; k += 1) if (Math.abs(x.place(xs[k]) - at) < Math.abs(x.place(xs[nearest]) - at)) nearest = k;
       for (const name of ["x1", "x2"]) line.setAttribute(name, x.place(xs[nearest]));
       line.setAttribute("visibility", "visible");
       tell(event, words(nearest));
-    });
-    svg.addEventListener("pointerleave", (event) => { line.setAttribute("visibility", "hidden"); tell(event, ""); });
+    }, () => line.setAttribute("visibility", "hidden"));
   }
   const named = (panel, [style, number], alone) => (alone ? panel.curves[style] : `${panel.curves[style]} ${number}`);
 
@@ -150,8 +149,7 @@
         if (!Number.isFinite(a) || !Number.isFinite(b)) continue;
         draw(svg, "line", { class: "line", x1: x(0), y1: y(0), x2: x(a), y2: y(b), stroke: colour(k), "stroke-width": 1.6 });
         const end = draw(svg, "circle", { cx: x(a), cy: y(b), r: 4, fill: colour(k) });
-        end.addEventListener("pointermove", (event) => tell(event, `feature ${k}: (${short(a)}, ${short(b)}), length ${short(Math.hypot(a, b))}`));
-        end.addEventListener("pointerleave", (event) => tell(event, ""));
+        pointed(end, (event) => tell(event, `${panel.across || "place"} ${k}: (${short(a)}, ${short(b)}), length ${short(Math.hypot(a, b))}`));
       }
       draw(svg, "text", { x: WIDE / 2, y: HIGH - 4, "text-anchor": "middle" }, `at step ${steps[record]}; circles: lengths 1/2 and 1`);
       return "";
@@ -163,8 +161,7 @@
       codes.forEach((code, k) => {
         if (!(code >= -0.5)) return;
         const which = Math.round(code), box = draw(svg, "rect", { class: "box", x: 5 + k * size, y: 6, width: size * 0.94, height: 28, fill: colour(which), stroke: "var(--ink)", "stroke-width": 0.4 });
-        box.addEventListener("pointermove", (event) => tell(event, `${panel.across || "place"} ${k}: ${panel.names[which] ?? which}, ${short(numbers[k])}`));
-        box.addEventListener("pointerleave", (event) => tell(event, ""));
+        pointed(box, (event) => tell(event, `${panel.across || "place"} ${k}: ${panel.names[which] ?? which}, ${short(numbers[k])}`));
         if (size > 15) draw(svg, "text", { x: 5 + k * size + size * 0.47, y: 24, "text-anchor": "middle", style: "fill: var(--paper); font-size: 9px; pointer-events: none" }, short(numbers[k]));
       });
       draw(svg, "text", { x: WIDE / 2, y: 54, "text-anchor": "middle" }, `${panel.across || "place"} 0 to ${count - 1}, at step ${steps[record]}`);
@@ -222,7 +219,16 @@
     const far = (each) => each.at.reduce((sum, value, k) => sum + (value === state.at[k] ? 0 : k <= changed ? 1000 : 1), each.seed === state.seed ? 0 : 0.5);
     trial = data.trials.reduce((best, each) => (far(each) < far(best) ? each : best));
     Object.assign(state, { at: trial.at.slice(), seed: trial.seed });
+    history.replaceState(null, "", `#seed-${data.trials.indexOf(trial)}`); // so that it can be linked to
     show();
+  }
+  function linked() {
+    const asked = data.trials[Number(/^#seed-(\d+)$/.exec(location.hash)?.[1] ?? NaN)];
+    if (!asked) return;
+    trial = asked;
+    Object.assign(state, { at: trial.at.slice(), seed: trial.seed });
+    show();
+    document.getElementById("seeds").scrollIntoView();
   }
   function labelled(words, control) {
     const label = document.createElement("label");
@@ -242,4 +248,6 @@
   find("slider input").addEventListener("input", (event) => { state.record = Number(event.target.value); show(); });
   find("steps").addEventListener("change", (event) => { state.logSteps = event.target.checked; show(); });
   show();
+  linked();
+  addEventListener("hashchange", linked);
 })();

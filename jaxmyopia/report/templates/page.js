@@ -37,18 +37,27 @@ function tell(event, text) {
   tip.style.left = `${Math.max(4, Math.min(event.clientX + 14, innerWidth - wide - 4))}px`;
   tip.style.top = `${event.clientY + 18 + high > innerHeight ? event.clientY - high - 10 : event.clientY + 18}px`;
 }
+// A mouse is followed until it leaves; what a finger touched stays until it touches something else.
+function pointed(element, enter, leave = () => {}) {
+  for (const kind of ["pointermove", "pointerdown"]) element.addEventListener(kind, enter);
+  element.addEventListener("pointerleave", (event) => {
+    if (event.pointerType === "touch") return;
+    leave();
+    tell(event, "");
+  });
+}
 for (const image of document.querySelectorAll("img[data-hints]")) {
   const hints = JSON.parse(image.dataset.hints);
-  image.addEventListener("pointermove", (event) => {
+  pointed(image, (event) => {
     const box = image.getBoundingClientRect();
     const x = (event.clientX - box.left) / box.width, y = (event.clientY - box.top) / box.height;
     const inside = ([left, top, wide, high]) => x >= left && x <= left + wide && y >= top && y <= top + high;
     const found = hints.filter(inside);
     tell(event, found.map((hint) => hint[4]).slice(0, 4).join("\n"));
   });
-  image.addEventListener("pointerleave", (event) => tell(event, ""));
 }
 addEventListener("scroll", (event) => tell(event, ""), { passive: true });
+addEventListener("pointerdown", (event) => { if (!event.target.closest("img[data-hints], #seeds svg")) tell(event, ""); });
 
 // Tables: a click on a heading sorts, a second one turns it round; phrases, between commas, and a verdict filter. A
 // phrase that ends in a number is met by that number alone.

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from jaxmyopia.measures import Measure
 from jaxmyopia.measures.turning_points import turning_points
@@ -60,6 +61,11 @@ def alignment_curves(run: FinishedRun, rank: int, loss: str, scale: float) -> Fi
             axes.set_title(f"{optimizer}, rate {rate:g}, seed {seed}")
     for axes in grid[-1]:
         axes.set_xlabel(LOG_STEPS)
+    handles = [
+        Line2D([], [], color="0.3", ls=ls, label=f"{a} with {u}") for ls, a, u in (("-", "a", "u"), ("--", "b", "v"))
+    ]
+    handles.append(Line2D([], [], color="0.3", marker="v", ls="none", label="bump"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure
 
 

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from jaxmyopia.measures.spans import where_plateaus
 from jaxmyopia.report.cells import cell, shade
 from jaxmyopia.report.figures import COLOURS, LOG_STEPS, LOSS_NAMES, log_steps, panels
+from jaxmyopia.report.single_curves import marks
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank.finished import FinishedRun
 from jaxmyopia.studies.lowrank.matching import NoRate, judged, shown_rate, steady_rates
@@ -45,6 +46,7 @@ def single_seeds(run: FinishedRun, loss: str, rank: int, scale: float) -> Figure
         axes.set_xlabel(LOG_STEPS)
     grid[0, 0].set(yscale="log", ylim=(1e-5, 3))  # shared by all
     grid[0, 0].minorticks_off()  # 450 of them would take half of the time
+    figure.legend(handles=marks(), loc="outside lower center", ncols=2)
     return figure
 
 
