@@ -43,7 +43,7 @@ class Panel:
       strip     two curves `(T, k)`, codes and numbers, at one record: k boxes with the number, coloured by the code
     `make`: of a curve `(T, ...)` of one seed, what is drawn; None where there is nothing to draw. `marks`: of steps
     `(T,)` and a line `(T,)`, the records that have a triangle. `names`: of a strip's codes from 0 on. `note`: what to
-    see.
+    see. `log`: whether the upright axis is logarithmic where lines are positive and span more than a factor of 30.
     """
 
     curves: tuple[str, ...]
@@ -54,6 +54,7 @@ class Panel:
     across: str = ""
     names: tuple[str, ...] = ()
     note: str = ""
+    log: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -257,7 +258,7 @@ def _drawn(kept: Kept, trial: int, panel: Panel) -> dict[str, Any] | None:
     for style, each in enumerate(found):
         every = each.reshape(len(each), -1).astype(float)[:, :_LINES]
         for number, line in enumerate(every.T):
-            lines.append(_packed(line[where]))
+            lines.append(_packed(line[where], log=panel.log))
             styles.append([style, number])
             at = panel.marks(steps, line) if panel.marks else []
             marks.append([[int(steps[k]), _short(line[k])] for k in at])
@@ -281,7 +282,7 @@ def _short(value: float) -> float:
     return float(f"{value:.5g}")
 
 
-def _packed(line: np.ndarray, *, log: bool = True) -> list[Any]:
+def _packed(line: np.ndarray, *, log: bool) -> list[Any]:
     """A line in few characters: its least and greatest value, the characters, and whether values are logarithms."""
     values = np.asarray(line, float)
     fine = np.isfinite(values)

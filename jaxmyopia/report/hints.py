@@ -13,8 +13,6 @@ _PLACE = re.compile(r'<use [^>]*?x="(-?[\d.]+)" y="(-?[\d.]+)"')
 _CORNER = re.compile(r"(-?[\d.]+) (-?[\d.]+)")
 _VIEW = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
 _REACH = 5.0  # points: around a marker
-_ASIDE = re.compile(r"<!--.*?-->|<metadata>.*?</metadata>|<!DOCTYPE.*?>", re.DOTALL)
-_PRECISE = re.compile(r'(?<=[ "LMQC])(-?\d+\.\d{2})\d+')  # of the places of points, not of the scales of glyphs
 
 Hint = tuple[float, float, float, float, str]
 
@@ -57,8 +55,3 @@ def _box(body: str) -> Sequence[tuple[float, float, float, float]]:
         return []
     (left, *_, right), (top, *_, bottom) = map(sorted, zip(*corners, strict=True))
     return [(left, top, right - left, bottom - top)]
-
-
-def compact(svg: str) -> str:
-    """The same picture in fewer characters: no comments, and places to a hundredth of a point."""
-    return re.sub(r"\n\s*", "\n", _PRECISE.sub(r"\1", _ASIDE.sub("", svg)))

@@ -16,15 +16,16 @@ from jaxmyopia.artist import Artist
 from jaxmyopia.claims.judged import Judgement
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.rounds import told
+from jaxmyopia.report.compact import compact
 from jaxmyopia.report.explorer import RECORDS, Panel, explorer
 from jaxmyopia.report.figures import Caption, Drawable, save_png
-from jaxmyopia.report.hints import compact, hints_of
+from jaxmyopia.report.hints import hints_of
 from jaxmyopia.report.pictures import claim_pictures, joint_pictures, specification_pictures
 
 _ROOM = 2_800_000  # characters of a page
 _OF_CURVES = 900_000  # those of them that curves may take
 _PIECE, _POINT = 700, 130  # characters of a line of evidence with its details, and of a point of its grid, about
-_DETAILED, _OF_MANY = 400, 40  # pieces of evidence on a page up to which all have details; else these of each claim
+_DETAILED, _OF_MANY = 400, 15  # pieces of evidence on a page up to which all have details; else these of each claim
 
 
 @dataclasses.dataclass(frozen=True)
