@@ -42,6 +42,9 @@ def panels(delta: float) -> list[Panel]:
             tuple(f"inner_{side}" for side in sides), "Inner products over the greatest at the end",
             make=_over_greatest, marks=bumps, note=told, log=False,
         ),
-        Panel(tuple(f"align_{side}" for side in sides), "|cos| with the target columns", marks=bumps, note=told, log=False),
+        Panel(
+            tuple(f"align_{side}" for side in sides), "|cos| with the target columns",
+            marks=bumps, note=told, log=False,
+        ),
         Panel(tuple(f"norm_{side}" for side in sides), "Lengths of the learned columns"),
     ]  # fmt: skip
