@@ -67,7 +67,8 @@ def _draw(axes: Axes, curve: MeanCurve) -> None:
     label, colour = _LOOK[curve.learner]
     told, mean, error = curve.information[1:], curve.cos[1:], 1.96 * curve.error[1:]
     marker = "." if curve.learner == "principle" else ""
-    axes.plot(told, mean, color=colour, label=label, marker=marker)
+    width = 2.6 if curve.learner == "subspace" else 1.1  # others may lie on it
+    axes.plot(told, mean, color=colour, label=label, marker=marker, lw=width)
     axes.fill_between(told, mean - error, mean + error, color=colour, alpha=0.25, lw=0)
 
 

@@ -6,6 +6,7 @@ from jaxmyopia.report.explorer import Panel
 from jaxmyopia.report.figures import Caption, Drawable
 from jaxmyopia.report.page import Report
 from jaxmyopia.studies.feedback import figures
+from jaxmyopia.studies.feedback.model import PRIORS
 from jaxmyopia.studies.feedback.sweep import Sweep
 
 _NOTE = (
@@ -50,4 +51,10 @@ def report(answer: Answer, sweep: Sweep) -> Report:
         _CROSSOVER: lambda: figures.crossover(answer.folder, answer.studies),
         _WRONG: lambda: figures.wrong_subspace(answer.trials),
     }
-    return Report("How much of what a model knows does its feedback use?", drawn, notes=[_NOTE], panels=_PANELS)
+    return Report(
+        "How much of what a model knows does its feedback use?",
+        drawn,
+        notes=[_NOTE],
+        panels=_PANELS,
+        names={"prior": PRIORS},
+    )
