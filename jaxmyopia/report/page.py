@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from typing import Any
@@ -22,9 +23,9 @@ from jaxmyopia.report.figures import Caption, Drawable, save_png
 from jaxmyopia.report.hints import hints_of
 from jaxmyopia.report.pictures import claim_pictures, joint_pictures, specification_pictures
 
-_ROOM = 2_800_000  # characters of a page
+_ROOM = 2_900_000  # characters of a page
+_WIDE = 518.4  # points: of a figure as wide as a page
 _OF_CURVES = 900_000  # those of them that curves may take
-_PIECE, _POINT = 700, 130  # characters of a line of evidence with its details, and of a point of its grid, about
 _DETAILED, _OF_MANY = 400, 15  # pieces of evidence on a page up to which all have details; else these of each claim
 
 
@@ -87,40 +88,49 @@ def write_page(
     of_claims = {each.id: claim_pictures(each) for each in judgements}
     specified = {each.id: specification_pictures(each) for each in judgements}
     shown = {**joint_pictures(judgements), **report.figures}
+    texts = _drawn(folder, [shown, *of_claims.values(), *specified.values()], artist, png=png)
+    rows = report.rows or [{"cell": each.name, "seeds": each.seeds, "steps": each.steps} for each in folder.cells()]
+    render = functools.partial(
+        _template("page.html").render,
+        title=report.title, claims=judgements, captions=list(shown), rows=rows, detailed=_detailed(judgements),
+        pictures={name: base64.b64encode(compact(text).encode()).decode() for name, text in texts.items()},
+        hints={name: hints_of(text) for name, text in texts.items()},
+        widths={name: _width(text) for name, text in texts.items()},
+        pictured=of_claims, specified=specified, percent=_percent, notes=report.notes, manifest=folder.manifest,
+        receipt=functools.cache(receipt) if receipt else None, registration=registration, told=told(folder.manifest),
+    )  # fmt: skip
+    html = render(**_seeds(None))
+    if found := explorer(folder, report.panels, report.names, min(_OF_CURVES, _ROOM - len(html))):
+        html = render(**_seeds(found))
+    folder.write_text("report.html", html)
+
+
+def _drawn(
+    folder: RunFolder, groups: Sequence[Mapping[Caption, Drawable]], artist: Artist | None, *, png: bool
+) -> dict[str, str]:
+    """Saves figures; gives their texts by name."""
     figures: dict[str, Drawable] = {}
-    for drawn in (shown, *of_claims.values(), *specified.values()):
-        figures |= {caption.name: figure for caption, figure in drawn.items()}
+    for group in groups:
+        figures |= {caption.name: figure for caption, figure in group.items()}
     for name, given in figures.items() if png else ():
         figures[name] = figure = given() if callable(given) else given
         save_png(folder, name, figure)
     texts = (artist or Artist(help=False)).draw(figures)
     for name, text in texts.items():
         folder.write_text(f"figures/{name}.svg", text)
-    pictures = {name: base64.b64encode(compact(text).encode()).decode() for name, text in texts.items()}
-    detailed = _detailed(judgements)
-    room = min(_OF_CURVES, _ROOM - _taken(pictures, judgements, detailed))
-    seeds = explorer(folder, report.panels, report.names, room)
-    rows = report.rows or [{"cell": each.name, "seeds": each.seeds, "steps": each.steps} for each in folder.cells()]
-    html = _template("page.html").render(
-        title=report.title, claims=judgements, captions=list(shown), pictures=pictures, rows=rows,
-        hints={name: hints_of(text) for name, text in texts.items()}, detailed=detailed,
-        pictured=of_claims, specified=specified, percent=_percent, notes=report.notes, manifest=folder.manifest,
-        receipt=receipt, registration=registration, told=told(folder.manifest), **_seeds(seeds),
-    )  # fmt: skip
-    folder.write_text("report.html", html)
+    return texts
+
+
+def _width(text: str) -> float:
+    """How wide a figure is, as a share of the page."""
+    found = re.search(r'width="([\d.]+)pt"', text)
+    return min(round(float(found[1]) / _WIDE, 3), 1) if found else 1
 
 
 def _detailed(judgements: Sequence[Judgement]) -> dict[str, int]:
     """How many pieces of each claim have their details on the page."""
     pieces = sum(len(each.evidence) for each in judgements)
     return {each.id: len(each.evidence) if pieces <= _DETAILED else _OF_MANY for each in judgements}
-
-
-def _taken(pictures: Mapping[str, str], judgements: Sequence[Judgement], detailed: Mapping[str, int]) -> int:
-    """How many characters figures and evidence take, about."""
-    shown = [piece for each in judgements for piece in each.evidence[: detailed[each.id]]]
-    lines = _PIECE * sum(len(each.evidence) for each in judgements)
-    return sum(map(len, pictures.values())) + lines + _POINT * sum(len(piece.grid) for piece in shown)
 
 
 def _seeds(found: Mapping[str, Any] | None) -> dict[str, object]:

@@ -39,7 +39,7 @@
   function linear(low, high, from, to) {
     const spread = high - low || Math.abs(high) || 1, [first, last] = high > low ? [low, high] : [low - spread / 2, low + spread / 2];
     const rough = (last - first) / 5, power = 10 ** Math.floor(Math.log10(rough));
-    const step = [1, 2, 5, 10].map((times) => times * power).find((each) => each >= rough);
+    const step = [1, 2, 5, 10].map((times) => times * power).find((each) => each >= 0.75 * rough);
     const ticks = [];
     for (let k = Math.ceil(first / step - 1e-9); k * step <= last + 1e-9 * step; k += 1) ticks.push([k * step, short(k * step)]);
     return { place: (value) => from + ((value - first) / (last - first)) * (to - from), ticks };

@@ -159,6 +159,6 @@ def _by_hazard(axes: Axes, rows: Trials) -> None:
         fill = "w" if lacking(mine, "") else COLOURS[1]
         draw_intervals(axes, [hazard], [mean_of(mine.values(IN_FIRST))], COLOURS[1], marker="o", mfc=fill)
     found = [mean_of(later.matching(hazard=hazard).values(IN_FIRST)) for hazard in hazards]
-    draw_intervals(axes, np.array(hazards) + 0.015, found, COLOURS[0], marker="s")
+    draw_intervals(axes, np.array(hazards) + 0.03, found, COLOURS[0], marker="s")
     several = planted(here, hazard=np.linspace(0, 1, len(here)), seed=np.arange(len(here)))
     axes.plot(several["hazard"], planned(several).values(IN_FIRST), "k:", lw=1)

@@ -102,6 +102,9 @@ def capacity(run: FinishedSuperposition) -> Figure:
             choice = TOTAL.main | {"understood": what}
             _draw_curve(top, rows, rows.values(TOTAL, choice), colour, **named)
             _draw_curve(below, rows, rows.values(FRACTION, choice), colour, ls=line)
+        if not below.lines:
+            below.text(0.5, 0.5, "not defined", ha="center", va="center", transform=below.transAxes, color="0.5")
+            below.set_xlim(top.get_xlim())
         top.set(title=title, ylim=(-0.03, 1.03))
         below.set(ylim=(-0.03, 1.03), xlabel="dimensions m")
         if not place % 4:
