@@ -21,6 +21,7 @@ from jaxmyopia.studies.lowrank.finished import FinishedRun
 from jaxmyopia.studies.lowrank.matching import MATCHINGS, NoRate, at_matched_rates
 from jaxmyopia.studies.lowrank.measures import ALIGNMENT_RANK
 from jaxmyopia.studies.lowrank.plateau_claims import OPTIMIZERS
+from jaxmyopia.studies.lowrank.plateau_figures import missing
 
 _turning_points = jax.jit(turning_points)
 
@@ -54,6 +55,8 @@ def alignment_curves(run: FinishedRun, rank: int, loss: str, scale: float) -> Fi
                 for curves, style in zip(sides, ("-", "--"), strict=True):
                     if seed < curves.shape[1]:
                         _curves_of_one(axes, steps, curves[:, seed], style, run.thresholds.bump_delta)
+                if seed >= sides[0].shape[1]:
+                    missing(axes, "no such seed")
                 axes.set_ylim(0, 1.02 if name == "align" else None)
                 log_steps(axes, steps)
             row[0].set_ylabel(label)

@@ -16,7 +16,7 @@ from jaxmyopia.studies.lowrank.finished import FinishedRun
 from jaxmyopia.studies.lowrank.matching import shown_rate
 
 _FLOOR = 1e-9  # of the loss axis, in units of the first loss
-_BEST, _OTHER = 2.8, 1.3  # points: the width of a line at the best rate, and at others
+_BEST, _OTHER = 2.2, 1.1  # points: the width of a line at the best rate, and at others
 _Draw = Callable[[FinishedRun, Axes, int, dict[str, Any], bool], None]
 
 
@@ -88,7 +88,7 @@ def _rates(run: FinishedRun, optimizer: str) -> list[float]:
 def _look(run: FinishedRun, optimizer: str, rate: float, *, best: bool) -> dict[str, Any]:
     """A line's colour by its optimiser, dashes by its rate; later optimisers are thinner, so that what lies below
     them is seen."""
-    thinner = 0.6 ** run.values("optimizer").index(optimizer)
+    thinner = 0.7 ** run.values("optimizer").index(optimizer)
     dashes = DASHES[_rates(run, optimizer).index(rate) % len(DASHES)]
     return {"color": run.colour(optimizer), "ls": dashes, "lw": (_BEST if best else _OTHER) * thinner}
 

@@ -15,7 +15,8 @@ from jaxmyopia.studies.lowrank.matching import NoRate, judged, shown_rate, stead
 from jaxmyopia.studies.lowrank.measures import Thresholds
 
 
-def _missing(axes: Axes, text: str = "not run") -> None:
+def missing(axes: Axes, text: str) -> None:
+    """Says in a panel why there is nothing."""
     axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, color="0.5")
 
 
@@ -38,7 +39,8 @@ def single_seeds(run: FinishedRun, loss: str, rank: int, scale: float) -> Figure
         curves, steps = run.kept(number, "loss"), run.cells[number].record_steps()
         for seed, axes in enumerate(grid[i]):
             if seed >= curves.shape[1]:
-                _missing(axes, "no such seed")
+                missing(axes, "no such seed")
+                axes.set_xticks([])
                 continue
             _one_seed(run, axes, steps, curves[:, seed] / curves[0, seed], (optimizer, seed))
         grid[i, 0].set_ylabel(f"{optimizer}, rate {rate:g}\nloss / first loss")
