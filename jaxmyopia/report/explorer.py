@@ -225,7 +225,7 @@ def _spaced(name: str) -> str:
 
 def _plain(name: str, curve: Curve) -> bool:
     """Whether a curve can be drawn without being told how: a number a record, or a few; and it says something."""
-    small = 0 < np.prod(curve.shape[2:]) <= _LINES
+    small = 0 < int(np.prod(curve.shape[2:])) <= _LINES
     return small and name not in ("step", "loss") and bool((curve != curve[:1]).any())
 
 
