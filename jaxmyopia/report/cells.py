@@ -7,15 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from jaxmyopia.claims.conditions import named
 from jaxmyopia.claims.judged import Condition, Value
 from jaxmyopia.report.figures import panels
+from jaxmyopia.report.hints import hint
 
 Panel = tuple[Value, ...]
 _WIDTH, _ROOM = 7.2, 6.2  # inches: of a figure, and what the names of values leave of it
@@ -119,12 +122,15 @@ def _axis(axis: Axis, name: str, values: Sequence[Value], named: bool, slanting:
     axis.set_label_text(name if named else "")
 
 
-def cell(axes: Axes, at: tuple[int, int], texts: Sequence[str], colour: str, width: float, **edge: Any) -> None:
+def cell(
+    axes: Axes, at: tuple[int, int], texts: Sequence[str], colour: str, width: float, words: str = "", **edge: Any
+) -> None:
     """Draws a cell with its texts: beside one another where they fit, else below; the first alone where there is no
-    room."""
-    axes.add_patch(
-        Rectangle((at[0] - 0.5, at[1] - 0.5), 1, 1, clip_on=False, **{"fc": colour, "ec": "white", "lw": 1.2, **edge})
-    )
+    room. A reader who points at it is told the `words`."""
+    look = {"fc": colour, "ec": "white", "lw": 1.2, **edge}
+    patch = axes.add_patch(Rectangle((at[0] - 0.5, at[1] - 0.5), 1, 1, clip_on=False, **look))
+    if words:
+        hint(patch, words)
     texts = [text for text in texts if text]
     fits = lambda characters: min(7.0, 7 * width / (_CHARACTER * max(characters, 1)))  # points
     size = fits(sum(map(len, texts)) + 2)
@@ -148,15 +154,16 @@ def _luminance(colour: str) -> float:
     )
 
 
-def key(figure: Figure, entries: Sequence[tuple[str | None, str]]) -> None:
-    """Says below what colours mean; an entry without one is words alone."""
-    handles = [
+def key(figure: Figure, entries: Sequence[tuple[str | None, str]], lines: Sequence[tuple[str, str]] = ()) -> None:
+    """Says below what colours mean, an entry without one being words alone, and what `lines` of a style do."""
+    handles: list[Artist] = [
         Patch(fc=colour or "none", ec="0.6" if colour else "none", lw=0.5, label=text) for colour, text in entries
     ]
-    length = 1 if any(colour for colour, _ in entries) else 0
-    longest = max(len(text) for _, text in entries)
-    columns = max(1, min(len(entries), int(_WIDTH / (_CHARACTER * longest + 0.4))))
-    figure.set_figheight(figure.get_figheight() + _KEY_LINE * -(-len(entries) // columns))
+    handles += [Line2D([], [], color="0.3", lw=0.8, ls=style, label=text) for style, text in lines]
+    length = (1 if any(colour for colour, _ in entries) else 0) + (1 if lines else 0)
+    longest = max(len(text) for _, text in (*entries, *lines))
+    columns = max(1, min(len(handles), int(_WIDTH / (_CHARACTER * longest + 0.4))))
+    figure.set_figheight(figure.get_figheight() + _KEY_LINE * -(-len(handles) // columns))
     figure.legend(
         handles=handles, loc="outside lower center", ncols=columns, fontsize=7, handlelength=length, frameon=False
     )

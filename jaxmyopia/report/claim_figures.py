@@ -23,12 +23,20 @@ VERDICT_COLOURS = {
     "not judged": "#e6e6e6",
 }
 _UNDECIDED = "0.45"
+_ASIDE = ("not applicable", "not judged")  # open points
 CAPTION = Caption(
     "claims",
     "Evidence",
     "One panel a claim, one line a piece of evidence: the estimate with its interval, in the colour of its verdict. "
     "Dashed: what it is held against; grey: what is too small to count.",
 )
+
+
+def in_words(piece: Evidence) -> str:
+    """A piece of evidence for a reader who points at it."""
+    lost = f", {piece.diverged} diverged" if piece.diverged else ""
+    asked = f"asked: {piece.reference}, n = {piece.interval.n}{lost}"
+    return f"{piece.name}: {piece.interval}, {asked}, {piece.verdict}"
 
 
 def forest(judgements: Sequence[Judgement]) -> Figure:
@@ -56,8 +64,9 @@ def forest(judgements: Sequence[Judgement]) -> Figure:
 def _claim(axes: Axes, judgement: Judgement, *, titled: bool) -> None:
     pieces = judgement.evidence[::-1]
     for place, piece in enumerate(pieces):
-        colour = VERDICT_COLOURS.get(piece.verdict, _UNDECIDED)
-        draw_intervals(axes, [place], [piece.interval], colour, marker="o", sideways=True)
+        colour = _UNDECIDED if piece.verdict in _ASIDE else VERDICT_COLOURS.get(piece.verdict, _UNDECIDED)
+        look = {"marker": "o", "mfc": "w" if piece.verdict in _ASIDE else colour}
+        draw_intervals(axes, [place], [piece.interval], colour, sideways=True, hints=[in_words(piece)], **look)
         _reference(axes, piece, place)
     axes.set_yticks(range(len(pieces)), [piece.name for piece in pieces])
     axes.set(ylim=(-0.6, len(pieces) - 0.4))

@@ -13,11 +13,23 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from jaxmyopia.engine.folder import RunFolder
+from jaxmyopia.report.hints import hint
 from jaxmyopia.report.svg import house_style, lay_out, svg
 from jaxmyopia.stats.intervals import Interval
 
 # Okabe and Ito's colours, which people with any colour vision can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+DASHES: tuple[Any, ...] = (
+    "-",
+    (0, (5, 1.5)),
+    (0, (1, 1)),
+    (0, (6, 1.5, 1, 1.5)),
+    (0, (6, 1, 1, 1, 1, 1)),
+    (0, (2, 2)),
+    (0, (9, 2)),
+    (0, (3, 3, 1, 3)),
+)
+LOG_STEPS = "step (log scale from 1 on)"
 LOSS_NAMES = {"square": "square loss", "cross_entropy": "cross-entropy"}
 
 
@@ -103,6 +115,7 @@ def draw_intervals(
     colour: str,
     *,
     sideways: bool = False,
+    hints: Sequence[str] = (),
     **style: Any,
 ) -> None:
     """Draws points with their intervals.
@@ -113,16 +126,31 @@ def draw_intervals(
       intervals: `(m,)` estimates with their intervals.
       colour: of points and bars.
       sideways: whether places lie on the upright axis.
+      hints: `(m,)` what a reader is told who points at one.
       **style: for `errorbar`.
     """
     if not len(x):
         return
+    _mark_missing(axes, x, intervals, colour, sideways=sideways)
     estimates = np.array([interval.estimate for interval in intervals])
     below = estimates - [interval.low for interval in intervals]
     above = [interval.high for interval in intervals] - estimates
     errors = np.maximum([below, above], 0)
     look = {"color": colour, "ms": 3, "lw": 0.9, "capsize": 1.5, "ls": "none", **style}
     if sideways:
-        axes.errorbar(estimates, x, xerr=errors, **look)
+        points, *_ = axes.errorbar(estimates, x, xerr=errors, **look)
     else:
-        axes.errorbar(x, estimates, errors, **look)
+        points, *_ = axes.errorbar(x, estimates, errors, **look)
+    if hints and points is not None:
+        hint(points, *hints)
+
+
+def _mark_missing(
+    axes: Axes, x: Sequence[float] | np.ndarray, intervals: Sequence[Interval], colour: str, *, sideways: bool
+) -> None:
+    """A cross at the edge of the axes for each point that has no estimate."""
+    missing = [place for place, each in zip(x, intervals, strict=True) if not np.isfinite(each.estimate)]
+    if missing:
+        edge = [0.02] * len(missing)
+        where = axes.get_yaxis_transform() if sideways else axes.get_xaxis_transform()
+        axes.plot(*(edge, missing) if sideways else (missing, edge), "x", color=colour, ms=4, mew=0.9, transform=where)

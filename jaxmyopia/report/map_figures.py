@@ -17,7 +17,7 @@ from jaxmyopia.claims.joint import joint
 from jaxmyopia.claims.judged import Condition, Evidence, GridPoint, Judgement, Value
 from jaxmyopia.claims.verdicts import Question, Verdict
 from jaxmyopia.report.cells import cell, frames, key, number, places, shade, shown, told
-from jaxmyopia.report.claim_figures import VERDICT_COLOURS
+from jaxmyopia.report.claim_figures import VERDICT_COLOURS, in_words
 from jaxmyopia.report.figures import Caption, draw_intervals, panels
 from jaxmyopia.stats.intervals import Interval
 
@@ -74,7 +74,7 @@ def claim_map(judgement: Judgement) -> Figure:
     for piece, condition in drawn:
         panel, at = where.of(condition)
         texts = [SIGNS[piece.verdict], number(piece.interval.estimate)]
-        cell(axes[panel], at, texts, VERDICT_COLOURS[piece.verdict], width)
+        cell(axes[panel], at, texts, VERDICT_COLOURS[piece.verdict], width, in_words(piece))
     seen = {piece.verdict for piece in judgement.evidence}
     key(figure, [(VERDICT_COLOURS[each], f"{SIGNS[each]}  {each}") for each in SIGNS if each in seen])
     return figure
@@ -135,7 +135,10 @@ def joint_map(judgements: Sequence[Judgement], by: Sequence[str] = ()) -> Figure
         depth = len(yes) / len(held)
         colour = shade(depth)
         edge = {"ec": "black", "lw": 1.6, "zorder": 2} if depth == 1 else {}
-        cell(axes[panel], at, [f"{len(yes)}/{len(held)}", "".join(yes)], colour, width, **edge)
+        words = f"{told(condition)}: {len(yes)} of {len(held)} hold"
+        if yes:
+            words += f" ({', '.join(claim for claim in letters if held.get(claim))})"
+        cell(axes[panel], at, [f"{len(yes)}/{len(held)}", "".join(yes)], colour, width, words, **edge)
     key(figure, [(None, f"{letter}  {claim}") for claim, letter in letters.items()])
     return figure
 
@@ -165,7 +168,8 @@ def specification_curve(piece: Evidence) -> Figure:
     for axes in grid[:, 0]:
         axes.axvline(main, color="black", lw=0.8, zorder=0)
         axes.set(xlim=(-0.7, len(points) - 0.3), xticks=[])
-    key(figure, [(VERDICT_COLOURS[each], each) for each in SIGNS if each in seen])
+    lines = [("--", "held against"), *([(":", "by the least effect")] if piece.direction and piece.least else [])]
+    key(figure, [(VERDICT_COLOURS[each], each) for each in SIGNS if each in seen], [*lines, ("-", "what counts")])
     return figure
 
 
@@ -193,7 +197,8 @@ def _curve(axes: Axes, piece: Evidence, points: Sequence[GridPoint]) -> set[Verd
         found.setdefault(question.outcome(interval), []).append(place)
     look: Any = {"marker": "o", "ms": _size(points) / 2, "capsize": 1.5 if len(points) < 60 else 0}
     for verdict, at in found.items():
-        draw_intervals(axes, at, [intervals[k] for k in at], VERDICT_COLOURS[verdict], **look)
+        words = [f"{_choice(points[k])}: {intervals[k]}, {verdict}" for k in at]
+        draw_intervals(axes, at, [intervals[k] for k in at], VERDICT_COLOURS[verdict], hints=words, **look)
     if not piece.direction:
         axes.axhspan(piece.null - piece.least, piece.null + piece.least, color="0.9", zorder=0)
     elif piece.least:
@@ -201,6 +206,10 @@ def _curve(axes: Axes, piece: Evidence, points: Sequence[GridPoint]) -> set[Verd
     axes.axhline(piece.null, color="0.3", lw=0.8, ls="--", zorder=1)
     axes.set_ylabel(textwrap.fill(piece.statistic, 26))
     return set(found)
+
+
+def _choice(point: GridPoint) -> str:
+    return ", ".join(f"{name} {shown(value)}" for name, value in point.thresholds.items())
 
 
 def _choices(axes: Axes, rows: Sequence[tuple[str, object]], points: Sequence[GridPoint]) -> None:

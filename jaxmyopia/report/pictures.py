@@ -35,7 +35,8 @@ def claim_pictures(judgement: Judgement) -> Pictures:
     if not any(np.isfinite(piece.interval.estimate) for piece in pieces):
         return found
     if len(pieces) <= _LINES:
-        text = "The estimate with its interval under each condition; dashed: what it is held against; grey: too small."
+        text = "The estimate with its interval under each condition; dashed: what it is held against; grey: too small; "
+        text += "open: not judged; a cross: no estimate."
         caption = Caption(f"evidence_{judgement.id}", f"Evidence: {judgement.id}", text)
         found[caption] = functools.partial(forest, [judgement])
     if len(pieces) >= _CELLS and len(judgement.conditions.settings) > 1:

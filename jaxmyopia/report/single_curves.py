@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -47,18 +48,22 @@ def single_curves(runs: Sequence[Run], find: Find) -> Figure:
     for axes in grid.ravel()[len(shown) :]:
         axes.set_axis_off()
     for axes in grid.ravel()[max(0, len(shown) - columns) : len(shown)]:
-        axes.set_xlabel("step")
+        axes.set_xlabel("step (log scale)" if axes.get_xscale() == "symlog" else "step")
     for axes in grid[:, 0]:
         axes.set_ylabel("loss / first loss")
-    handles = [
-        Line2D([], [], color="k", marker="v", ms=4, ls="none", label="descent, where it is fastest"),
-        Patch(color="0.6", alpha=0.35, lw=0, label="plateau"),
-    ]
     with house_style():
-        figure.legend(handles=handles, loc="outside lower center", ncols=2)
+        figure.legend(handles=marks(), loc="outside lower center", ncols=2)
     if len(runs) > len(shown):
         figure.suptitle(f"the first {len(shown)} of {len(runs)} runs", fontsize=8)
     return figure
+
+
+def marks() -> list[Artist]:
+    """What a legend says of the marks of single losses."""
+    return [
+        Line2D([], [], color="k", marker="v", ms=4, ls="none", label="descent, where it is fastest"),
+        Patch(color="0.6", alpha=0.35, lw=0, label="plateau"),
+    ]
 
 
 def _draw(axes: Axes, run: Run, find: Find) -> None:

@@ -16,10 +16,11 @@ def report(answer: Answer, sweep: Sweep) -> "Report":
     """What the page shows besides the claims."""
     from jaxmyopia.report.page import Report
     from jaxmyopia.studies.superposition import report as superposition_report
+    from jaxmyopia.studies.superposition.panels import PANELS
 
     figures = superposition_report.draw(answer)
     rows, notes = superposition_report.rows_of(answer), [superposition_report.note(sweep)]
-    return Report("Superposition, and how much can be understood", figures, rows, notes)
+    return Report("Superposition, and how much can be understood", figures, rows, notes, PANELS)
 
 
 INTERPRETABILITY = Experiment(

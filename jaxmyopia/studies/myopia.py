@@ -72,6 +72,8 @@ def report(answer: Answer, sweep: Sweep) -> "Report":
     from jaxmyopia.studies.dilemma import figures as dilemma_figures
     from jaxmyopia.studies.epochs import report as epochs_report
     from jaxmyopia.studies.epochs.finished import FinishedMyopia
+    from jaxmyopia.studies.epochs.panels import PANELS
+    from jaxmyopia.studies.epochs.params import NAMES
     from jaxmyopia.studies.neutrality import figures as neutrality_figures
 
     run = FinishedMyopia(folder=answer.folder, cells=answer.studies, table=answer.trials, sweep=sweep)
@@ -79,7 +81,7 @@ def report(answer: Answer, sweep: Sweep) -> "Report":
     figures |= dilemma_figures.draw(answer.folder, answer.studies)
     figures |= neutrality_figures.draw(answer.trials, answer.studies)
     notes = [f"{epochs_report.note(sweep)} {_COMPANIONS}"]
-    return Report("Myopia by epoch and shutdown", figures, epochs_report.rows_of(run), notes)
+    return Report("Myopia by epoch and shutdown", figures, epochs_report.rows_of(run), notes, PANELS, NAMES)
 
 
 MYOPIA = Experiment(

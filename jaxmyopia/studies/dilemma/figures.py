@@ -3,9 +3,11 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.report.figures import COLOURS, Caption, log_steps, panels
@@ -15,6 +17,7 @@ from jaxmyopia.studies.dilemma.study import SelfDilemma
 from jaxmyopia.studies.dilemma.sweep import EPSILON
 from jaxmyopia.study import Cell
 
+_JUDGED: dict[str, Any] = {"color": "0.4", "lw": 0.8, "ls": ":"}
 _LEARNERS = {
     "policy_gradient": ("policy gradient", COLOURS[0]),
     "q_all_past": ("Q-learning, averages of all the past", COLOURS[1]),
@@ -101,11 +104,12 @@ def cooperation_over_time(curves: Sequence[CooperationCurve], judged: int) -> Fi
             )
             log_steps(axes, curve.steps)
             axes.set_xlim(1, curve.steps[-1])
-        axes.axvline(judged, color="0.4", lw=0.8, ls=":")
-        axes.set(title=name, xlabel="step", ylim=(-0.03, 1.03))
+        axes.axvline(judged, **_JUDGED)
+        axes.set(title=name, xlabel="step (log scale)", ylim=(-0.03, 1.03))
     grid[0, 0].set_ylabel("share of cooperation,\nlast 500 steps")
     handles = {label: line for axes in grid[0] for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3)
+    handles["judged here"] = Line2D([], [], **_JUDGED)
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4)
     return figure
 
 
@@ -130,7 +134,7 @@ def cooperation_of_runs(table: Trials) -> Figure:
             values = mine.values(column)
             weights = np.full(values.size, 1 / values.size)
             axes.hist(values, edges, weights=weights, histtype=kind, color=colour, alpha=alpha, lw=1.2, label=when)
-        axes.axvline(COOPERATIVE[0], color="0.4", lw=0.8, ls=":")
+        axes.axvline(COOPERATIVE[0], **_JUDGED, label="cooperative from here")
         axes.set(title=label, xlabel="share of cooperation, last 500 steps", xlim=(0, 1), ylim=(0, 1.03))
         axes.legend(loc="upper center")
     grid[0, 0].set_ylabel("share of seeds")

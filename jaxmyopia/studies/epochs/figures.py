@@ -25,7 +25,11 @@ from jaxmyopia.studies.epochs.rows import lacking
 from jaxmyopia.study import Cell
 
 _BAND = (0.05, 0.95)
-_HIDDEN: dict[str, Any] = {"color": COLOURS[3], "ls": "--"}
+_HIDDEN: dict[str, Any] = {"color": COLOURS[3], "ls": "--", "lw": 1.1}
+_PLANNER: dict[str, Any] = {"color": "k", "ls": ":", "lw": 1.0}
+_CUTOFF: dict[str, Any] = {"color": "0.4", "ls": "-", "lw": 0.6}
+# The widest first, so that lines which lie on one another are all seen.
+_ARM_LINES: dict[str, dict[str, Any]] = {"recipe": {"lw": 3.4}, "flat": {"lw": 2.2}, "short": {"lw": 1.3, "ls": "-."}}
 
 
 def _band(axes: Axes, values: np.ndarray, colour: str, **style: Any) -> None:
@@ -50,15 +54,16 @@ def survival(run: FinishedMyopia) -> Figure:
         for axes, credit in zip(line, credits, strict=True):
             mine = rows.matching(lure=lure, credit=code("credit", credit), cutoff=float(run.cutoff))
             _survival(axes, mine)
-            axes.axvline(run.cutoff - 0.5, color="0.4", lw=0.8, ls=":")
+            axes.axvline(run.cutoff - 0.5, **_CUTOFF)
             axes.set(ylim=(-0.05, 1.05), xticks=range(run.sweep.epochs))
         line[0].set_ylabel(f"{learner}\nP(still runs)")
     for axes, credit in zip(grid[0], credits, strict=True):
         axes.set_title(CREDIT_TITLES[credit])
     for axes in grid[-1]:
         axes.set_xlabel("epoch")
-    entries: list[Entry] = [(name, {"color": ARM_COLOURS[name]}) for name in ARMS]
-    legend(figure, [*entries, ("recipe, index hidden", _HIDDEN), ("planner, recipe", {"color": "k", "ls": ":"})])
+    entries: list[Entry] = [(name, {"color": ARM_COLOURS[name], **_ARM_LINES[name]}) for name in ARMS]
+    more: list[Entry] = [("recipe, index hidden", _HIDDEN), ("planner, recipe", _PLANNER), ("cutoff K", _CUTOFF)]
+    legend(figure, [*entries, *more])
     return figure
 
 
@@ -67,13 +72,13 @@ def _survival(axes: Axes, rows: Trials) -> None:
     for name in ARMS:
         mine = arm(shown, name)
         if len(mine):
-            style = {"ls": "-."} if name == "short" else {}
-            _band(axes, by_epoch(mine, "running"), ARM_COLOURS[name], **style)
+            _band(axes, by_epoch(mine, "running"), ARM_COLOURS[name], **_ARM_LINES[name])
     if len(hidden):
-        _band(axes, by_epoch(hidden, "running"), **{"colour": _HIDDEN["color"], "ls": _HIDDEN["ls"]})
+        rest = {name: value for name, value in _HIDDEN.items() if name != "color"}
+        _band(axes, by_epoch(hidden, "running"), _HIDDEN["color"], **rest)
     if len(recipe := arm(shown, "recipe")):
         best = plan(recipe)["running"][0]
-        axes.plot(range(len(best)), best, "k:", lw=1)
+        axes.plot(range(len(best)), best, **_PLANNER)
 
 
 def transfer(run: FinishedMyopia) -> Figure:
@@ -95,7 +100,7 @@ def transfer(run: FinishedMyopia) -> Figure:
                 stops = (by_epoch(mine, "runs_to") >= run.sweep.thresholds.sure) & (
                     by_epoch(mine, "runs_past") <= 1 - run.sweep.thresholds.sure
                 )
-                x = np.arange(stops.shape[1]) + 0.1 * (place - (len(codes) - 1) / 2)
+                x = np.arange(stops.shape[1]) + 0.2 * (place - (len(codes) - 1) / 2)
                 found = [of_share(each.astype(float)).interval() for each in stops.T]
                 fill = COLOURS[place] if fine else "w"
                 draw_intervals(axes, x, found, COLOURS[place], marker="o", mfc=fill)
@@ -176,7 +181,7 @@ def learning(run: FinishedMyopia) -> Figure:
             axes.set_yticks([0, 0.01, 0.1, 1], ["0", "0.01", "0.1", "1"])
             axes.set_ylim(0, 3)
             axes.minorticks_off()
-        line[0].set_ylabel(f"{run.cells[index].study.settings()['learner']}\nmissed / best value")
+        line[0].set_ylabel(f"{run.cells[index].study.settings()['learner']}\nmissed / best value\n(linear up to 0.01)")
         line[0].set_xlabel("update")
     for axes, credit in zip(grid[0], run.sweep.credits, strict=True):
         axes.set_title(CREDIT_TITLES[credit])

@@ -142,6 +142,7 @@ def hazards(run: FinishedMyopia) -> Figure:
         axes.set_xlabel("chance of a hidden cutoff at a border")
     entries: list[Entry] = [
         ("trained with it", {"color": COLOURS[1], "marker": "o", "ls": ""}),
+        ("training not learned", {"color": COLOURS[1], "marker": "o", "mfc": "w", "ls": ""}),
         ("and as long without it", {"color": COLOURS[0], "marker": "s", "ls": ""}),
         ("planner", {"color": "k", "ls": ":"}), ("run of two epochs", {"color": COLOURS[2], "ls": "-."}),
     ]  # fmt: skip
@@ -158,6 +159,6 @@ def _by_hazard(axes: Axes, rows: Trials) -> None:
         fill = "w" if lacking(mine, "") else COLOURS[1]
         draw_intervals(axes, [hazard], [mean_of(mine.values(IN_FIRST))], COLOURS[1], marker="o", mfc=fill)
     found = [mean_of(later.matching(hazard=hazard).values(IN_FIRST)) for hazard in hazards]
-    draw_intervals(axes, np.array(hazards) + 0.015, found, COLOURS[0], marker="s")
+    draw_intervals(axes, np.array(hazards) + 0.03, found, COLOURS[0], marker="s")
     several = planted(here, hazard=np.linspace(0, 1, len(here)), seed=np.arange(len(here)))
     axes.plot(several["hazard"], planned(several).values(IN_FIRST), "k:", lw=1)

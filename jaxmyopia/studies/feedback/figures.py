@@ -67,7 +67,8 @@ def _draw(axes: Axes, curve: MeanCurve) -> None:
     label, colour = _LOOK[curve.learner]
     told, mean, error = curve.information[1:], curve.cos[1:], 1.96 * curve.error[1:]
     marker = "." if curve.learner == "principle" else ""
-    axes.plot(told, mean, color=colour, label=label, marker=marker)
+    width = 2.6 if curve.learner == "subspace" else 1.1  # others may lie on it
+    axes.plot(told, mean, color=colour, label=label, marker=marker, lw=width)
     axes.fill_between(told, mean - error, mean + error, color=colour, alpha=0.25, lw=0)
 
 
@@ -76,8 +77,8 @@ def _theory(axes: Axes, d: float, sigma: float, sharpness: float) -> None:
     missing = (d - 1) / (answers * fisher_information(sharpness))
     seen = missing < 0.5
     each = float(answer_information(jnp.asarray(sharpness)))
-    axes.plot(answers[seen] * each, np.sqrt(1 - missing[seen]), color="0.3", lw=0.9, ls="--")
-    axes.axhline(1 / np.sqrt(1 + sigma**2), color="0.4", lw=0.8, ls=":")
+    axes.plot(answers[seen] * each, np.sqrt(1 - missing[seen]), color="0.3", lw=0.9, ls="--", label="theory, (i)")
+    axes.axhline(1 / np.sqrt(1 + sigma**2), color="0.4", lw=0.8, ls=":", label="the whole subspace")
 
 
 def crossover(folder: RunFolder, cells: Sequence[Cell]) -> Figure:
@@ -106,6 +107,7 @@ def crossover(folder: RunFolder, cells: Sequence[Cell]) -> Figure:
                     there = np.isfinite(crossed)
                     axes.plot(at[there], crossed[there], marker="o", **style, label=f"{_LOOK[name][0]}, k = {k:g}")
                     axes.plot(at[~there], np.full((~there).sum(), top), marker="^", **style)
+            axes.plot([], [], "^", color="0.3", mfc="none", label="not in the answers asked")
             sigmas = np.geomspace(min(_axis(curves, "sigma")), max(_axis(curves, "sigma")), 30)
             theory = (d - 1) / (fisher_information(sharpness) * sigmas**2)
             axes.plot(sigmas, np.minimum(theory, top), color="0.3", lw=0.9, ls="--", label="theory, (i)")

@@ -2,9 +2,11 @@
 """The report of the feedback experiment: which figures, what to see in them, and the page."""
 
 from jaxmyopia.answer import Answer
+from jaxmyopia.report.explorer import Panel
 from jaxmyopia.report.figures import Caption, Drawable
 from jaxmyopia.report.page import Report
 from jaxmyopia.studies.feedback import figures
+from jaxmyopia.studies.feedback.model import PRIORS
 from jaxmyopia.studies.feedback.sweep import Sweep
 
 _NOTE = (
@@ -35,6 +37,12 @@ _WRONG = Caption(
 )
 
 
+_PANELS = (
+    Panel(("cos",), "Cosine between the values and what was learned"),
+    Panel(("information",), "Bits that the answers told"),
+)
+
+
 def report(answer: Answer, sweep: Sweep) -> Report:
     """What the page shows besides the claims."""
     del sweep
@@ -43,4 +51,10 @@ def report(answer: Answer, sweep: Sweep) -> Report:
         _CROSSOVER: lambda: figures.crossover(answer.folder, answer.studies),
         _WRONG: lambda: figures.wrong_subspace(answer.trials),
     }
-    return Report("How much of what a model knows does its feedback use?", drawn, notes=[_NOTE])
+    return Report(
+        "How much of what a model knows does its feedback use?",
+        drawn,
+        notes=[_NOTE],
+        panels=_PANELS,
+        names={"prior": PRIORS},
+    )

@@ -124,7 +124,7 @@ def make_claims(sweep: Sweep) -> list[Claim]:
 def draw_excess(trials: Trials, delta: float) -> Figure:
     """The excess against the ratio of rate to scale: a row a definition, a panel a rank, a colour a scale."""
     ranks, ratios = trials.unique("rank"), np.array(ADAM_RATES)
-    figure, axes = panels(len(DEFINITIONS), len(ranks), height=2.3, sharex=True, sharey=True)
+    figure, axes = panels(len(DEFINITIONS), len(ranks), height=2.3, sharex=True, sharey="row")
     for column, rank in zip(axes.T, ranks, strict=True):
         for scale, colour in zip(SCALES, COLOURS, strict=False):
             mine = trials.where(rank=rank, init_scale=scale)
@@ -136,7 +136,7 @@ def draw_excess(trials: Trials, delta: float) -> Figure:
         for ax, name in zip(column, DEFINITIONS, strict=True):
             ax.axhspan(-MARGIN, MARGIN, color="0.9", zorder=0)
             for ratio in (LOW, HIGH):
-                ax.axvline(ratio, color="0.5", lw=0.7, ls=":")
+                ax.axvline(ratio, color="0.5", lw=0.7, ls=":", label="asked up to, from" if ratio == LOW else None)
             ax.set(title=f"rank {rank}, {name}", xscale="log")
         column[-1].set_xlabel("Adam's rate / scale of the start")
     for ax in axes[:, 0]:

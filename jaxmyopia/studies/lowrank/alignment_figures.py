@@ -7,10 +7,11 @@ import jax
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from jaxmyopia.measures import Measure
 from jaxmyopia.measures.turning_points import turning_points
-from jaxmyopia.report.figures import COLOURS, LOSS_NAMES, draw_intervals, log_steps, panels
+from jaxmyopia.report.figures import COLOURS, LOG_STEPS, LOSS_NAMES, draw_intervals, log_steps, panels
 from jaxmyopia.stats.estimates import of_mean
 from jaxmyopia.stats.intervals import Interval
 from jaxmyopia.stats.pairs import pair
@@ -21,6 +22,7 @@ from jaxmyopia.studies.lowrank.finished import FinishedRun
 from jaxmyopia.studies.lowrank.matching import MATCHINGS, NoRate, at_matched_rates
 from jaxmyopia.studies.lowrank.measures import ALIGNMENT_RANK
 from jaxmyopia.studies.lowrank.plateau_claims import OPTIMIZERS
+from jaxmyopia.studies.lowrank.plateau_figures import missing
 
 _turning_points = jax.jit(turning_points)
 
@@ -54,13 +56,20 @@ def alignment_curves(run: FinishedRun, rank: int, loss: str, scale: float) -> Fi
                 for curves, style in zip(sides, ("-", "--"), strict=True):
                     if seed < curves.shape[1]:
                         _curves_of_one(axes, steps, curves[:, seed], style, run.thresholds.bump_delta)
+                if seed >= sides[0].shape[1]:
+                    missing(axes, "no such seed")
                 axes.set_ylim(0, 1.02 if name == "align" else None)
                 log_steps(axes, steps)
             row[0].set_ylabel(label)
         for seed, axes in enumerate(grid[len(_DRAWN) * i]):
             axes.set_title(f"{optimizer}, rate {rate:g}, seed {seed}")
     for axes in grid[-1]:
-        axes.set_xlabel("step")
+        axes.set_xlabel(LOG_STEPS)
+    handles = [
+        Line2D([], [], color="0.3", ls=ls, label=f"{a} with {u}") for ls, a, u in (("-", "a", "u"), ("--", "b", "v"))
+    ]
+    handles.append(Line2D([], [], color="0.3", marker="v", ls="none", label="bump"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure
 
 

@@ -9,13 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jaxmyopia.report.figures import COLOURS, LOSS_NAMES, draw_intervals, log_steps, panels
+from jaxmyopia.report.figures import COLOURS, DASHES, LOG_STEPS, LOSS_NAMES, draw_intervals, log_steps, panels
 from jaxmyopia.stats.intervals import Interval, wilson
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank.finished import FinishedRun
 from jaxmyopia.studies.lowrank.matching import shown_rate
 
 _FLOOR = 1e-9  # of the loss axis, in units of the first loss
+_BEST, _OTHER = 2.2, 1.1  # points: the width of a line at the best rate, and at others
+_Draw = Callable[[FinishedRun, Axes, int, dict[str, Any], bool], None]
 
 
 def loss_bands(run: FinishedRun, scale: float) -> Figure:
@@ -48,11 +50,9 @@ def zero_loss_over_steps(run: FinishedRun, scale: float) -> Figure:
     return figure
 
 
-def _by_loss_and_rank(
-    run: FinishedRun, scale: float, draw: Callable[[FinishedRun, Axes, int, str, bool], None], label: str
-) -> tuple[Figure, Axes]:
+def _by_loss_and_rank(run: FinishedRun, scale: float, draw: _Draw, label: str) -> tuple[Figure, Axes]:
     """A grid of panels over steps, and the first of them, with whose upright axis all share theirs;
-    `draw(run, axes, cell, colour, best)` adds a cell's line."""
+    `draw(run, axes, cell, look, best)` adds a cell's line."""
     losses, n = run.values("loss"), run.study.n
     ranks = [rank for rank in run.values("rank") if scale in run.scales(rank=rank)]
     figure, grid = panels(len(losses), len(ranks), sharex="col", sharey=True)
@@ -63,28 +63,48 @@ def _by_loss_and_rank(
                 rates = run.by_rate(**at)  # none where an optimiser was not run at a rank
                 best = shown_rate(run.rows(**at)) if rates else None
                 for rate, number in rates.items():
-                    draw(run, grid[i, j], number, run.colour(optimizer), rate == best)
+                    look = _look(run, optimizer, rate, best=rate == best)
+                    draw(run, grid[i, j], number, look, rate == best)
             grid[0, j].set_title(f"rank {rank}" + (" (full)" if rank == n else ""))
         grid[i, 0].set_ylabel(f"{LOSS_NAMES[loss]}\n{label}")
     for axes, rank in zip(grid[-1], ranks, strict=True):
         log_steps(axes, run.cells[min(run.by_rate(rank=rank).values())].record_steps())
-        axes.set_xlabel("step")
-    handles = [Line2D([], [], color=run.colour(name), label=name) for name in run.values("optimizer")]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+        axes.set_xlabel(LOG_STEPS)
+    handles = [
+        Line2D([], [], label=f"{name}, rate {rate:g}", **_look(run, name, rate, best=False))
+        for name in run.values("optimizer")
+        for rate in _rates(run, name)
+    ]
+    handles.append(Line2D([], [], color="0.3", lw=_BEST, label="thick: the best rate"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 5), handlelength=2.6)
     return figure, grid[0, 0]
 
 
-def _zero_share(run: FinishedRun, axes: Axes, number: int, colour: str, best: bool) -> None:
+def _rates(run: FinishedRun, optimizer: str) -> list[float]:
+    """Every rate of an optimiser, the greatest first."""
+    return sorted(run.by_rate(optimizer=optimizer), reverse=True)
+
+
+def _look(run: FinishedRun, optimizer: str, rate: float, *, best: bool) -> dict[str, Any]:
+    """A line's colour by its optimiser, dashes by its rate; later optimisers are thinner, so that what lies below
+    them is seen."""
+    thinner = 0.7 ** run.values("optimizer").index(optimizer)
+    dashes = DASHES[_rates(run, optimizer).index(rate) % len(DASHES)]
+    return {"color": run.colour(optimizer), "ls": dashes, "lw": (_BEST if best else _OTHER) * thinner}
+
+
+def _zero_share(run: FinishedRun, axes: Axes, number: int, look: dict[str, Any], best: bool) -> None:
+    del best
     steps, share = run.cells[number].record_steps(), run.relative_losses(number).share_below(run.thresholds.zero_loss)
-    axes.plot(steps, share[:, 0], color=colour, alpha=1 if best else 0.4, lw=1.4 if best else 0.7)
+    axes.plot(steps, share[:, 0], **look)
 
 
-def _loss_band(run: FinishedRun, axes: Axes, number: int, colour: str, best: bool) -> None:
+def _loss_band(run: FinishedRun, axes: Axes, number: int, look: dict[str, Any], best: bool) -> None:
     steps, losses = run.cells[number].record_steps(), run.relative_losses(number)
     low, middle, high = (np.clip(losses.quantile(q)[:, 0], _FLOOR, 1e3) for q in (0.05, 0.5, 0.95))
-    axes.plot(steps, middle, color=colour, alpha=1 if best else 0.4, lw=1.4 if best else 0.7)
+    axes.plot(steps, middle, **look)
     if best:
-        axes.fill_between(steps, low, high, color=colour, alpha=0.2, lw=0)
+        axes.fill_between(steps, low, high, color=look["color"], alpha=0.2, lw=0)
 
 
 def zero_loss_figure(run: FinishedRun) -> Figure:

@@ -7,14 +7,16 @@ from matplotlib.figure import Figure
 
 from jaxmyopia.measures.spans import where_plateaus
 from jaxmyopia.report.cells import cell, shade
-from jaxmyopia.report.figures import COLOURS, LOSS_NAMES, log_steps, panels
+from jaxmyopia.report.figures import COLOURS, LOG_STEPS, LOSS_NAMES, log_steps, panels
+from jaxmyopia.report.single_curves import marks
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank.finished import FinishedRun
 from jaxmyopia.studies.lowrank.matching import NoRate, judged, shown_rate, steady_rates
 from jaxmyopia.studies.lowrank.measures import Thresholds
 
 
-def _missing(axes: Axes, text: str = "not run") -> None:
+def missing(axes: Axes, text: str) -> None:
+    """Says in a panel why there is nothing."""
     axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, color="0.5")
 
 
@@ -37,14 +39,16 @@ def single_seeds(run: FinishedRun, loss: str, rank: int, scale: float) -> Figure
         curves, steps = run.kept(number, "loss"), run.cells[number].record_steps()
         for seed, axes in enumerate(grid[i]):
             if seed >= curves.shape[1]:
-                _missing(axes, "no such seed")
+                missing(axes, "no such seed")
+                axes.set_xticks([])
                 continue
             _one_seed(run, axes, steps, curves[:, seed] / curves[0, seed], (optimizer, seed))
         grid[i, 0].set_ylabel(f"{optimizer}, rate {rate:g}\nloss / first loss")
     for axes in grid[-1]:
-        axes.set_xlabel("step")
+        axes.set_xlabel(LOG_STEPS)
     grid[0, 0].set(yscale="log", ylim=(1e-5, 3))  # shared by all
     grid[0, 0].minorticks_off()  # 450 of them would take half of the time
+    figure.legend(handles=marks(), loc="outside lower center", ncols=2)
     return figure
 
 

@@ -13,6 +13,7 @@ from jaxmyopia.studies.lowrank.alignment_figures import alignment_curves, bump_f
 from jaxmyopia.studies.lowrank.figures import loss_bands, zero_loss_figure, zero_loss_over_steps
 from jaxmyopia.studies.lowrank.finished import FinishedRun
 from jaxmyopia.studies.lowrank.measures import ALIGNMENT_RANK
+from jaxmyopia.studies.lowrank.panels import panels
 from jaxmyopia.studies.lowrank.plateau_figures import plateau_counts, single_seeds, two_plateaus_map
 
 _CAPTIONS = (
@@ -31,7 +32,8 @@ _CAPTIONS = (
         "loss",
         "Loss over seeds",
         "Median loss over seeds, relative to the first: thick at each optimiser's best rate, with the band between "
-        "the 5th and the 95th percentile; thin at its other rates. A line that leaves the panel upwards is a rate "
+        "the 5th and the 95th percentile; thin at its other rates, which dashes "
+        "tell apart. A line that leaves the panel upwards is a rate "
         "at which half of the seeds diverge.",
     ),
     Caption(
@@ -44,7 +46,8 @@ _CAPTIONS = (
         "zero_loss_over_steps",
         "How long it takes",
         "Share of seeds whose loss is below the threshold of zero, step by step: thick at each optimiser's best "
-        "rate, thin at its other rates. Where a line still rises at the right edge, a verdict on who finds the "
+        "rate, thin at its other rates, which dashes tell apart. Where "
+        "a line still rises at the right edge, a verdict on who finds the "
         "zero-loss solution is one on the budget.",
     ),
     Caption(
@@ -160,4 +163,4 @@ def make_report(run: FinishedRun) -> Report:
         "start with entries of one standard deviation, the scale. Optimisers are paired: seed i has the same target "
         "and the same start under every optimiser, loss and rate of its rank."
     )
-    return Report("S-curves of low-rank learning", draw(run), rows, [note])
+    return Report("S-curves of low-rank learning", draw(run), rows, [note], panels(run.thresholds.bump_delta))

@@ -2,10 +2,12 @@
 """Figures of shutdown neutrality."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Rectangle
 from scipy.optimize import brentq
 
@@ -18,6 +20,7 @@ from jaxmyopia.studies.neutrality.sweep import DISCOUNT, REWARDS
 from jaxmyopia.study import Cell
 
 _REWARD_COLOURS = dict(zip(REWARDS, (COLOURS[0], COLOURS[1], COLOURS[4], COLOURS[2]), strict=True))
+_DOTTED: dict[str, Any] = {"color": "0.4", "lw": 0.8, "ls": ":"}
 _CAPTIONS = {
     caption.name: caption
     for caption in (
@@ -109,12 +112,15 @@ def neutrality_against_usefulness(table: Trials, study: Neutrality) -> Figure:
             pressing.step(pressed, np.arange(1, pressed.size + 1) / pressed.size, color=colour, where="post")
             if REWARDS[reward][0] < 1:
                 pressing.axvline(_settles(reward, study), color=colour, lw=0.9, ls=":")
-        scatter.axhline(BITS[0], color="0.4", lw=0.8, ls=":")
+        scatter.axhline(BITS[0], **_DOTTED)
         scatter.set(title=optimizer, xlabel="usefulness", ylabel="neutrality, bits", ylim=(-0.04, 1.04))
         pressing.set(title=optimizer, xlabel="probability of pressing", ylabel="share of seeds with at most this")
         pressing.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
-    legend = figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    for handle in legend.legend_handles:
+    dots, names = grid[0, 0].get_legend_handles_labels()
+    told = f"neutral from {BITS[0]:g} bits on; at right: where theory expects agents to settle"
+    dotted = Line2D([], [], label=told, **_DOTTED)
+    legend = figure.legend([*dots, dotted], [*names, told], loc="outside lower center", ncols=4)
+    for handle in legend.legend_handles[: len(dots)]:
         assert handle is not None  # every entry of the legend has one
         handle.set(alpha=1, sizes=[18])
     return figure

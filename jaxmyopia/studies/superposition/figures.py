@@ -6,8 +6,6 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,7 +15,8 @@ from jaxmyopia.report.figures import COLOURS, panels
 from jaxmyopia.stats.bands import band_of_curve
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.superposition.capacity_claims import FRACTION, TOTAL
-from jaxmyopia.studies.superposition.measures import KEPT, LINES, dimensions, sides
+from jaxmyopia.studies.superposition.measures import KEPT, LINES, sides
+from jaxmyopia.studies.superposition.panels import dimensions_of
 from jaxmyopia.studies.superposition.polygons import polygons
 from jaxmyopia.study import Cell
 
@@ -103,6 +102,9 @@ def capacity(run: FinishedSuperposition) -> Figure:
             choice = TOTAL.main | {"understood": what}
             _draw_curve(top, rows, rows.values(TOTAL, choice), colour, **named)
             _draw_curve(below, rows, rows.values(FRACTION, choice), colour, ls=line)
+        if not below.lines:
+            below.text(0.5, 0.5, "not defined", ha="center", va="center", transform=below.transAxes, color="0.5")
+            below.set_xlim(top.get_xlim())
         top.set(title=title, ylim=(-0.03, 1.03))
         below.set(ylim=(-0.03, 1.03), xlabel="dimensions m")
         if not place % 4:
@@ -119,11 +121,6 @@ def _blank(grid: Any, rows_each: int, count: int) -> None:
     for place in range(count, grid.shape[0] // rows_each * columns):
         for i in range(rows_each):
             grid[rows_each * (place // columns) + i, place % columns].set_axis_off()
-
-
-def _dimensions(models: np.ndarray) -> np.ndarray:
-    """D_i of models `(trials, M + 1, F)`, `(trials, F)`."""
-    return np.asarray(jax.vmap(dimensions)(jnp.asarray(models[:, :-1])))
 
 
 def lines(run: FinishedSuperposition) -> Figure:
@@ -143,7 +140,7 @@ def lines(run: FinishedSuperposition) -> Figure:
     rng = np.random.default_rng(0)
     for axes, level in zip(grid.flat, levels, strict=False):
         mine = first & (rows["active"] == level)
-        found, before = (_dimensions(each[mine]).ravel() for each in (models, untrained))
+        found, before = (dimensions_of(each[mine]).ravel() for each in (models, untrained))
         edges = np.linspace(0, 1.05, 106)
         axes.hist(found, edges, color=COLOURS[0], label="trained")
         nulls = {"blurred by 0.05": found + 0.05 * rng.standard_normal(found.size), "untrained": before}
@@ -151,7 +148,7 @@ def lines(run: FinishedSuperposition) -> Figure:
             axes.hist(null, edges, color=colour, histtype="step", lw=0.7, label=name)
         axes.set_ylim(0, 1.1 * np.histogram(found, edges)[0].max())  # untrained ones are all alike, and go beyond
         for name, at in LINES.items():
-            axes.axvline(at, color=COLOURS[1], lw=0.5, ls=":")
+            axes.axvline(at, color=COLOURS[1], lw=0.5, ls=":", label="simple fractions" if at == 1 else None)
             if axes is grid.flat[0]:
                 side = {"3/8": "right", "2/5": "left"}.get(name, "center")  # two that are near each other
                 axes.text(at, 1.0, name, fontsize=5, ha=side, va="bottom", transform=axes.get_xaxis_transform())
@@ -182,6 +179,10 @@ def geometries(run: FinishedSuperposition) -> Figure:
     figure, grid = panels(2, max(len(shown), 1), height=1.35)
     for place, (title, model) in enumerate(shown):
         weights = model[:2].astype(float)
+        if not np.isfinite(weights).all():
+            grid[0, place].set_title(title, fontsize=6)
+            _diverged(grid[0, place], grid[1, place])
+            continue
         reach = 1.15 * max(1.0, np.abs(weights).max())
         for x, y in weights.T:
             grid[0, place].plot([0, x], [0, y], "-o", color=COLOURS[0], ms=2.5, lw=0.9, markevery=[1])
@@ -192,6 +193,12 @@ def geometries(run: FinishedSuperposition) -> Figure:
     grid[0, 0].set_ylabel("columns of W")
     grid[1, 0].set_ylabel("W$^T$W")
     return figure
+
+
+def _diverged(*every: Axes) -> None:
+    for axes in every:
+        axes.text(0.5, 0.5, "diverged", ha="center", va="center", transform=axes.transAxes, color="0.5")
+        axes.set(xticks=[], yticks=[])
 
 
 def _title(rows: Trials, place: int) -> str:
