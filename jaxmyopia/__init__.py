@@ -9,6 +9,7 @@ from jaxmyopia.claims import Claim, Evidence, Judgement, along, claim, mean, not
 from jaxmyopia.claims.sequential import how_many
 from jaxmyopia.elsewhere import curves
 from jaxmyopia.measures import Derived, Measure
+from jaxmyopia.notebook import accelerator
 from jaxmyopia.one_file import main
 from jaxmyopia.stats.sketch import Sketch
 from jaxmyopia.stats.table import Trials
@@ -38,6 +39,7 @@ __all__ = [
     "Thresholds",
     "Training",
     "Trials",
+    "accelerator",
     "along",
     "claim",
     "curves",
