@@ -72,9 +72,9 @@ arms = {
     "recipe": ("one_hot", "negative"), "index hidden": ("masked", "negative"), "pay as before": ("one_hot", "flat"),
 }  # fmt: skip
 for axis, cutoff in zip(axes, (2, 4, 6), strict=True):
-    for name, (reveal, schedule) in arms.items():
+    for (name, (reveal, schedule)), dashes in zip(arms.items(), ("-", "--", ":"), strict=True):
         rows = answer.trials.where(reveal_epoch=reveal, schedule=code("schedule", schedule), cutoff=cutoff)
-        axis.plot(range(8), [rows[f"running_{epoch}"].mean() for epoch in range(8)], marker="o", ms=3, label=name)
+        axis.plot(range(8), [rows[f"running_{epoch}"].mean() for epoch in range(8)], dashes, marker="o", label=name)
     axis.axvline(cutoff - 0.5, color="0.3", lw=0.8, ls="--")
     axis.set(title=f"K = {cutoff}", xlabel="epoch")
 axes[0].set_ylabel("still running after it")

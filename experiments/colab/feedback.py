@@ -51,11 +51,13 @@ import matplotlib.pyplot as plt
 figure, axes = plt.subplots(1, 3, figsize=(10, 2.6), sharey=True, layout="constrained")
 heard, kept, cosines = answers_after(12), answer.kept, answer.curves["cos"]
 for axis, angle in zip(axes, (0, 45, 90), strict=True):
-    for name, prior in (("no belief", ISOTROPIC), ("a subspace, mostly", SOFT), ("a subspace alone", SUBSPACE)):
+    learners = (("no belief", ISOTROPIC, "-"), ("a subspace, mostly", SOFT, "-"), ("a subspace alone", SUBSPACE, "--"))
+    for name, prior, dashes in learners:
         here = (kept["prior"] == prior) & (kept["angle"] == angle)
-        axis.plot(heard, cosines[:, here].mean(axis=1), marker="o", ms=3, label=name)
-    axis.set(title=f"wrong by {angle} degrees", xlabel="comparisons", ylim=(-0.05, 1))
+        axis.plot(heard, cosines[:, here].mean(axis=1), dashes, marker="o", ms=3, label=name)
     axis.set_xscale("symlog", linthresh=1)
+    axis.set(title=f"wrong by {angle} degrees", xlabel="comparisons (linear up to 1)", xlim=(0, 70), ylim=(-0.05, 1))
+    axis.set_xticks([0, 1, 4, 16, 64], ["0", "1", "4", "16", "64"])
 axes[0].set_ylabel("cosine with the human's values")
 _ = axes[0].legend()
 

@@ -65,7 +65,7 @@ for row, (optimizer, rate) in zip(axes, RATES.items(), strict=True):
         for curve, shown in zip(losses.T, two, strict=True):
             axis.plot(answer.steps, curve / curve[0], lw=0.9, color="#0072B2" if shown else "0.75", zorder=2 + shown)
         axis.set_xscale("symlog", linthresh=10)
-        axis.set(title=f"{optimizer}, start {scale:g}: {two.sum()} of {len(two)} kept seeds", ylim=(0, 1.1))
+        axis.set(title=f"{optimizer}, start {scale:g}: {two.sum()} of {len(two)}", ylim=(0, 1.1), xlim=(0, 2000))
 for axis in axes[:, 0]:
     axis.set_ylabel("loss over the first")
 for axis in axes[1]:

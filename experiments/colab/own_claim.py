@@ -74,7 +74,9 @@ for axis, scale in zip(axes, (0.01, 0.1, 1.0), strict=True):
         here = (answer.kept["optimizer"] == optimizer) & np.isclose(answer.kept["init_scale"], scale)
         losses = answer.curves["loss"][:, here]
         axis.plot(answer.steps, losses / losses[0], color=colour, lw=0.8)
-    axis.set(title=f"start {scale:g}: blue SGD, red Adam", xlabel="step", ylim=(-0.05, 1.3))
+    axis.set_xscale("symlog", linthresh=10)
+    axis.set(title=f"start {scale:g}: blue SGD, red Adam", xlabel="step (linear up to 10)", ylim=(-0.05, 1.3))
+    axis.set_xlim(0, 2000)
 _ = axes[0].set_ylabel("loss over the first")
 
 # %% [markdown]

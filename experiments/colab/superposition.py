@@ -45,8 +45,8 @@ answer = jm.settle(
 answer
 
 # %% [markdown]
-# What the first four seeds have learned: each feature's direction, by how often it is active. Below each, how many of
-# all seeds make a pentagon.
+# What the first four seeds have learned: each feature's direction, turned so that the first one is up, by how often a
+# feature is active. Below each, how many of all seeds make a pentagon.
 
 # %%
 import matplotlib.pyplot as plt
@@ -57,8 +57,9 @@ for axis, active in zip(axes, (0.5, 0.2, 0.1, 0.05, 0.02), strict=True):
     here = np.isclose(answer.kept["active"], active)
     models = answer.curves["model"][-1][here]  # (seeds kept, 3, 5): two rows of W, and the biases
     for model, colour in zip(models, ("#0072B2", "#D55E00", "#009E73", "#CC79A7"), strict=True):
-        for x, y in model[:2].T:
-            axis.plot([0, x], [0, y], color=colour, lw=0.9)
+        directions = model[0] + 1j * model[1]
+        for each in 1j * directions * np.exp(-1j * np.angle(directions[0])):
+            axis.plot([0, each.real], [0, each.imag], color=colour, lw=0.9)
     rows = answer.trials.where(active=active)
     shown = int((rows[PENTAGON] == 1).sum())
     axis.set(
