@@ -5,8 +5,8 @@ python -m experiments.publish --run=runs/plateaus --name=plateaus --figures=loss
 
 Figures that are shown come from a run with --png.
 
-The marks `<!-- answer NAME -->` and `<!-- /answer NAME -->` say where a text goes: the page of docs/results/ that has
-them takes the evidence, the README, if it has them, the verdicts.
+The marks `<!-- answer NAME -->` and `<!-- /answer NAME -->` say where the evidence goes, in a page of docs/results/;
+`<!-- verdicts NAME -->` and `<!-- /verdicts NAME -->` where the verdicts go, there or in the README.
 """
 
 import dataclasses
@@ -45,7 +45,7 @@ class Publish:
     """Flags of publish."""
 
     run: str = flag("runs/plateaus", "Folder of the finished run.")
-    name: str = flag("plateaus", "Name of the answer: its folder, and its marks in docs/results and the README.")
+    name: str = flag("plateaus", "Name of the answer: its folder, and its marks in docs/results.")
     figures: tuple[str, ...] = flag((), "Names of the figures to keep, without their ending.")
     registration: str = flag("", "File of the run's registration, to keep beside it.")
 
@@ -198,6 +198,11 @@ def places(name: str) -> list[pathlib.Path]:
     return [page for page in sorted(PAGES.glob("*.md")) if name in MARK.findall(page.read_text())]
 
 
+def showing_verdicts(name: str) -> list[pathlib.Path]:
+    """The texts that have the marks of an answer's verdicts."""
+    return [page for page in (README, *sorted(PAGES.glob("*.md"))) if f"<!-- verdicts {name} -->" in page.read_text()]
+
+
 def put_between(text: str, name: str, new: str) -> str:
     """Replaces what stands between the comments `<!-- NAME -->` and `<!-- /NAME -->` of a text."""
     start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
@@ -223,8 +228,8 @@ def with_grids(text: str, name: str) -> str:
 
 
 def write_answer(name: str) -> None:
-    """Writes the evidence of a published answer into its page, its verdicts into the README if that has the marks, and
-    the tables that pages ask of it."""
+    """Writes the evidence of a published answer into its page, its verdicts wherever they have their marks, and the
+    tables that pages ask of it."""
     folder, mark = RESULTS / name, f"answer {name}"
     for page in places(name):
         page.write_text(put_between(page.read_text(), mark, answer_text(folder)))
@@ -238,10 +243,8 @@ def write_answer(name: str) -> None:
     if name == "feedback":
         for page in places(name):
             page.write_text(put_between(page.read_text(), "calculations", feedback.calculation_tables()))
-    text = README.read_text()
-    if name in MARK.findall(text):
-        claims = read(folder, "claims.json")
-        README.write_text(put_between(text, mark, verdict_table(claims)))
+    for page in showing_verdicts(name):
+        page.write_text(put_between(page.read_text(), f"verdicts {name}", verdict_table(read(folder, "claims.json"))))
 
 
 def _require_quiet(measured: dict[str, Any]) -> None:

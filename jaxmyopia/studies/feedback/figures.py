@@ -99,15 +99,16 @@ def crossover(folder: RunFolder, cells: Sequence[Cell]) -> Figure:
             for name in ("isotropic", "soft", "active"):
                 for k in ks:
                     where = {"d": d, "k": k, "sharpness": sharpness, "angle": 0.0, "belief": 1.0}
-                    points = [(each.settings["sigma"], _crosses(curves, each)) for each in pick(curves, name, **where)]
-                    style = {"ms": 3 + 2 * ks.index(k), "mfc": "none", "color": _LOOK[name][1]}
-                    axes.plot(
-                        [sigma for sigma, _ in points], [min(n, top) for _, n in points], "o", **style,
-                        label=f"{_LOOK[name][0]}, k = {k:g}",
-                    )  # fmt: skip
+                    found = pick(curves, name, **where)
+                    at = np.array([each.settings["sigma"] for each in found])
+                    crossed = np.array([_crosses(curves, each) for each in found])
+                    style = {"ms": 3 + 2 * ks.index(k), "mfc": "none", "color": _LOOK[name][1], "ls": "none"}
+                    there = np.isfinite(crossed)
+                    axes.plot(at[there], crossed[there], marker="o", **style, label=f"{_LOOK[name][0]}, k = {k:g}")
+                    axes.plot(at[~there], np.full((~there).sum(), top), marker="^", **style)
             sigmas = np.geomspace(min(_axis(curves, "sigma")), max(_axis(curves, "sigma")), 30)
             theory = (d - 1) / (fisher_information(sharpness) * sigmas**2)
-            axes.plot(sigmas, np.minimum(theory, top), color="0.3", lw=0.9, ls="--")
+            axes.plot(sigmas, np.minimum(theory, top), color="0.3", lw=0.9, ls="--", label="theory, (i)")
             axes.set(title=f"d {d:g}, sharpness {sharpness:g}", xscale="log", yscale="log", ylim=(1, 1.3 * top))
             axes.set_xticks(_axis(curves, "sigma"), [f"{sigma:g}" for sigma in _axis(curves, "sigma")])
             axes.minorticks_off()

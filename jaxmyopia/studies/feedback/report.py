@@ -16,14 +16,16 @@ _COSINES = Caption(
     "cosines",
     "How near a learner comes, against what its answers tell",
     "Mean cosine between w and what was learned, over bits charged as I(y; w) an answer, or a principle's code. A row "
-    "a sigma, a column a sharpness; bands are 95 % intervals. Dotted: what is left outside the subspace, 1/sqrt(1 + "
-    "sigma^2); dashed: theory of comparisons without a prior, 1 - cos^2 = (d - 1) / (N I).",
+    "a sigma, a column a sharpness, of the largest d and the least k; bands are 95 % intervals. Dotted: what is left "
+    "outside the subspace, 1/sqrt(1 + sigma^2); dashed: theory of comparisons without a prior, 1 - cos^2 = (d - 1) / "
+    "(N I).",
 )
 _CROSSOVER = Caption(
     "crossover",
     "From how many answers on comparisons are ahead of a whole principle",
     "Mean cosines of learners without a prior, with a soft prior and with chosen comparisons meet that of a principle, "
-    "right subspace. The line is theory for no prior, N = (d - 1) / (I sigma^2); points on the upper edge never do.",
+    "right subspace. The line is theory for no prior, N = (d - 1) / (I sigma^2); triangles on the upper edge: not in "
+    "the answers that were asked.",
 )
 _WRONG = Caption(
     "wrong_subspace",

@@ -6,6 +6,8 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,7 +17,7 @@ from jaxmyopia.report.figures import COLOURS, panels
 from jaxmyopia.stats.bands import band_of_curve
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.superposition.capacity_claims import FRACTION, TOTAL
-from jaxmyopia.studies.superposition.measures import KEPT, LINES, sides
+from jaxmyopia.studies.superposition.measures import KEPT, LINES, dimensions, sides
 from jaxmyopia.studies.superposition.polygons import polygons
 from jaxmyopia.study import Cell
 
@@ -36,15 +38,15 @@ class FinishedSuperposition:
         main = self.table.main
         return main.matching(part=part) if "part" in main.columns else main.keep(np.zeros(len(main), bool))
 
-    def models(self, part: str) -> list[tuple[Trials, np.ndarray]]:
-        """The kept models at the end, `(trials, M + 1, F)`, of every cell of a part, with their rows `(trials,)`."""
+    def models(self, part: str, record: int = -1) -> list[tuple[Trials, np.ndarray]]:
+        """The kept models at a record, `(trials, M + 1, F)`, of every cell of a part, with their rows `(trials,)`."""
         found = []
         for index, cell in enumerate(self.cells):
             if cell.control or getattr(cell.study, "part", None) != part or not self.folder.config["keep_curves"]:
                 continue
             rows = self.table.matching(cell=index)
             rows = rows.keep(rows["seed"] < self.folder.config["keep_curves"])
-            found.append((rows, self.folder.curves(index, "model")[-1]))
+            found.append((rows, self.folder.curves(index, "model")[record]))
         return found
 
 
@@ -106,8 +108,6 @@ def capacity(run: FinishedSuperposition) -> Figure:
         if not place % 4:
             top.set_ylabel("total")
             below.set_ylabel("fraction")
-    for axes in grid.flat[len(grid.flat) :]:
-        axes.set_axis_off()
     _blank(grid, 2, len(shown))
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
@@ -123,11 +123,7 @@ def _blank(grid: Any, rows_each: int, count: int) -> None:
 
 def _dimensions(models: np.ndarray) -> np.ndarray:
     """D_i of models `(trials, M + 1, F)`, `(trials, F)`."""
-    weights = models[:, :-1].astype(float)
-    overlaps = np.einsum("tmi,tmj->tij", weights, weights) ** 2
-    lengths = (weights**2).sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(lengths > 1e-12, lengths**2 / overlaps.sum(axis=2), 0)
+    return np.asarray(jax.vmap(dimensions)(jnp.asarray(models[:, :-1])))
 
 
 def lines(run: FinishedSuperposition) -> Figure:
@@ -139,26 +135,31 @@ def lines(run: FinishedSuperposition) -> Figure:
     Returns:
       The figure.
     """
-    (rows, models), *_ = run.models("published geometry") or run.models("geometry")
+    part = "published geometry" if run.models("published geometry") else "geometry"
+    ((rows, models), *_), ((_, untrained), *_) = run.models(part), run.models(part, record=0)
     first = (rows["init_scale"] == rows["init_scale"].min()) & (rows["weight_decay"] == rows["weight_decay"].max())
     levels = sorted(set(rows["active"][first].tolist()), reverse=True)
     figure, grid = panels(-(-len(levels) // 4), min(4, len(levels)), height=1.6, sharex=True)
     rng = np.random.default_rng(0)
     for axes, level in zip(grid.flat, levels, strict=False):
-        found = _dimensions(models[first & (rows["active"] == level)]).ravel()
+        mine = first & (rows["active"] == level)
+        found, before = (_dimensions(each[mine]).ravel() for each in (models, untrained))
         edges = np.linspace(0, 1.05, 106)
         axes.hist(found, edges, color=COLOURS[0], label="trained")
-        blurred = found + 0.05 * rng.standard_normal(found.size)
-        axes.hist(blurred, edges, color="0.3", histtype="step", lw=0.7, label="blurred by 0.05")
+        nulls = {"blurred by 0.05": found + 0.05 * rng.standard_normal(found.size), "untrained": before}
+        for (name, null), colour in zip(nulls.items(), ("0.3", COLOURS[2]), strict=True):
+            axes.hist(null, edges, color=colour, histtype="step", lw=0.7, label=name)
+        axes.set_ylim(0, 1.1 * np.histogram(found, edges)[0].max())  # untrained ones are all alike, and go beyond
         for name, at in LINES.items():
             axes.axvline(at, color=COLOURS[1], lw=0.5, ls=":")
             if axes is grid.flat[0]:
-                axes.text(at, 1.0, name, fontsize=5, ha="center", va="bottom", transform=axes.get_xaxis_transform())
+                side = {"3/8": "right", "2/5": "left"}.get(name, "center")  # two that are near each other
+                axes.text(at, 1.0, name, fontsize=5, ha=side, va="bottom", transform=axes.get_xaxis_transform())
         axes.set_xlabel("dimensions of a feature")
         axes.set_title(f"p = {level:.2g}", pad=9)
     _blank(grid, 1, len(levels))
     grid[0, 0].set_ylabel("features")
-    figure.legend(*grid.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    figure.legend(*grid.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
