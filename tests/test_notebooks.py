@@ -75,6 +75,7 @@ def _read(name: str) -> nbformat.NotebookNode:
 
 
 @pytest.mark.slow
+@pytest.mark.notebook
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_it_runs_and_comes_to_its_verdicts(name, tmp_path, monkeypatch):
     root = str(pathlib.Path(jm.__file__).parents[1])
