@@ -32,23 +32,37 @@ PLATEAUS = study.thresholds.plateaus
 RATES = {"sgd": 0.1, "adam": 0.01}
 
 
+def two(count):
+    return count == 2
+
+
 @jm.claim("At rank 2, under cross-entropy, most seeds show exactly two plateaus.", over=["time", "budget"])
 def two_plateaus(trials):
     found = []
     for optimizer, rate in RATES.items():
         mine = trials.where(optimizer=optimizer, learning_rate=rate)
-        found.append(jm.share(mine, PLATEAUS, lambda count: count == 2).above(0.5).at(optimizer, optimizer=optimizer))
+        found.append(jm.share(mine, PLATEAUS, two).above(0.5).at(optimizer, optimizer=optimizer))
+    return found
+
+
+@jm.claim("More seeds do from a small start than from one as large as the target.", over=["time", "budget"])
+def small_start(trials):
+    found = []
+    for optimizer, rate in RATES.items():
+        mine = trials.where(optimizer=optimizer, learning_rate=rate)
+        small, large = mine.where(init_scale=0.01), mine.where(init_scale=1.0)
+        found.append(jm.paired(small, large, PLATEAUS, two).above(0).at(optimizer, optimizer=optimizer))
     return found
 
 
 answer = jm.settle(
-    study, claims=[two_plateaus], seeds=128, steps=2000, records=128, keep_curves=12, progress=False,
+    study, claims=[two_plateaus, small_start], seeds=128, steps=2000, records=128, keep_curves=32, progress=False,
     optimizer=("sgd", "adam"), learning_rate=(0.01, 0.1), init_scale=(1.0, 0.1, 0.01),
 )  # fmt: skip
 answer
 
 # %% [markdown]
-# Losses of the first twelve seeds, those with two plateaus in blue. A seed is the same target and the same start under
+# Losses of the first 32 seeds, those with two plateaus in blue. A seed is the same target and the same start under
 # either optimiser.
 
 # %%
@@ -61,11 +75,11 @@ for row, (optimizer, rate) in zip(axes, RATES.items(), strict=True):
     for axis, scale in zip(row, (1.0, 0.1, 0.01), strict=True):
         here = (kept["optimizer"] == optimizer) & np.isclose(kept["learning_rate"], rate)
         here &= np.isclose(kept["init_scale"], scale)
-        losses, two = answer.curves["loss"][:, here], kept[PLATEAUS][here] == 2
-        for curve, shown in zip(losses.T, two, strict=True):
-            axis.plot(answer.steps, curve / curve[0], lw=0.9, color="#0072B2" if shown else "0.75", zorder=2 + shown)
+        losses, shown = answer.curves["loss"][:, here], two(kept[PLATEAUS][here])
+        for curve, blue in zip(losses.T, shown, strict=True):
+            axis.plot(answer.steps, curve / curve[0], lw=0.9, color="#0072B2" if blue else "0.75", zorder=2 + blue)
         axis.set_xscale("symlog", linthresh=10)
-        axis.set(title=f"{optimizer}, start {scale:g}: {two.sum()} of {len(two)}", ylim=(0, 1.1), xlim=(0, 2000))
+        axis.set(title=f"{optimizer}, start {scale:g}: {shown.sum()} of {len(shown)}", ylim=(0, 1.1), xlim=(0, 2000))
 for axis in axes[:, 0]:
     axis.set_ylabel("loss over the first")
 for axis in axes[1]:
