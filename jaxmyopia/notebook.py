@@ -4,6 +4,7 @@
 import glob
 import os
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 
@@ -12,6 +13,7 @@ from jaxmyopia.engine.mesh import require_jax, use_cpu_devices
 
 # Google's devices: /dev/accel0 up to TPU v4; later ones are groups of VFIO, as may be what a host lends to its guests.
 _DEVICES, _LENT = "/dev/accel[0-9]*", "/dev/vfio/[0-9]*"
+_config: Any = jax.config  # whose options no type names
 _VARIABLES = ("TPU_ACCELERATOR_TYPE", "TPU_NAME", "COLAB_TPU_ADDR", "COLAB_TPU_1VM", "TPU_WORKER_HOSTNAMES")
 
 
@@ -43,7 +45,7 @@ def accelerator() -> str:
     """
     use_cpu_devices()
     require_jax()
-    asked = "cpu" in (jax.config.jax_platforms or "").split(",")  # JAX_PLATFORMS, where it is set
+    asked = (_config.jax_platforms or "").split(",")[0] == "cpu"  # JAX_PLATFORMS, where it is set
     tpu = tpu_here() if jax.default_backend() == "cpu" and not asked else ""
     if tpu:
         raise RunError(

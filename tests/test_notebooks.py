@@ -130,6 +130,7 @@ def test_it_refuses_the_cpu_where_a_tpu_is_held_by_another_process(no_tpu, monke
         monkeypatch.setenv("TPU_ACCELERATOR_TYPE", "v5litepod-1")
     if told_by == "a variable":
         lent.unlink()
+    jax.config.update("jax_platforms", "tpu,cpu")  # the CPU as a last resort is not what was asked for
     with pytest.raises(jm.RunError, match="one process alone may hold a TPU") as refused:
         jm.accelerator()
     shown = {"a device": "accel0", "a variable": "TPU_ACCELERATOR_TYPE"}.get(told_by, "vfio/7")
