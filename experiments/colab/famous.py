@@ -110,7 +110,7 @@ _ = axes[0].legend(lines, ("strongest", "second", "third", "weakest"))
 # Cohen et al. ([2021](https://arxiv.org/abs/2103.00065)): under full-batch gradient descent the sharpness, the greatest
 # eigenvalue of the loss's Hessian, rises until it reaches 2 / rate, and then hovers there. Judged of each seed that
 # starts at least 10 % below: is the median over the last third of training within 10 % of it? At a low rate it need not
-# be: where all is learned before, sharpness stays below. Control: with momentum 0.9 training is stable up to
+# be: the sharpness may never come so far. Control: with momentum 0.9 training is stable up to
 # 2 (1 + 0.9) / rate (the same paper), so there the sentence must fail.
 
 
