@@ -41,7 +41,7 @@ import optax
 #
 # Saxe, McClelland and Ganguli ([2014](https://arxiv.org/abs/1312.6120)): from small weights, gradient descent in a deep
 # linear network learns the singular modes of its task one after another, the strongest first. Four modes are to be
-# learned; a mode is learned when half of its strength is there. A mode order is right in one of 24 by chance. Control:
+# learned; a mode is learned when half of its strength is there. By chance one order in 24 is right. Control:
 # one layer alone learns all modes at the same time, so there the sentence must fail.
 
 
