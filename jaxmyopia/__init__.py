@@ -10,6 +10,7 @@ from jaxmyopia.claims.sequential import how_many
 from jaxmyopia.elsewhere import curves
 from jaxmyopia.engine.chunk_record import ChunkRecord
 from jaxmyopia.measures import Derived, Measure
+from jaxmyopia.notebook import accelerator
 from jaxmyopia.one_file import main
 from jaxmyopia.stats.sketch import Sketch
 from jaxmyopia.stats.table import Trials
@@ -40,6 +41,7 @@ __all__ = [
     "Thresholds",
     "Training",
     "Trials",
+    "accelerator",
     "along",
     "claim",
     "curves",
