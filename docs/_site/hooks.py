@@ -89,7 +89,7 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
             return match[1]
         if path.suffix in PICTURES:
             return posixpath.relpath(_uri(path), posixpath.dirname(here) or ".")
-        return f"{config.repo_url}/blob/main/{path.relative_to(ROOT).as_posix()}"
+        return f"{config.repo_url}/{'tree' if path.is_dir() else 'blob'}/main/{path.relative_to(ROOT).as_posix()}"
 
     markdown = LINK.sub(led, markdown)
     return ITEM.sub(_reference, markdown) if here == "api.md" else markdown
