@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Judges six claims about the S-curves of low-rank learning under SGD and Adam.
+"""Judges nine claims about the S-curves of low-rank learning under SGD and Adam.
 
 python -m experiments.plateaus                  a minute on two cores
 python -m experiments.plateaus --preset=full    an hour or two

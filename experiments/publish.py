@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Puts a finished run on show: answer and figures to experiments/results/, evidence to docs/, verdicts to the README.
 
-python -m experiments.publish --run=runs/plateaus --name=plateaus --figures=loss,bumps
+python -m experiments.publish --run=runs/plateaus --name=lowrank --figures=loss,bumps
 
 Figures that are shown come from a run with --png.
 
@@ -45,7 +45,7 @@ class Publish:
     """Flags of publish."""
 
     run: str = flag("runs/plateaus", "Folder of the finished run.")
-    name: str = flag("plateaus", "Name of the answer: its folder, and its marks in docs/results.")
+    name: str = flag("lowrank", "Name of the answer: its folder, and its marks in docs/results.")
     figures: tuple[str, ...] = flag((), "Names of the figures to keep, without their ending.")
     registration: str = flag("", "File of the run's registration, to keep beside it.")
 

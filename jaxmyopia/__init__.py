@@ -8,7 +8,9 @@ from jaxmyopia.checks import ArgumentError, RunError
 from jaxmyopia.claims import Claim, Evidence, Judgement, along, claim, mean, not_applicable, paired, same, share
 from jaxmyopia.claims.sequential import how_many
 from jaxmyopia.elsewhere import curves
+from jaxmyopia.engine.chunk_record import ChunkRecord
 from jaxmyopia.measures import Derived, Measure
+from jaxmyopia.notebook import accelerator
 from jaxmyopia.one_file import main
 from jaxmyopia.stats.sketch import Sketch
 from jaxmyopia.stats.table import Trials
@@ -25,6 +27,7 @@ __all__ = [
     "Answer",
     "ArgumentError",
     "Cell",
+    "ChunkRecord",
     "Claim",
     "Derived",
     "EpochEnv",
@@ -38,6 +41,7 @@ __all__ = [
     "Thresholds",
     "Training",
     "Trials",
+    "accelerator",
     "along",
     "claim",
     "curves",

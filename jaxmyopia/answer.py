@@ -3,11 +3,12 @@
 
 import dataclasses
 import functools
+import html
 import os
 import pathlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +16,10 @@ from jaxmyopia.checks import RunError, require, user_path
 from jaxmyopia.claims import Claim, Judgement, judge_all
 from jaxmyopia.claims.text import claims_json, claims_text
 from jaxmyopia.declared import Declared, opened, registered
+from jaxmyopia.doors.arrays import curves_to_xarray
+from jaxmyopia.doors.csv_file import write_csv
+from jaxmyopia.doors.receipt import receipt_line
+from jaxmyopia.doors.specifications import specification_columns
 from jaxmyopia.engine.files import atomic, make_folder
 from jaxmyopia.engine.folder import PlannedCell, RunFolder
 from jaxmyopia.engine.manifest import read_json
@@ -32,13 +37,21 @@ if TYPE_CHECKING:
 
 
 class Curves(Mapping[str, np.ndarray]):
-    """The kept curves of a run by name, `(T, trials kept, ...)`: of all cells side by side, in the table's order."""
+    """The kept curves of a run by name, `(T, trials kept, ...)`: of all cells side by side, in the table's order, and
+    as there without those of controls."""
 
     def __init__(self, folder: RunFolder):
-        self._folder, self._cells = folder, range(len(folder.cells()))
+        self._folder = folder
+        self._cells = [number for number, cell in enumerate(folder.cells()) if not cell.control]
 
     def of_cell(self, cell: int) -> dict[str, np.ndarray]:
-        """Those of one cell, by its number."""
+        """Those of one cell, by its number.
+
+        Raises:
+          ArgumentError: if there is no such cell.
+        """
+        count = len(self._folder.cells())
+        require(isinstance(cell, int) and 0 <= cell < count, "cell", cell, f"must be a number below {count}")
         return {name: self._folder.curves(cell, name) for name in self._folder.names(cell, ".npy")}
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -104,7 +117,7 @@ class Answer:
     @property
     def steps(self) -> np.ndarray:
         """The recorded steps `(T,)`; refused where cells differ in them: see `cells[number].record_steps()`."""
-        every = [cell.record_steps() for cell in self.cells]
+        every = [cell.record_steps() for cell in self.cells if not cell.control]
         same = bool(every) and all(np.array_equal(each, every[0]) for each in every)
         require(same, "steps", f"{len(every)} cells", "must be the same in all cells; ask cells[number].record_steps()")
         return every[0]
@@ -114,6 +127,48 @@ class Answer:
         known = self.folder.names(cell, ".parquet")
         require(name in known, "quantiles", name, f"must be one of {', '.join(known)}")
         return self.folder.sketch(cell, name)
+
+    def to_csv(self, path: str | os.PathLike) -> pathlib.Path:
+        """Writes the table of trials as CSV; see `Trials.to_csv`."""
+        return self.trials.to_csv(path)
+
+    def specifications_to_csv(self, path: str | os.PathLike) -> pathlib.Path:
+        """Writes the claims as CSV, a row a specification: a condition under one choice of thresholds.
+
+        Columns are `claim`, `statistic`, `null`, one for each setting and threshold, `main`, and what specr and its
+        like look for, as R's broom names it: `estimate`, `conf.low`, `conf.high`, `seeds`, `p.value`; last `verdict`.
+        `seeds` and `p.value` (two-sided, against the null) of other than main thresholds are known once claims were
+        judged in this process: see `judged`.
+
+        Args:
+          path: of the file, which is replaced where there is one.
+
+        Returns:
+          The path.
+
+        Raises:
+          ArgumentError: if it is no path of a file, or there are no claims.
+          RunError: if it cannot be written.
+        """
+        require(len(self.claims) > 0, "claims", 0, "must be judged first, by settle or answer.judged(claims)")
+        return write_csv(specification_columns(self.claims), path)
+
+    def to_xarray(self, *, cell: int | None = None) -> Any:
+        """The kept curves as an xarray Dataset, which has dimensions by name; xarray is asked for here alone.
+
+        Args:
+          cell: of one cell, by its number; by default of all side by side.
+
+        Returns:
+          The `xarray.Dataset`: its variables are the curves, over `step`, `trial` and what follows in a curve, `NAME_0`
+          and so on; coordinates are the steps, and of the trials `cell`, `seed` and their settings; a setting that has
+          a curve's name is called `NAME_setting`.
+
+        Raises:
+          ArgumentError: if no curves are kept, there is no such cell, or cells differ in records or curves.
+          RunError: if xarray is not installed.
+        """
+        return curves_to_xarray(self, cell)
 
     def judged(self, claims: Sequence[Claim]) -> "Answer":
         """The same run, with these claims judged."""
@@ -150,6 +205,14 @@ class Answer:
         cells = self.studies or registered(self.folder).cells
         return replay_seed(self.folder, cells, cell, seed)
 
+    @property
+    def receipt(self) -> str:
+        """One line that says how to get the same numbers again: the run's identity, root seed, versions and call."""
+        return receipt_line(self.folder, self.claims)
+
+    def __repr__(self) -> str:
+        return f"{self}\n{self.receipt}"
+
     def __str__(self) -> str:
         head = f"{len(self.trials)} trials in {sum(not cell.control for cell in self.cells)} cells"
         if self.folder.rounds:
@@ -165,6 +228,7 @@ class Answer:
         with house_style():
             shown = any(each.evidence for each in self.claims)
             after = f"<p>{told(self.folder.manifest)}</p>" if self.folder.rounds else ""
+            after += f"<p><small>{html.escape(self.receipt)}</small></p>"
             return claims_html(self.claims, svg(claim_figures.forest(self.claims)) if shown else "") + after
 
     def report(self, title: str = "jaxmyopia") -> "Report":

@@ -15,6 +15,7 @@ from jaxmyopia.checks import require, user_path
 from jaxmyopia.claims import Claim
 from jaxmyopia.claims.claim import require_claims
 from jaxmyopia.claims.sequential import undecided_cells
+from jaxmyopia.engine.chunk_record import OnChunk
 from jaxmyopia.engine.experiment import open_folder, run_cells
 from jaxmyopia.engine.identity import numerics
 from jaxmyopia.engine.mesh import CACHE, require_jax, use_compilation_cache, use_cpu_devices
@@ -28,8 +29,9 @@ from jaxmyopia.replay import IN_PYTHON
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.study import Cell, Study
 
-_OPTIONS = ("root_seed", "keep_curves", "matmul_precision", "progress")  # arguments of `run` that make no cell
-_OF_NO_ROW = ("keep_curves", "out", "progress")  # those that are not registered
+# Arguments of `run` that make no cell, and those that are not registered.
+_OPTIONS = ("root_seed", "keep_curves", "matmul_precision", "progress", "on_chunk")
+_OF_NO_ROW = ("keep_curves", "out", "progress", "on_chunk")
 
 
 def execute(
@@ -86,6 +88,7 @@ def run(
     matmul_precision: str = HIGHEST,
     out: str | os.PathLike | None = None,
     progress: bool = True,
+    on_chunk: OnChunk | None = None,
     **settings: Any,
 ) -> Answer:
     """Runs a study, or several into one table.
@@ -107,6 +110,8 @@ def run(
         simulated_tf32, simulated_bfloat16.
       out: a folder to run in, which can be stopped and resumed; by default a temporary one, which goes with the answer.
       progress: whether to show a bar.
+      on_chunk: is called with a `ChunkRecord` of each chunk once it is written, such as for TensorBoard; not with those
+        that stood before a resume. An error in it is said, and the run goes on.
       **settings: a value or several. A field of the study (such as `optimizer`) makes a cell for each; any other name
         is a setting (such as `learning_rate`), whose values are trials of one program.
 
@@ -118,8 +123,9 @@ def run(
       RunError: if the folder cannot be used.
     """
     options = RunOptions(
-        root_seed=root_seed, keep_curves=keep_curves, matmul_precision=matmul_precision, progress=progress
-    )
+        root_seed=root_seed, keep_curves=keep_curves, matmul_precision=matmul_precision, progress=progress,
+        on_chunk=on_chunk,
+    )  # fmt: skip
     cells = _cells(study, seeds=seeds, steps=steps, records=records, **settings)
     return _run(cells, options, out)
 
@@ -188,6 +194,7 @@ def register(study: Study | Sequence[Study], claims: Sequence[Claim], path: str 
       ArgumentError: if an argument is not allowed, or the file registers something else.
     """
     _check(claims, arguments)
+    require(len(claims) > 0, "claims", claims, "must be what will be judged: one claim at least")
     alone = "root_seed" not in arguments
     require(alone, "root_seed", arguments.get("root_seed"), "must not be given: it will be drawn")
     return write_registration(path, _document(study, claims, arguments))

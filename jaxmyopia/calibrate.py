@@ -21,6 +21,7 @@ from jaxmyopia.claims.conditions import corrected, split
 from jaxmyopia.claims.verdicts import DECIDED, MIN_SEEDS
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.provenance import environment
+from jaxmyopia.engine.session import RunOptions
 from jaxmyopia.stats.intervals import Interval, wilson
 from jaxmyopia.stats.table import Columns, Trials
 from jaxmyopia.studies.lowrank.measures import Thresholds
@@ -78,6 +79,7 @@ def calibrate(out: str, *, trials: int, sizes: tuple[int, ...], root_seed: int, 
     for size in sizes:
         require(MIN_SEEDS <= size <= POOL // 2, "sizes", size, f"must be from {MIN_SEEDS} to {POOL // 2}")
     require(trials >= CONDITIONS, "trials", trials, f"must be at least {CONDITIONS}")
+    RunOptions(root_seed=root_seed)  # before there is a folder
     began, started = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     folder = RunFolder(out, {"experiment": "calibrate", "trials": trials, "sizes": list(sizes), "root_seed": root_seed})
     rng = np.random.default_rng(root_seed)

@@ -7,6 +7,7 @@ Flags live in one `FlagValues` a call, so that any number of binaries can be imp
 import dataclasses
 import functools
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,9 +35,10 @@ from jaxmyopia.registered import keep, line, with_registration
 from jaxmyopia.registration import Registration, register, registered
 from jaxmyopia.replay import receipt, show_seed, with_receipts
 from jaxmyopia.study import Cell
+from jaxmyopia.terminal import folded, painted
 from jaxmyopia.verify import tell, verify_folder
 
-SHARED = "what every experiment has"  # heading of the shared flags
+SHARED = "every experiment"  # heading of the shared flags
 
 
 _DECIDING = When("with --until_decided", lambda engine: engine.until_decided)
@@ -51,12 +53,12 @@ class Engine(Machine):
     """Flags of every experiment, beside those of its own."""
 
     root_seed: int = flag(0, "Root of every seed's random key, from 0 to 2**64 - 1.")
-    keep_curves: int = flag(4, "Keep all curves of this many seeds in every cell.")
-    matmul_precision: str = flag(HIGHEST, f"Of products of matrices: {', '.join(NAMES)}; see docs/numerics.md.")
+    keep_curves: int = flag(4, "Keep whole curves of this many seeds in every cell.")
+    matmul_precision: str = flag(HIGHEST, f"Precision of products of matrices: {', '.join(NAMES)}.")
     png: bool = flag(False, "Save figures as PNG too, beside SVG.")
     dry_run: bool = flag(False, "Print what would be run, time a few steps of it, and stop.")
     until_decided: bool = flag(False, "Add seeds until every piece of every claim is decided; see docs/cluster.md.")
-    cap: int | None = flag(None, "So many seeds at most; by default 1,024, or four times the seeds.", when=_DECIDING)
+    cap: int | None = flag(None, "Stop adding at this many; by default 1,024, or four times the seeds.", when=_DECIDING)
     checkpoint_secs: float = flag(60.0, "Seconds between checkpoints of what is in flight.")
     repair: bool = flag(False, "Compute chunks again whose files are damaged or missing.")
     num_shards: int = flag(1, "Machines that share the run without knowing of each other; see merge.")
@@ -67,11 +69,11 @@ class Engine(Machine):
     process_id: int | None = flag(None, "Which of them this one is; found likewise.", when=_SHARED)
     register: str | None = flag(None, "Instead of running, register what would be run and judged, in this new file.")
     registration: str | None = flag(None, "Run and judge what this file registers; see docs/verdicts.md.")
-    beacon: str | None = flag(None, "Later public randomness, of which seeds are drawn too.", when=_REGISTERED)
+    beacon: str | None = flag(None, "Public randomness of later, from which seeds are drawn too.", when=_REGISTERED)
     verify: bool = flag(False, "Instead of running, check whether the folder holds what it says.")
-    replay: int | None = flag(None, "Run this many random trials again, too.", when=_VERIFYING)
-    replay_seed: int | None = flag(None, "Instead of running, run this seed again beside what the folder says of it.")
-    replay_cell: tuple[int, ...] | None = flag(None, "In these cells, by number; by default in all.", when=_REPLAYING)
+    replay: int | None = flag(None, "With --verify, run this many random trials again, too.", when=_VERIFYING)
+    replay_seed: int | None = flag(None, "Instead of running, run this seed again and compare it with the folder.")
+    replay_cell: tuple[int, ...] | None = flag(None, "Of these cells, by number; by default of all.", when=_REPLAYING)
     replay_curve: str | None = flag(None, "A file for its curves, as CSV.", when=_REPLAYING)
 
 
@@ -103,6 +105,7 @@ class Binary:
         """The experiment's flags, not yet parsed."""
         values, name = FlagValues(), self.experiment.name
         presets = self.experiment.presets
+        flags.define(values, self.experiment.sweep_type, group=name, presets=presets)
         absl_flags.DEFINE_string(
             "out",
             f"runs/{name}",
@@ -114,12 +117,11 @@ class Binary:
             "preset",
             next(iter(presets)),
             list(presets),
-            "Settings for all flags that are not given.",
+            f"Values of all flags that are not given: {', '.join(presets)}.",
             flag_values=values,
             module_name=SHARED,
         )
         flags.define(values, Engine, group=SHARED)
-        flags.define(values, self.experiment.sweep_type, group=name, presets=presets)
         return values
 
     def sweep(self, values: FlagValues) -> Any:
@@ -188,8 +190,8 @@ class Binary:
             return None
         options = run_options(dataclasses.replace(engine, root_seed=registration.root_seed) if registration else engine)
         if engine.dry_run:
-            show(plan(cells))
-            show(estimate(cells, options))
+            show(folded(plan(cells), hang=4))
+            show(folded(estimate(cells, options)))
             return None
         config = {"experiment": experiment.name, **dataclasses.asdict(sweep)}
         with Artist(help=options.share.judges and experiment.report is not None) as artist:
@@ -198,7 +200,7 @@ class Binary:
                 keep(answer.folder, registration)
             if options.share.shards > 1 and options.share.leads:
                 say(
-                    f"Shard {options.share.shard} of {options.share.shards} is finished; join them all: "
+                    f"Shard {options.share.shard} of {options.share.shards} is finished; join them all:\n"
                     f"python -m jaxmyopia merge --out=FOLDER {values.out} ..."
                 )
             if answer is None or experiment.claims is None:
@@ -217,10 +219,11 @@ class Binary:
         if engine.registration is not None:
             return registered(engine.registration, engine.beacon, document)
         show(register(str(engine.register), document))
-        say(
+        told = (
             f"Registered in {engine.register}. Publish the hash above and name a beacon that is not out yet; once it "
             f"is, the same command with --registration={engine.register} --beacon=TEXT in place of --register runs it."
         )
+        say(folded(told))
         return None
 
     def _look_back(self, values: FlagValues, engine: Engine) -> None:
@@ -250,9 +253,9 @@ def _judge(experiment: Experiment, answer: Answer, sweep: Any, artist: Artist, *
         of_cells = functools.partial(receipt, answer.folder)
         write_page(answer.folder, report, answer.claims, of_cells, artist, png=png, registration=line(entries))
     for where, each in pairs:
-        show(_heading(where) + claims_text(each))
+        show(painted(_heading(where) + claims_text(each), sys.stdout))
     rounds = told(answer.folder.manifest) if answer.folder.rounds else ""
-    show("\n" + "; ".join(each for each in (rounds, line(entries)) if each))
+    show("\n" + folded("; ".join(each for each in (rounds, line(entries)) if each)))
     say(f"\nReport: {answer.folder.path / 'report.html'}")
     return answer
 

@@ -91,12 +91,17 @@ def _calibrate(settings: Calibrate, rest: list[str]) -> None:
     from jaxmyopia.calibrate import calibrate
 
     require(not rest, "arguments", " ".join(rest), "there are none")
-    show("{:<52}{:<14}{:>6}   {}".format("kind of claim", "of", "seeds", "wrong (nominal: at most 5 %)"))
+    show("Of each kind of claim, by seeds: % wrong (nominal: at most 5), and % decided.")
+    number = ""
     for rate in calibrate(
         settings.out, trials=settings.trials, sizes=settings.sizes, root_seed=settings.root_seed,
         command=launch.command(),
     ):  # fmt: skip
-        show(f"{rate.kind:<52}{rate.number:<14}{rate.seeds:>6}   {rate.wrong}, decided {rate.decided:.0%}")
+        if rate.number != number:
+            number = rate.number
+            show(f"\nof a number: {number}")
+        low, wrong, high = (f"{100 * each:.2g}" for each in (rate.wrong.low, rate.wrong.estimate, rate.wrong.high))
+        show(f"  {rate.kind:<50}{rate.seeds:>5}  {f'{wrong} [{low}, {high}]':<17}{100 * rate.decided:>3.0f}")
 
 
 def _one(folders: list[str]) -> str:
@@ -115,22 +120,23 @@ MERGE = Command(
 CURVES = Command(
     name="curves",
     summary="Counts plateaus, descents and upticks of loss curves from elsewhere, and draws them.",
-    usage="python -m jaxmyopia curves FILE    .csv, long or wide, as trackers export them; .npy, .npz: step and losses",
+    usage="python -m jaxmyopia curves FILE [--figure=FILE.png]\n\nFILE: a "
+    ".csv, long or wide, as trackers export them; a .npy or .npz of steps and losses.",
     settings=CurvesOfOnesOwn,
     main=show_curves,
 )
 VERIFY = Command(
     name="verify",
     summary="Checks whether a run's folder holds what it says: files, rows, claims; --replay=50 runs trials again.",
-    usage="python -m jaxmyopia verify FOLDER [--replay=K]    a program of your own: its command with --verify",
+    usage="python -m jaxmyopia verify FOLDER [--replay=K]\n\nOf a program of your own: its command with --verify.",
     settings=Verify,
     main=_verify,
 )
 REPLAY = Command(
     name="replay",
     summary="Runs one seed of a run again, and compares it with the run's table.",
-    usage="python -m jaxmyopia replay FOLDER --seed=17 [--cell=3] [--curve=FILE]    a program of your own: its command "
-    "with --replay_seed",
+    usage="python -m jaxmyopia replay FOLDER --seed=17 [--cell=3] [--curve=FILE]\n\nOf a program of your own: its "
+    "command with --replay_seed.",
     settings=Replay,
     main=_replay,
 )

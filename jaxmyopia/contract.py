@@ -126,6 +126,7 @@ def check(study: "Study", columns: Mapping[str, np.ndarray]) -> None:
         raise
     except Exception as error:
         raise _raised(study, "params", error, f"must take the settings {', '.join(columns)}") from error
+    study.check_computed()
     kind = (type(study), study.measures, tuple(columns))
     if kind not in _TRACED:
         check_traced(study, {name: float(column[0]) for name, column in columns.items()})

@@ -18,8 +18,9 @@ from jaxmyopia.flags import flag
 from jaxmyopia.measures.descents import TIMES
 from jaxmyopia.measures.measure import Choice, Measure
 from jaxmyopia.measures.spans import Spans, where_plateaus
+from jaxmyopia.terminal import lines_of
 
-_NAME = 40  # letters of a run's name
+_NAME = 22  # letters of a run's name, so that a line has eighty columns
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,25 +94,26 @@ def table(headings: Sequence[str], runs: Sequence[Run], numbers: np.ndarray) -> 
       numbers: `(runs, columns)` counts, NaN where there is none.
 
     Returns:
-      A line a run, below one of headings.
+      A line a run, below one of headings; what is to be known of it follows in lines of its own.
     """
     width = max(5, *(min(len(run.name), _NAME) for run in runs))
-    cells = [["curve", *headings, "counted"]]
+    lay = f"{{:<{width}}}" + "".join(f"{{:>{max(len(heading), 5) + 2}}}" for heading in headings) + "   {}"
+    lines = [lay.format("curve", *headings, "counted")]
     for run, row in zip(runs, numbers.tolist(), strict=True):
         shown = ["-" if np.isnan(number) else f"{number:g}" for number in row]
-        cells.append([run.name if len(run.name) <= _NAME else f"{run.name[: _NAME - 1]}…", *shown, _counted(run)])
-    lay = f"{{:<{width}}}" + "".join(f"{{:>{max(len(heading), 5) + 2}}}" for heading in headings) + "   {}"
-    return [lay.format(*line) for line in cells]
+        name = run.name if len(run.name) <= _NAME else f"{run.name[: _NAME - 1]}…"
+        lines.append(lay.format(name, *shown, "no" if run.reason else "yes"))
+        lines += [line for note in _notes(run) for line in lines_of(f"    {note}", subsequent_indent=" " * 6)]
+    return lines
 
 
-def _counted(run: Run) -> str:
-    """Whether a run is counted, and what is to be known of it."""
+def _notes(run: Run) -> list[str]:
+    """What is to be known of a run."""
     if run.reason:
-        return f"no: {run.reason}"
+        return [f"not counted: {run.reason}"]
     rows = f"{run.left_out} {'row' if run.left_out == 1 else 'rows'} left out, without a loss or there twice"
     notes = [rows] if run.left_out else []
-    notes += ["ends above its start: claims take it for diverged"] if run.diverged else []
-    return "; ".join(["yes", *notes])
+    return [*notes, "ends above its start: claims take it for diverged"] if run.diverged else notes
 
 
 def _figure(settings: CurvesOfOnesOwn, runs: Sequence[Run], path: pathlib.Path) -> None:

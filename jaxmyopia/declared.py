@@ -4,13 +4,12 @@
 import dataclasses
 import functools
 import os
-import pathlib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from jaxmyopia import flags
-from jaxmyopia.checks import ArgumentError, RunError, require
+from jaxmyopia.checks import ArgumentError, RunError, require, user_path
 from jaxmyopia.claims import Claim, judge_all
 from jaxmyopia.claims.sequential import undecided_cells
 from jaxmyopia.claims.text import claims_json
@@ -69,7 +68,7 @@ def opened(path: str | os.PathLike) -> RunFolder:
       ArgumentError: if it is none.
       RunError: if it is not completed.
     """
-    folder = RunFolder.existing(pathlib.Path(path).expanduser())
+    folder = RunFolder.existing(user_path("folder", path))
     status = folder.manifest.get("status")
     what = "a shard: merge all of them first" if status == "complete shard" else f"not completed (status: {status})"
     if status != "complete":

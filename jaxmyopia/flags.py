@@ -150,7 +150,7 @@ def define(values: FlagValues, settings: type, *, group: str, presets: Mapping[s
 
 def _shown(name: str, presets: Mapping[str, object]) -> str:
     def show(value: object) -> str:
-        return (",".join(map(str, value)) or "none") if isinstance(value, tuple) else str(value)
+        return "none" if value in (None, ()) else ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
     shown = {preset: show(_find(sweep, name)) for preset, sweep in presets.items()}
     alike = len(set(shown.values())) == 1

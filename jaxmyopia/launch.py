@@ -3,8 +3,10 @@
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import os
+import pathlib
 import shlex
 import signal
 import sys
@@ -22,7 +24,10 @@ from jaxmyopia.engine.mesh import CACHE, require_jax, use_compilation_cache, use
 from jaxmyopia.engine.processes import meet
 from jaxmyopia.engine.session import say, show
 from jaxmyopia.engine.signals import Stopped
+from jaxmyopia.flag_help import help_of
 from jaxmyopia.flags import FlagValues, flag
+
+CONSOLE = "jaxmyopia"  # the program that is installed with the package
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,9 +66,11 @@ def read(values: FlagValues, settings: type) -> Any:
 
 def command(argv: Sequence[str] | None = None) -> str:
     """The command that was typed, as it may be typed again; `argv` without the program."""
-    module = sys.modules["__main__"].__spec__
-    program = ["-m", module.name.removesuffix(".__main__")] if module else [sys.argv[0]]
-    return shlex.join(["python", *program, *(sys.argv[1:] if argv is None else argv)])
+    module, typed = sys.modules["__main__"].__spec__, sys.argv[0]
+    program = ["python", "-m", module.name.removesuffix(".__main__")] if module else ["python", typed]
+    if not module and pathlib.Path(typed).stem == CONSOLE:
+        program = [CONSOLE]
+    return shlex.join([*program, *(sys.argv[1:] if argv is None else argv)])
 
 
 def in_kernel() -> bool:
@@ -88,11 +95,7 @@ def _complete(values: FlagValues, about: str) -> None:
     """Adds help, and absl's own flags (`--verbosity` and the like) where no flag has their name."""
     if "help" in values:
         return
-    groups = list(values.flags_by_module_dict())
-
-    def short() -> str:
-        return f"{about.strip()}\n{''.join(chr(10) + values.module_help(group) for group in groups)}"
-
+    short = functools.partial(help_of, values, list(values.flags_by_module_dict()), about)
     for name, short_name in (("help", "?"), ("helpshort", None)):
         values[name] = _Help(name, short_name, lambda: f"{short()}\n\n--helpfull lists absl's and JAX's flags too.")
     values["helpfull"] = _Help("helpfull", None, lambda: f"{short()}\n{absl_flags.FLAGS.get_help()}")
@@ -152,7 +155,7 @@ def finish(main: Callable[[], object], values: FlagValues | None = None) -> int:
     except KeyboardInterrupt as stop:
         signum = stop.signum if isinstance(stop, Stopped) else signal.SIGINT
         what = "Interrupted" if signum == signal.SIGINT else "Terminated"
-        kept = f" What is completed is kept in {values.out}; to resume: {command()}" if "out" in values else ""
+        kept = f" What is completed is kept in {values.out}; to resume:\n{command()}" if "out" in values else ""
         say(f"\n{what}.{kept}")
         return 128 + signum
     return 0

@@ -9,12 +9,14 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jaxmyopia.checks import require
 from jaxmyopia.claims import Claim
 from jaxmyopia.claims.claim import require_claims
-from jaxmyopia.cli import binary
+from jaxmyopia.cli import Engine, binary
 from jaxmyopia.experiment import Experiment
-from jaxmyopia.flags import flag
+from jaxmyopia.flags import flag, specs
 from jaxmyopia.study import Study
+from jaxmyopia.values import brief
 
 
 def main(
@@ -46,12 +48,18 @@ def main(
       ArgumentError: if there is something that is no claim, or two claims have one id.
     """
     require_claims(claims)
+    require(
+        isinstance(study, Study), "study", brief(study), "must be an instance of a class made from Training or Study"
+    )
+    shared = {"out", "preset", *(spec.name for spec in specs(Engine))}
+    for key in (*settings, *(field.name for field in dataclasses.fields(study) if field.name != "measures")):
+        require(key not in shared, key, settings.get(key), "must have another name: it is a flag of every program")
     defaults = {"seeds": seeds, "steps": steps, "records": records, **settings}
     for field in dataclasses.fields(study):
         value = getattr(study, field.name)
         if isinstance(value, bool | int | float | str):
             defaults.setdefault(field.name, value)
-    sweep = _sweep_of({key: value for key, value in defaults.items() if _is_flag(value)})
+    sweep = _sweep_of({key: value for key, value in defaults.items() if _is_flag(value)}, study)
     fixed = {key: value for key, value in defaults.items() if not _is_flag(value)}
     program = Experiment(
         name=name or _program(),
@@ -77,7 +85,19 @@ def _is_flag(value: object) -> bool:
     return all(isinstance(each, _PLAIN) for each in several) and len({type(each) for each in several}) == 1
 
 
-def _sweep_of(defaults: Mapping[str, Any]) -> Any:
+_HELP = {
+    "seeds": "Seeds in every cell: 0, 1, ...",
+    "steps": "Steps of training.",
+    "records": "How many records are taken of a run, the start and the end among them.",
+}
+
+
+def _help(name: str, study: Study) -> str:
+    of_study = name in {field.name for field in dataclasses.fields(study)}
+    return f"{'Field' if of_study else 'Setting'} of {type(study).__name__}, one value or several."
+
+
+def _sweep_of(defaults: Mapping[str, Any], study: Study) -> Any:
     """An instance of a new dataclass whose fields are flags; what varies takes several values."""
     fields = []
     for key, value in defaults.items():
@@ -88,7 +108,7 @@ def _sweep_of(defaults: Mapping[str, Any]) -> Any:
         if many and not several:
             default = (value,)
         annotation = types.GenericAlias(tuple, (kind, ...)) if many else kind
-        fields.append((key, annotation, flag(default, f"Of the run; {value!r} by default.")))
+        fields.append((key, annotation, flag(default, _HELP.get(key) or _help(key, study))))
     return dataclasses.make_dataclass("Sweep", fields, frozen=True)()
 
 

@@ -70,21 +70,21 @@ def is_object(optimizer: Optimizer) -> bool:
     return isinstance(optimizer, optax.GradientTransformation)
 
 
+def _update(factory: Factory, x: jax.Array, rate: jax.Array) -> jax.Array:
+    optimizer = factory(rate)
+    return optimizer.update(x, optimizer.init(x), x)[0].sum()
+
+
 def _try_out(factory: Factory) -> str | None:
-    """What keeps a factory from being an optimiser, None if nothing does: seen on a gradient of ones."""
-
-    def update(x: jax.Array, rate: jax.Array) -> jax.Array:
-        optimizer = factory(rate)
-        return optimizer.update(x, optimizer.init(x), x)[0].sum()
-
-    ones = jnp.ones((4, 4))
+    """What keeps a factory from being an optimiser, None if nothing does: by shapes alone, which starts no device."""
+    dtype = jax.dtypes.canonicalize_dtype(float)
+    shapes = jax.ShapeDtypeStruct((4, 4), dtype), jax.ShapeDtypeStruct((), dtype)
     try:
         with jax.numpy_dtype_promotion("standard"):
-            jax.eval_shape(update, ones, jnp.asarray(1e-3))
-            climbs = factory not in _NAMED.values() and float(jax.jit(update)(ones, jnp.asarray(1e-3))) > 0
+            jax.eval_shape(functools.partial(_update, factory), *shapes)
     except Exception as error:  # whatever a function does that is no optimiser
         return f"one update from gradients and parameters raises {type(error).__name__}"
-    return "it climbs, as a part of an optimiser does" if climbs else None
+    return None
 
 
 @functools.cache
@@ -106,12 +106,35 @@ def check(optimizer: Optimizer, argument: str = "optimizer") -> None:
 
     Raises:
       ArgumentError: if there is none of this name; if it does not work from gradients and a learning rate alone
-        (lbfgs or momo want the loss too); if it is a part of one (`scale_by_*`).
+        (lbfgs or momo want the loss too). Of a part of one (`scale_by_*`) the name is refused; see `check_descends`.
     """
     hashable = optimizer.__hash__ is not None
     problem = _problem(optimizer) if hashable else "it is neither"
     if problem is not None:
         raise ArgumentError(argument, name_of(optimizer) if hashable else optimizer, f"{_ALLOWED}: {problem}")
+
+
+@functools.cache
+def _climbs(optimizer: Optimizer) -> bool:
+    with jax.numpy_dtype_promotion("standard"):
+        change = jax.jit(functools.partial(_update, make(optimizer)))(jnp.ones((4, 4)), jnp.asarray(1e-3))
+    return float(change) > 0
+
+
+def check_descends(optimizer: Optimizer, argument: str = "optimizer") -> None:
+    """Refuses a function or an object that goes up a gradient of ones, as a part of an optimiser does. It computes, and
+    so starts the devices, where `check` does not; names are known to go down.
+
+    Args:
+      optimizer: one that `check` lets pass.
+      argument: what the user calls it.
+
+    Raises:
+      ArgumentError: if it climbs.
+    """
+    if not isinstance(optimizer, str) and _climbs(optimizer):
+        allowed = f"{_ALLOWED}: it climbs, as a part of an optimiser does"
+        raise ArgumentError(argument, name_of(optimizer), allowed)
 
 
 def make(optimizer: Optimizer, argument: str = "optimizer") -> Factory:

@@ -35,11 +35,11 @@ RULES = tuple(
     f"jaxmyopia.{package}.{name}"
     for package, names in {
         "claims": (
-            "along", "choosing", "claim", "conditions", "controls", "evidence", "joint", "judged", "quantity",
+            "along", "asked", "choosing", "claim", "conditions", "controls", "evidence", "joint", "judged", "quantity",
             "regions", "sequential", "sides", "specifications", "verdicts",
         ),
         "stats": (
-            "bands", "betting", "decisions", "estimates", "intervals", "sequences", "sketch", "table",
+            "bands", "betting", "decisions", "estimates", "intervals", "pairs", "sequences", "sketch", "table",
         ),
     }.items()
     for name in names

@@ -210,9 +210,19 @@ def replay_seed(folder: RunFolder, cells: Sequence[Cell], number: int, seed: int
       ArgumentError: if there is no such cell or seed.
       RunError: if a file is damaged.
     """
-    require(0 <= number < len(cells), "cell", number, f"must be below {len(cells)}, the cells of the run")
+    require(
+        isinstance(number, int) and 0 <= number < len(cells),
+        "cell",
+        number,
+        f"must be from 0 to {len(cells) - 1}, the cells of the run",
+    )
     cell, seeds = cells[number], folder.cells()[number].seeds
-    require(0 <= seed < seeds, "seed", seed, f"must be below {seeds}, the seeds of cell {number}")
+    require(
+        isinstance(seed, int) and 0 <= seed < seeds,
+        "seed",
+        seed,
+        f"must be from 0 to {seeds - 1}, the seeds of cell {number}",
+    )
     combinations = len(cell.combinations)
     trials = np.arange(seed * combinations, (seed + 1) * combinations)
     return replay(folder, number, cell, trials, keep=seed + 1, exact=not differences_of_platform(folder))

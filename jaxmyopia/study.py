@@ -158,6 +158,9 @@ class Study:
         loss = Curves.of(curves)["loss"]
         return {"loss": jnp.where(jnp.isfinite(loss), loss, jnp.inf)}
 
+    def check_computed(self) -> None:
+        """Refuses what is seen by computing alone, once devices are chosen; asked of every cell. By default nothing."""
+
     def check_one_seed(self, settings: Mapping[str, float]) -> None:
         """Refuses wrong functions of one seed; a study that is written for S seeds has none."""
 

@@ -72,6 +72,10 @@ class Training(Study):
         super().__post_init__()
         optimizers.check(self.optimizer)
 
+    def check_computed(self) -> None:
+        """Refuses an optimiser that goes up."""
+        optimizers.check_descends(self.optimizer)
+
     @contract.to_supply("init(self, key, *, settings) -> (trained, data) of one seed")
     def init(self, *args: Any, **kwargs: Any) -> Any:
         """What is trained, and the data, of one seed; see the class. `key` is the seed's own, and consumed."""

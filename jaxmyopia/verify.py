@@ -35,6 +35,7 @@ from jaxmyopia.registered import check
 from jaxmyopia.replay import BOUND, differences_of_platform, replay
 from jaxmyopia.stats.table import Trials
 from jaxmyopia.study import Cell, Grid
+from jaxmyopia.values import brief
 
 _SHOWN = 10  # faults of a check; the others are counted
 _OWN = {"manifest.json", "claims.json", "report.html"}
@@ -98,7 +99,8 @@ def verify(
       ArgumentError: if the folder is none of a run, or nobody knows of which one.
       RunError: if the run is not completed.
     """
-    found = opened(folder)
+    found, fine = opened(folder), isinstance(cells, list | tuple) and all(isinstance(each, Cell) for each in cells)
+    require(cells is None or fine, "cells", brief(cells), "must be a list of cells, as study.cells(...) gives")
     declared = registered(found) if cells is None else Declared.of(found, as_planned(cells, found.config), claims)
     return verify_folder(found, declared, replay=replay, rng=rng)
 

@@ -3,6 +3,8 @@
 
 import dataclasses
 import pathlib
+import re
+import signal
 import subprocess
 import sys
 
@@ -13,10 +15,13 @@ from experiments import adam_bumps, interpretability, myopia, plateaus
 from experiments.benchmarks import benchmark, soak
 from jaxmyopia import __main__ as program
 from jaxmyopia import cli, flags, launch
-from jaxmyopia.checks import ArgumentError
+from jaxmyopia.checks import ArgumentError, RunError
+from jaxmyopia.commands import COMMANDS
 from jaxmyopia.engine import probe
 from jaxmyopia.engine.session import RunOptions
+from jaxmyopia.engine.signals import Stopped
 from jaxmyopia.experiment import Experiment
+from jaxmyopia.flag_help import help_of
 from jaxmyopia.studies.lowrank.study import LowRank
 from jaxmyopia.studies.lowrank.sweep import Sweep
 from jaxmyopia.studies.registry import EXPERIMENTS
@@ -153,7 +158,7 @@ def test_help_is_printed_and_is_no_failure(flag, capsys):
     assert plateaus.main.exit_code([flag]) == 0
     printed = capsys.readouterr().out
     assert "Judges nine claims" in printed
-    assert "--bump_delta: A bump" in printed and "--checkpoint_secs" in printed
+    assert "--bump_delta=X " in printed and "--preset=quick|full " in printed and "--[no]png " in printed
     assert "[quick: 40; full: 64]" in " ".join(printed.split())
     assert ("--verbosity" in printed) == (flag == "--helpfull")
 
@@ -170,8 +175,29 @@ def test_a_dry_run_says_how_long_and_how_much_memory():
 def test_the_program_lists_experiments_and_subcommands(capsys):
     program.main([])
     lines = capsys.readouterr().out.splitlines()
-    for name in (*EXPERIMENTS, "merge", "curves"):
-        assert sum(line.split()[0] == name for line in lines) == 1
+    assert [line.split()[0] for line in lines if re.match(r"  \S", line)] == [*EXPERIMENTS, *COMMANDS]
+    assert max(map(len, lines)) <= 80
+
+
+def helps():
+    """Every program, and what its `--help` prints."""
+    for name, make in EXPERIMENTS.items():
+        experiment = cli.binary(make())
+        yield name, experiment.flags(), experiment.about
+    for name, subcommand in COMMANDS.items():
+        yield name, launch.flags_of(subcommand.settings, name=name), f"{subcommand.summary}\n\n{subcommand.usage}"
+
+
+@pytest.mark.parametrize(("name", "values", "about"), helps(), ids=str)
+def test_help_is_eighty_columns_wide_and_has_every_flag_once_in_the_order_of_the_fields(name, values, about):
+    lines = help_of(values, list(values.flags_by_module_dict()), about).splitlines()
+    assert max(map(len, lines)) <= 80
+    heads = [re.match(r"  --(?:\[no\])?(\w+)", line) for line in lines]
+    told = [head[1] for head in heads if head]
+    assert sorted(told) == sorted(values)
+    settings = EXPERIMENTS[name]().sweep_type if name in EXPERIMENTS else COMMANDS[name].settings
+    own = [spec.name for spec in flags.specs(settings)]
+    assert told[: len(own)] == own
 
 
 @pytest.mark.parametrize(
@@ -193,6 +219,40 @@ def test_unknown_names_are_told_what_there_is(argv, message):
     assert str(refused.value) == message
 
 
+PAGE = (ROOT / "docs" / "cli.md").read_text()
+ENDS = {
+    0: None,
+    1: RunError("the disk is full"),
+    2: ArgumentError("seeds", 0, "must be at least 1"),
+    130: KeyboardInterrupt(),
+    141: BrokenPipeError(),
+    143: Stopped(signal.SIGTERM),
+}
+
+
+@pytest.mark.parametrize(("code", "error"), ENDS.items(), ids=str)
+def test_exit_codes_are_those_of_the_page(code, error, capsys):
+    def end():
+        if error:
+            raise error
+
+    values = TINY.flags()
+    values(["tiny"])
+    assert launch.finish(end, values) == code
+    said = capsys.readouterr().err
+    assert (said == "") == (code in (0, 141)) and (said.startswith("error: ") == (code in (1, 2)))
+    told = re.search(r"\| code \| when \|\n.*\n((?:\|.*\n)+)", PAGE)[1]
+    assert {int(each) for row in told.splitlines() for each in row.split("|")[1].split(",")} == set(ENDS)
+
+
+def test_the_pages_subcommands_and_flags_are_there():
+    commands = re.findall(r"^\| `(\w+)[^`]*` \|", PAGE.partition("## Flags")[0], flags=re.MULTILINE)
+    assert sorted(commands) == sorted(["list", "run", *COMMANDS])
+    values = plateaus.main.flags()
+    told = re.findall(r"--(\w+)", PAGE.partition("## Flags")[2])
+    assert {*told} - {*values} == {"help"}
+
+
 def call(*arguments):
     command = [sys.executable, "-m", "jaxmyopia", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
@@ -209,7 +269,7 @@ def test_the_program_as_a_process(tmp_path):
     rows = [line.split() for line in done.stdout.splitlines()]
     assert rows[1] == ["run", "0", "0", "1", "0", "1", "0", "yes"]
     assert rows[2][3] == "2" and int(rows[2][2]) >= 1
-    assert done.stdout.splitlines()[3].endswith("no: it is not finite at step 10")
+    assert done.stdout.splitlines()[4] == "    not counted: it is not finite at step 10"
     assert (tmp_path / "curves.curves.png").stat().st_size > 10_000
     refused = call("curves", str(tmp_path / "curves.npy"), "--run=who")
     told = "error: --run='who' is not allowed: must be a column, such as step, run 0, run 1, run 2\n"

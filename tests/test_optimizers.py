@@ -27,6 +27,7 @@ def cosine(learning_rate):
 def test_what_is_no_optimiser_is_refused_in_one_line(optimizer):
     with pytest.raises(ArgumentError, match=r"^optimizers=.* is not allowed: must be .*$") as error:
         optimizers.check(optimizer, "optimizers")
+        optimizers.check_descends(optimizer, "optimizers")
     assert "\n" not in str(error.value)
 
 

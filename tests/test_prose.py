@@ -2,6 +2,9 @@
 """Prose stays short, its links lead somewhere, and versions agree."""
 
 import configparser
+import functools
+import importlib
+import inspect
 import pathlib
 import re
 
@@ -34,6 +37,20 @@ def test_no_page_is_an_orphan():
 def test_the_readme_and_the_notes_are_short():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 130
     assert len((ROOT / "BUILD_NOTES.md").read_text().splitlines()) <= 60
+
+
+def test_the_reference_lists_every_public_name_with_the_first_sentence_of_its_docstring():
+    text = (ROOT / "docs" / "api.md").read_text()
+    listed = dict(re.findall(r"^- `jm\.([\w.]+)`: (.*(?:\n  .*)*)", text, flags=re.MULTILINE))
+    measures = {f"measures.{name}" for name in jaxmyopia.measures.__all__ if name[0].islower()}
+    assert measures - {*listed} == {"measures.summarise"}
+    assert {*jaxmyopia.__all__} - {*listed} == {"measures"}
+    for name, told in listed.items():
+        parts = name.split(".")
+        for depth in range(1, len(parts)):
+            importlib.import_module(".".join(["jaxmyopia", *parts[:depth]]))
+        said = inspect.getdoc(functools.reduce(getattr, parts, jaxmyopia)).partition("\n\n")[0]
+        assert " ".join(said.split()).startswith(" ".join(told.split())), name
 
 
 def test_versions_agree():

@@ -3,6 +3,9 @@
 
 import dataclasses
 import functools
+import os
+import subprocess
+import sys
 
 import chex
 import jax
@@ -185,3 +188,30 @@ def test_settings_with_a_default_may_be_left_out():
 )
 def test_trainings_keep_the_contract(study, settings):
     check_study(study, **settings)
+
+
+ALONE = """
+import dataclasses, os, jax, jax.numpy as jnp, optax
+import jaxmyopia as jm
+from jax._src import xla_bridge
+
+@dataclasses.dataclass(frozen=True)
+class Bowl(jm.Training):
+    def init(self, key, *, scale):
+        return scale * jax.random.normal(key, (3,)), ()
+
+    def loss(self, trained, data):
+        return jnp.square(trained).sum()
+
+clipped = lambda rate: optax.chain(optax.clip(1.0), optax.sgd(rate))
+studies = [Bowl(optimizer=each) for each in ("sgd", "muon", "noisy_sgd", optax.adam(0.01), clipped)]
+assert not xla_bridge.backends_are_initialized()
+jm.run(studies[0], seeds=4, steps=5, records=4, progress=False, learning_rate=0.1, scale=1.0)
+print(len(jax.devices()) - len(os.sched_getaffinity(0)))
+"""
+
+
+def test_a_study_that_is_made_starts_no_device_so_that_a_run_has_a_device_a_core():
+    quiet = {name: value for name, value in os.environ.items() if name not in ("JAX_NUM_CPU_DEVICES", "XLA_FLAGS")}
+    done = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True, env=quiet)
+    assert (done.stdout.strip(), done.returncode) == ("0", 0), done.stderr

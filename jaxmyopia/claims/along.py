@@ -22,7 +22,7 @@ from jaxmyopia.claims.verdicts import MOST_LOST
 from jaxmyopia.stats.bands import SHAPES, Shape, band_of_curve, of_shape
 from jaxmyopia.stats.estimates import Estimate
 from jaxmyopia.stats.intervals import Range
-from jaxmyopia.stats.table import Measured, NoTrials, Trials
+from jaxmyopia.stats.table import Measured, NoTrials, Trials, require_trials
 
 _WORDS = {"valley": "deepest valley", "dip": "deepest dip", "rise": "largest rise", "fall": "largest fall"}
 Premise = Callable[[Trials], Evidence]
@@ -74,6 +74,7 @@ def along(
     """
     require_one_of("shape", shape, SHAPES)
     require(given is None or callable(given), "given", given, "must be a function of the trials that gives evidence")
+    require_trials(trials)
     _require_axis(trials, axis, SHAPES[shape])
 
     def make(sides: Sides, fixed: Choice) -> Quantity:

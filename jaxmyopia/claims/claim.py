@@ -11,7 +11,8 @@ from jaxmyopia.checks import ArgumentError, require
 from jaxmyopia.claims.conditions import combine, corrected, named, split, summarise, whole
 from jaxmyopia.claims.judged import CameOut, ControlResult, Evidence, Judgement
 from jaxmyopia.claims.specifications import specifications
-from jaxmyopia.stats.table import NoTrials, Trials
+from jaxmyopia.stats.table import NoTrials, Trials, require_trials
+from jaxmyopia.values import brief
 
 Pieces = Evidence | Sequence[Evidence] | Mapping[str, Evidence]
 Ask = Callable[[Trials], Pieces]
@@ -48,6 +49,7 @@ class Claim:
         Raises:
           ArgumentError: if the claim gives something that is not evidence, or asks for a column that is none.
         """
+        require_trials(trials)
         try:
             evidence, level = self.evidence(trials)
         except NoTrials as error:
@@ -204,7 +206,7 @@ def require_claims(claims: Sequence[Claim]) -> None:
     Raises:
       ArgumentError: if it is none.
     """
-    require(isinstance(claims, list | tuple), "claims", claims, "must be a list of claims, made with @jm.claim")
+    require(isinstance(claims, list | tuple), "claims", brief(claims), "must be a list of claims, made with @jm.claim")
     for each in claims:
         require(isinstance(each, Claim), "claims", each, "must be claims, made with @jm.claim")
     ids = [each.id for each in claims]

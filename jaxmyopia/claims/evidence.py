@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from jaxmyopia.checks import require
+from jaxmyopia.claims.asked import of_numbers, require_function, settings_named
 from jaxmyopia.claims.judged import Evidence, Value, checked
 from jaxmyopia.claims.quantity import Choice, Quantity, Sample
 from jaxmyopia.claims.sides import (
@@ -30,7 +31,9 @@ from jaxmyopia.claims.sides import (
 )  # fmt: skip
 from jaxmyopia.stats.estimates import Estimate
 from jaxmyopia.stats.intervals import Range
-from jaxmyopia.stats.table import Measured, Trials, over_seeds, pair
+from jaxmyopia.stats.pairs import over_seeds, pair
+from jaxmyopia.stats.table import Measured, Trials, require_trials
+from jaxmyopia.values import brief
 
 
 def share(
@@ -60,9 +63,11 @@ def share(
     Raises:
       ArgumentError: if the sides do not pair, or there is no such measure.
     """
-    several = (trials,) if isinstance(trials, Trials) else tuple(trials)
+    several = tuple(trials) if isinstance(trials, list | tuple) else (trials,)
     require(len(several) in (1, 2), "trials", f"{len(several)} sides", "must be one side or two")
-    return _shares(several, {}, what, show, given, combine, tuple(apart))
+    apart = settings_named("apart", apart, *several)
+    require(callable(show), "show", brief(show), "must be a function of numbers (rows,): which of them show it")
+    return _shares(several, {}, what, show, given, combine, apart)
 
 
 def _shares(
@@ -73,9 +78,10 @@ def _shares(
 
     def sample(choice: Choice) -> Sample:
         numbers = [side.values(what, choice)[place] for side, place in zip(sides, places, strict=True)]
-        shown = np.asarray(show(*numbers), float)
-        fine = shown.shape == seed.shape and bool(np.isin(shown, (0, 1)).all())
-        require(fine, "show", show, "must say of each trial whether it shows it: True or False, or 1 or 0")
+        shown = of_numbers("show", show, *numbers)
+        fine = shown.shape == seed.shape and shown.dtype.kind in "biuf" and bool(np.isin(shown, (0, 1)).all())
+        shown = shown.astype(float) if fine else shown
+        require(fine, "show", brief(show), "must say of each trial whether it shows it: True or False, or 1 or 0")
         lost = int(sum(np.isnan(each).sum() for each in numbers))
         return _over_seeds(seed, shown, numbers, given, combine, lost, (0.0, 1.0))
 
@@ -102,12 +108,13 @@ def _over_seeds(
     """One number a seed, of those for which the premise holds."""
     excused = 0
     if given is not None:
-        told = np.asarray(given(*numbers))
+        told = of_numbers("given", given, *numbers)
         fine = told.shape == seed.shape and bool(np.isin(told, (0, 1)).all())
-        require(fine, "given", given, "must say of each trial whether the premise holds: True or False")
+        require(fine, "given", brief(given), "must say of each trial whether the premise holds: True or False")
         held = told.astype(bool) & ~np.all([np.isnan(each) for each in numbers], axis=0)
         excused = len(np.unique(seed[~held]))
         values = np.where(held, values, np.nan)
+    require_function("combine", combine)
     return Sample(*over_seeds(seed, values, combine or np.mean), len(seed), lost, excused, range)
 
 
@@ -130,6 +137,8 @@ def mean(trials: Trials, what: str | Measured, show: Show | None = None, *, rang
     Raises:
       ArgumentError: if there is no such measure, or a value lies outside the range.
     """
+
+    require_trials(trials)
 
     def make(sides: Sides, fixed: Choice) -> Quantity:
         (mine,) = sides
@@ -171,7 +180,8 @@ def paired(
     with all of their seed, and counted; with more than 5 % of them lost, nothing is concluded.
 
     Args:
-      a, b: the sides.
+      a: one side.
+      b: the other.
       what: a measure, or a column's name.
       show: of the numbers `(rows,)`, what is compared; by default they themselves.
       apart: settings by which trials that belong together may differ, though their values are the same on both sides.
@@ -184,7 +194,8 @@ def paired(
     Raises:
       ArgumentError: if a side holds several trials for one pair, or no trials pair.
     """
-    return _difference((a, b), {}, what, show, tuple(apart), tuple(over), range)
+    apart, over = settings_named("apart", apart, a, b), settings_named("over", over, a, b)
+    return _difference((a, b), {}, what, show, apart, over, range)
 
 
 def _difference(
@@ -229,6 +240,7 @@ def same(a: Trials, b: Trials, what: str | Measured, margin: float, **how: Any) 
 
 def not_applicable(why: str, statistic: str = "", /, **condition: Value) -> Evidence:
     """A condition under which a claim cannot be asked, such as one in which no learning rate passes the guard."""
+    require(isinstance(why, str) and why != "", "why", why, "must be a reason, in words")
     none = Estimate(float("nan"), 0, why=why).interval()
     return Evidence(
         name="", statistic=statistic, interval=none, null=0.0, direction=0, grid=(), holds=1.0,

@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 
 from jaxmyopia.checks import require, require_range
+from jaxmyopia.claims.asked import of_numbers
 from jaxmyopia.claims.judged import Condition
 from jaxmyopia.claims.quantity import Choice, Quantity
 from jaxmyopia.measures import Measure
 from jaxmyopia.stats.intervals import Range
-from jaxmyopia.stats.table import Measured, Trials, shared_settings
+from jaxmyopia.stats.pairs import shared_settings
+from jaxmyopia.stats.table import Measured, Trials
+from jaxmyopia.values import brief
 
 Show = Callable[..., Any]  # of arrays (rows,), one a side: what counts, as numbers or truth values (rows,)
 Sides = tuple[Trials, ...]
@@ -88,7 +91,9 @@ def shown_of(
         known = require_range("range", range) or (None if isinstance(what, str) else getattr(what, "range", None))
         values = numbers
     else:
-        found = np.asarray(show(numbers))
+        found = of_numbers("show", show, numbers)
+        fine = found.shape == numbers.shape and found.dtype.kind in "biuf"
+        require(fine, "show", brief(show), "must give a number, True or False for each trial")
         known = require_range("range", range) or ((0.0, 1.0) if found.dtype == bool else None)
         values = np.where(np.isnan(numbers), np.nan, found.astype(float))
     if known:

@@ -3,20 +3,14 @@
 
 import dataclasses
 import math
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 from jaxmyopia.claims.judged import ControlResult, Evidence, Judgement
 from jaxmyopia.claims.verdicts import MIN_SEEDS
+from jaxmyopia.terminal import WIDTH, lines_of
 
-_WIDTH = 80  # columns of the table of claims in a terminal
 _SHOWN = 6  # pieces of evidence a claim
-
-
-def _wrap(text: str, width: int = _WIDTH, **indent: Any) -> list[str]:
-    """Lines of text; names with hyphens stay whole, so that they can be searched for."""
-    return textwrap.wrap(text, width, break_on_hyphens=False, **indent)
 
 
 def _plain(value: Any) -> Any:
@@ -47,8 +41,8 @@ def claims_text(judgements: Sequence[Judgement]) -> str:
     """
     lines = []
     for each in judgements:
-        lines += _wrap(f"{each.verdict.upper()}  {each.text} ({each.id})", subsequent_indent="    ")
-        lines += _wrap(each.headline or each.reason, initial_indent="  ", subsequent_indent="    ")
+        lines += lines_of(f"{each.verdict.upper()}  {each.text} ({each.id})", subsequent_indent="    ")
+        lines += lines_of(each.headline or each.reason, initial_indent="  ", subsequent_indent="    ")
         lines += [f"    {line}" for piece in each.evidence[:_SHOWN] for line in _piece_text(piece)]
         left = len(each.evidence) - _SHOWN
         lines += [f"    and {left} more conditions: see the page"] if left > 0 else []
@@ -68,11 +62,11 @@ def _piece_text(piece: Evidence) -> list[str]:
         text += f": {piece.reason}"
     if piece.verdict in ("not applicable", "not judged"):
         text = piece.reason
-    return _wrap(f"{piece.verdict:<13} {piece.name}: {text}", _WIDTH - 4, subsequent_indent=" " * 14)
+    return lines_of(f"{piece.verdict:<13} {piece.name}: {text}", WIDTH - 4, subsequent_indent=" " * 14)
 
 
 def _control_text(control: ControlResult) -> list[str]:
-    if control.came_out != "failed":
-        return _wrap(f"control {control.came_out}: {control.name}", initial_indent="    ", subsequent_indent="      ")
     found = ", ".join(f"{name} {verdict}" for name, verdict in control.found.items())
-    return _wrap(f"CONTROL FAILED: {control.name} ({found})", initial_indent="    ", subsequent_indent="      ")
+    failed = control.came_out == "failed"
+    text = f"CONTROL FAILED: {control.name} ({found})" if failed else f"control {control.came_out}: {control.name}"
+    return lines_of(text, initial_indent="    ", subsequent_indent="      ")

@@ -188,7 +188,8 @@ def _csv(path: pathlib.Path) -> tuple[pa.Table, bool]:
 
 
 def _npy(path: pathlib.Path) -> tuple[pa.Table, bool]:
-    array = np.asarray(np.load(path), float)
+    with path.open("rb") as file:  # np.load would take junk for a pickle, and give advice
+        array = np.asarray(np.lib.format.read_array(file, allow_pickle=False), float)
     if array.ndim != 2 or array.shape[1] < 2:
         raise ValueError(f"its shape is {array.shape}")
     return _of_arrays(dict(zip(_plain(array.shape[1]), array.T, strict=True))), False

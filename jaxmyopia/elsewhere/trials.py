@@ -9,6 +9,8 @@ Runs may differ in their steps and lengths. What they lack is never made up.
 """
 
 import dataclasses
+import os
+import pathlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,6 +66,10 @@ class CurveTrials(Trials):
     def to_pandas(self) -> Any:
         """The table as a pandas DataFrame, with the measures that were asked for."""
         return Trials.to_pandas(self._with(self.losses.made))
+
+    def to_csv(self, path: str | os.PathLike) -> pathlib.Path:
+        """Writes the table as CSV, with the measures that were asked for; see `Trials.to_csv`."""
+        return Trials.to_csv(self._with(self.losses.made), path)
 
 
 def curves(

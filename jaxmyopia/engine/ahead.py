@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import time
 from collections.abc import Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from jaxmyopia.engine.chunk import compile_cell
 from jaxmyopia.engine.cost import Work, work_of
@@ -15,6 +15,7 @@ from jaxmyopia.engine.progress import Progress
 from jaxmyopia.study import Cell
 
 _WEIGHING = 2.0  # seconds that may go into it where there is no program to wait for
+_OFTEN = 0.5  # seconds between two words while there is nothing but to wait
 _AHEAD = 3  # cells that are compiled or compiling: the one at work and two more
 
 
@@ -50,7 +51,7 @@ class Programs:
         try:
             while True:
                 for number in itertools.islice(waiting, _AHEAD - len(coming)):
-                    coming.append((number, ahead.submit(self._compile, number)))
+                    coming.append((number, ahead.submit(self._compile, number, progress)))
                 if not coming:
                     return
                 number, compiled = coming.popleft()
@@ -59,14 +60,19 @@ class Programs:
                     if compiled.done() and time.monotonic() > until:
                         break
                     self._weigh(other, progress)
+                while not compiled.done():
+                    wait([compiled], timeout=_OFTEN)
+                    progress.waiting(number)
                 yield number, compiled.result()
         finally:
             ahead.shutdown(wait=True, cancel_futures=True)
 
-    def _compile(self, number: int) -> Compiled:
+    def _compile(self, number: int, progress: Progress) -> Compiled:
+        began = time.monotonic()
         compiled = self._kept.get(number) or compile_cell(self._cells[number], self._precision)
         if self._keep:
             self._kept[number] = compiled
+        progress.compiled(number, time.monotonic() - began)
         return compiled
 
     def _weigh(self, number: int, progress: Progress) -> None:

@@ -119,12 +119,19 @@ def compile_cell(cell: Cell, matmul_precision: str = precision.HIGHEST) -> Compi
       The three programs.
     """
     _check_memory(cell)
+    return _compile(*program_of(cell, matmul_precision))
+
+
+def program_of(
+    cell: Cell, matmul_precision: str
+) -> tuple[Program, jax.tree_util.PyTreeDef, tuple[jax.ShapeDtypeStruct, ...]]:
+    """What is compiled for a cell, not yet compiled: equal for cells that share it; arguments as of `compile_cell`."""
     mesh = seed_mesh()
     slots = -(-blocks_a_chunk(cell) // mesh.size)
     points = len(cell.record_steps())
     program = Program(study=cell.study, mesh=mesh, points=points, slots=slots, matmul_precision=matmul_precision)
     shapes, tree = jax.tree.flatten(_shapes(cell).params)
-    return _compile(program, tree, tuple(shapes))
+    return program, tree, tuple(shapes)
 
 
 @functools.lru_cache(maxsize=64)

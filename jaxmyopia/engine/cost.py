@@ -59,7 +59,7 @@ def _operations(jaxpr: Any) -> float:
 
 def _of_equation(equation: Any) -> float:
     name = equation.primitive.name
-    inner = [each for value in equation.params.values() for each in _jaxprs(value)]
+    inner = [each for value in equation.params.values() for each in inner_jaxprs(value)]
     if inner:
         times = equation.params.get("length", 1) if name == "scan" else 1
         return times * sum(map(_operations, inner))
@@ -72,10 +72,10 @@ def _of_equation(equation: Any) -> float:
     return 0.0 if name in _FREE else entries * (_OF_ONE if name in _TRANSCENDENTAL else 1.0)
 
 
-def _jaxprs(value: Any) -> list[Any]:
+def inner_jaxprs(value: Any) -> list[Any]:
     """The jaxprs among an equation's parameters."""
     if hasattr(value, "eqns"):
         return [value]
     if hasattr(value, "jaxpr"):
-        return _jaxprs(value.jaxpr)
-    return [each for one in value for each in _jaxprs(one)] if isinstance(value, tuple | list) else []
+        return inner_jaxprs(value.jaxpr)
+    return [each for one in value for each in inner_jaxprs(one)] if isinstance(value, tuple | list) else []

@@ -16,6 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxmyopia.curves import Curves
 from jaxmyopia.engine import precision
+from jaxmyopia.engine.lapack import calls_lapack, sparing
 from jaxmyopia.engine.mesh import per_device
 from jaxmyopia.study import Study
 
@@ -146,13 +147,17 @@ class Program:
         return found
 
     def compile(self, params) -> "Compiled":
-        """Compiles the three; `params` as for `calls`."""
+        """Compiles the three, on fewer devices where they call LAPACK (see `lapack`); `params` as for `calls`."""
         began, calls = time.monotonic(), self.calls(params)
+        traced, mesh = self._traced(calls), sparing(self.mesh)
+        if mesh.size < self.mesh.size and any(calls_lapack(each.jaxpr.jaxpr) for each in traced.values()):
+            slots = -(-self.slots * self.mesh.size // mesh.size)
+            return dataclasses.replace(self, mesh=mesh, slots=slots).compile(params)
         platform = self.mesh.devices.flat[0].platform
         options = {name: COMPILER_OPTIONS.get(platform, {}) for name in calls}
         options["begin"] = options["begin"] | _IN_HASTE.get(platform, {})
         with precision.of_products(self.matmul_precision):  # lowering makes products too
-            programs = {name: each.lower().compile(options[name]) for name, each in self._traced(calls).items()}
+            programs = {name: each.lower().compile(options[name]) for name, each in traced.items()}
         return Compiled(program=self, shapes=calls["advance"][1][:2], seconds=time.monotonic() - began, **programs)
 
 

@@ -5,14 +5,16 @@ import contextlib
 import dataclasses
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import Any
 
 from jaxmyopia.checks import RunError, require
 from jaxmyopia.engine import precision
 from jaxmyopia.engine.ahead import Programs
 from jaxmyopia.engine.checkpoints import Checkpoints, InFlight
-from jaxmyopia.engine.chunk import ChunkRun, trials_of_chunk
+from jaxmyopia.engine.chunk import ChunkRun, chunks_of_rounds, program_of, trials_of_chunk
+from jaxmyopia.engine.chunk_record import OnChunk, Teller
+from jaxmyopia.engine.display import display
 from jaxmyopia.engine.folder import RunFolder
 from jaxmyopia.engine.lock import Lock
 from jaxmyopia.engine.manifest import stem_of
@@ -34,7 +36,8 @@ class RunOptions:
 
     Scalars: `root_seed`, of every seed's key; `keep_curves`, the seeds whose whole curves are kept; `matmul_precision`:
     a name of `precision.NAMES`; `checkpoint_secs` between checkpoints; `repair`: damaged chunks are computed again;
-    `progress`: a bar is shown. `share`: what of it is this process's. Raises ArgumentError if a value is not allowed.
+    `progress`: it is shown. `share`: what of it is this process's. `on_chunk`: is told of each chunk once it is
+    written, in the process that leads. Raises ArgumentError if a value is not allowed.
     """
 
     root_seed: int = 0
@@ -44,6 +47,7 @@ class RunOptions:
     repair: bool = False
     progress: bool = True
     share: Share = dataclasses.field(default_factory=Share)
+    on_chunk: OnChunk | None = None
 
     def __post_init__(self):
         conform(self)
@@ -51,6 +55,8 @@ class RunOptions:
             value = getattr(self, name)
             require(0 <= value <= most, name, value, f"must be a whole number from 0 to {most}")
         precision.check(self.matmul_precision)
+        callable_or_none = self.on_chunk is None or callable(self.on_chunk)
+        require(callable_or_none, "on_chunk", self.on_chunk, "must be a function of one record")
         require(self.checkpoint_secs > 0, "checkpoint_secs", self.checkpoint_secs, "must be positive")
 
 
@@ -78,6 +84,7 @@ class Session:
         self._numbers = {pair: number for number, pair in enumerate(every)}
         self._undecided, self._rounds = undecided, rounds if undecided else [every]
         self._looks, self._asked = [1] * len(cells), list[Pair]()  # each cell's that were asked for, and their chunks
+        self._teller = Teller(options.on_chunk if options.share.leads else None, say)
         self._programs = Programs(cells, options.matmul_precision, keep=len(self._rounds) > 1)
 
     def begin(self) -> None:
@@ -113,6 +120,7 @@ class Session:
         """Writes how it ended; returns the entries if there is something to do with them."""
         share = self._options.share
         self._checkpoints.close()
+        self._teller.end()
         self._lock.check_folder()
         if status.startswith("complete"):
             self._checkpoints.clear()
@@ -143,13 +151,14 @@ class Session:
         if number and not todo:
             return
         name = f"look {number + 1} of {len(self._rounds)}" if len(self._rounds) > 1 else ""
+        shown = display() if self._options.progress and share.leads else None
         with (
-            Progress(self._outline(todo), show=self._options.progress and share.leads, name=name) as progress,
+            Progress(self._outline(todo), display=shown, name=name) as progress,
             contextlib.closing(self._programs.of(todo, progress)) as ready,
         ):
             for cell, compiled in ready:
                 self._entries["compile_seconds"][str(cell)] = round(compiled.seconds, 2)
-                progress.running(cell, compiled.seconds)
+                progress.running(cell)
                 for chunk in todo[cell]:
                     self._run_chunk(cell, chunk, compiled, stop, progress)
 
@@ -176,17 +185,18 @@ class Session:
             self._lock.check_peers()
             time.sleep(_WAIT)
 
-    def _outline(self, todo: Mapping[int, Sequence[int]]) -> dict[int, tuple[str, int, int, int, int]]:
-        """What the progress bar is told of each cell: name, trials, steps, records, chunks."""
-        found = {}
+    def _outline(self, todo: Mapping[int, Sequence[int]]) -> dict[int, tuple[str, int, int, int, int, Hashable]]:
+        """What progress is told of each cell: name, trials, steps, records, chunks, and what it is compiled of."""
+        found: dict[int, tuple[str, int, int, int, int, Hashable]] = {}
         for number, mine in todo.items():
             cell = self._cells[number]
             trials = sum(len(trials_of_chunk(cell, chunk)) for chunk in mine)
-            found[number] = (str(cell.study), trials, cell.steps, len(cell.record_steps()), len(mine))
+            program = program_of(cell, self._options.matmul_precision)
+            found[number] = (str(cell.study), trials, cell.steps, len(cell.record_steps()), len(mine), program)
         return found
 
     def _run_chunk(self, cell: int, index: int, compiled: Compiled, stop: StopRequest, progress: Progress) -> None:
-        number, study = self._numbers[cell, index], self._cells[cell].study
+        number, study, began = self._numbers[cell, index], self._cells[cell].study, time.monotonic()
 
         def pause(record: int, take: Callable[[], InFlight]) -> None:
             """Between two stretches: stops if asked to, saves if it is time, looks at the other processes."""
@@ -211,6 +221,8 @@ class Session:
             self._folder.write_chunk(cell, study.settings(), chunk)
             self._checkpoints.done(number)
         progress.finish(len(chunk.rows["seed"]))
+        of = chunks_of_rounds(self._cells[cell])[self._looks[cell] - 1 if self._undecided else -1]
+        self._teller.tell(self._cells[cell], chunk, of, time.monotonic() - began)
         stop.check()
 
     def wait_for_the_others(self) -> None:

@@ -91,6 +91,9 @@ class Measure:
         object.__setattr__(self, "part", part)
         object.__setattr__(self, "unroll", unroll)
         object.__setattr__(self, "range", require_range("range", range))
+        several = isinstance(conditions, list | tuple)
+        require(several, "conditions", conditions, "must be a list of names of definitions")
+        require(part is None or isinstance(part, str), "part", part, "must be the name of what fn gives")
         for axis in conditions:
             require(axis in grid, "conditions", axis, f"must be among the definitions: {', '.join(grid)}")
         object.__setattr__(self, "conditions", tuple(conditions))
@@ -117,6 +120,7 @@ class Measure:
         Raises:
           ArgumentError: if the grid lacks the choice.
         """
+        require(choice is None or isinstance(choice, Mapping), "choice", choice, "must be a dict, a value by name")
         chosen = self.main | dict(choice or {})
         grid = dict(self.grid)
         for name, value in chosen.items():

@@ -91,6 +91,8 @@ def _draw(axes: Axes, run: Run, find: Find) -> None:
 
 def _scale(axes: Axes, steps: np.ndarray, curve: np.ndarray) -> None:
     """Logarithmic axes where the range needs one: of steps where records thin out, of losses where all are positive."""
+    if len(steps) < 2:
+        return
     between = np.diff(steps.astype(float))
     ends = [np.median(part) for part in (between[: len(between) // 4 + 1], between[-len(between) // 4 :])]
     if len(between) > 2 and steps[0] >= 0 and ends[1] > _THINNER * ends[0] > 0:

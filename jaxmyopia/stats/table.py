@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of a run: one row a trial, which is one seed under one combination of settings; and how its rows pair."""
+"""The table of a run: one row a trial, which is one seed under one combination of settings."""
 
 import dataclasses
+import os
+import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from jaxmyopia.checks import ArgumentError, require
+from jaxmyopia.checks import ArgumentError, RunError, require
+
+if TYPE_CHECKING:
+    from jaxmyopia.doors.scores import Scores
 
 
 class Columns(Mapping[str, np.ndarray]):
@@ -95,7 +100,7 @@ class Trials:
     def __getitem__(self, what: "str | Measured") -> np.ndarray:
         if not isinstance(what, str):
             back = np.argsort(self._by_seed, kind="stable")
-            return what.of(self)[back]
+            return _measured(what).of(self)[back]
         self._require(what)
         return self.columns[what]
 
@@ -118,6 +123,7 @@ class Trials:
         found = self
         for name, value in equals.items():
             self._require(name)
+            require(np.ndim(value) == 0, name, value, "must be one value; of several ask in turn")  # type: ignore[arg-type]
             found = found.matching(**{name: value})
             if not len(found):
                 shown = list(dict.fromkeys(self.columns[name].tolist()))
@@ -187,130 +193,73 @@ class Trials:
           ArgumentError: if there is no such column, or the measure's grid lacks the choice.
         """
         if not isinstance(what, str):
-            return what.of(self, choice)
+            return _measured(what).of(self, choice)
+        require(self[what].dtype.kind in "biuf", "column", what, "must be a column of numbers")
         column = self[what].astype(float)
         return np.where(self.columns["diverged"], np.nan, column)[self._by_seed]
 
     def to_pandas(self) -> Any:
-        """The table as a pandas DataFrame; pandas is asked for here alone."""
-        import pandas  # an extra, not a requirement
+        """The table as a pandas DataFrame; pandas is asked for here alone.
 
+        Raises:
+          RunError: if pandas is not installed.
+        """
+        try:
+            import pandas  # an extra, not a requirement
+        except ModuleNotFoundError:
+            raise RunError("pandas is not installed: pip install pandas, or this package's extra [pandas]") from None
         return pandas.DataFrame({name: self.columns[name] for name in self.columns})
 
+    def to_csv(self, path: str | os.PathLike) -> pathlib.Path:
+        """Writes the table as CSV, a row a trial and the names of the columns above; NaN is an empty cell.
 
-@dataclasses.dataclass(frozen=True)
-class Pairs:
-    """Trials of two sides that belong together: places `a`, `b` `(pairs,)` in the order of each side's seeds, and the
-    `seed` `(pairs,)` they share."""
+        Args:
+          path: of the file, which is replaced where there is one.
 
-    seed: np.ndarray
-    a: np.ndarray
-    b: np.ndarray
+        Returns:
+          The path.
+
+        Raises:
+          ArgumentError: if it is no path.
+          RunError: if it cannot be written.
+        """
+        from jaxmyopia.doors.csv_file import write_csv  # what a table needs to be judged comes without it
+
+        return write_csv({name: self.columns[name] for name in self.columns}, path)
+
+    def matrix(
+        self, what: "str | Measured", by: str | Sequence[str], *, choice: Mapping[str, Any] | None = None
+    ) -> "Scores":
+        """A measure as matrices, seeds by conditions: what rliable and others that compare algorithms take.
+
+        Args:
+          what: a measure, or a column's name.
+          by: the setting, or several, whose values are compared: an entry each.
+          choice: of the measure's thresholds, by default the main one.
+
+        Returns:
+          The `Scores`: by the value of `by` (of several a tuple) an array `(runs, conditions)`, one row a seed, the
+          same seeds and the same conditions in all; NaN where a trial diverged.
+
+        Raises:
+          ArgumentError: if there is no such measure or setting, a condition is there on one side alone, or no seed has
+            them all.
+        """
+        from jaxmyopia.doors.scores import scores
+
+        return scores(self, what, by, choice)
 
 
-def pair(a: Trials, b: Trials, *, apart: Sequence[str] = (), over: Sequence[str] = ()) -> Pairs:
-    """Pairs the trials of two sides that agree in seed and in every setting that does not tell the sides apart.
-
-    A setting tells them apart if the two sides have none of its values in common, or if it is named in `apart`; where
-    they have some in common and some not, it is refused by name: what was meant cannot be known.
-
-    Args:
-      a, b: the sides.
-      apart: settings by which trials that belong together may differ.
-      over: settings by which one side may hold several trials for one of the other; each makes a pair.
-
-    Returns:
-      The `Pairs`, in the order of seeds.
+def require_trials(value: object) -> None:
+    """Refuses what is no table of trials.
 
     Raises:
-      ArgumentError: if a side holds several trials for one pair, the sides share some values of a setting alone, or
-        there is no pair.
+      ArgumentError: if it is none.
     """
-    for each in (a, b):
-        require(isinstance(each, Trials), "trials", each, "must be trials of a run, such as trials.where(...)")
-    names = [name for name in dict.fromkeys((*a.settings, *b.settings)) if name in a.columns and name in b.columns]
-    shared = [name for name in names if name not in (*apart, *over) and _is_shared(a, b, name)]
-    keys = _keys(a, b, ["seed", *shared])
-    sides = [_Side(key, table) for key, table in zip(keys, (a, b), strict=True)]
-    for side, name in zip(sides, ("first", "second"), strict=True):
-        differing = [each for each in names if each not in (*shared, *over) and len(_distinct(side.table, each)) > 1]
-        allowed = (
-            f"must hold one trial a pair, but the {name} side has several; they differ in {differing or 'nothing'}"
-        )
-        require(bool(over) or not side.repeated, "paired", f"{len(side.table)} trials", allowed)
-    one, other = sides if not sides[1].repeated else sides[::-1]
-    require(not other.repeated, "over", tuple(over), "must leave one trial a pair on one side")
-    place = np.minimum(np.searchsorted(other.sorted, one.key), len(other.sorted) - 1)
-    found = other.sorted[place] == one.key if len(other.sorted) else np.zeros(len(one.key), bool)
-    mine, its = np.flatnonzero(found), other.order[place[found]]
-    sides_agree = f"must be sides that agree in {', '.join(['seed', *shared])} somewhere"
-    require(len(mine) > 0, "paired", f"{len(a)} and {len(b)} trials", sides_agree)
-    first, second = (mine, its) if one is sides[0] else (its, mine)
-    return Pairs(seed=np.sort(one.table.columns["seed"], kind="stable")[mine], a=first, b=second)
+    shown = value if isinstance(value, str | int | float | None) else type(value).__name__
+    require(isinstance(value, Trials), "trials", shown, "must be trials of a run, such as trials.where(...)")
 
 
-class _Side:
-    """One side's keys, in the order of its seeds, and sorted."""
-
-    def __init__(self, key: np.ndarray, table: Trials):
-        self.table, self.key = table, key
-        self.order = np.argsort(key, kind="stable")
-        self.sorted = key[self.order]
-        self.repeated = bool(len(key)) and bool((self.sorted[1:] == self.sorted[:-1]).any())
-
-
-def shared_settings(*sides: Trials) -> list[str]:
-    """The settings that all sides have, in which trials of one side differ."""
-    first, *others = sides
-    names = [name for name in first.settings if all(name in each.settings for each in others)]
-    return [name for name in names if all(len(_distinct(each, name)) > 1 for each in sides)]
-
-
-def _distinct(trials: Trials, name: str) -> set[str]:
-    column = trials.columns[name]
-    return set(map(str, column if column.dtype == object else np.unique(column)))
-
-
-def _is_shared(a: Trials, b: Trials, name: str) -> bool:
-    """Whether a setting has the same values on both sides; if they have none in common it tells the sides apart."""
-    first, second = _distinct(a, name), _distinct(b, name)
-    allowed = (
-        "must be the same on both sides, or have nothing in common; apart= names what may differ; one side alone has"
-    )
-    require(first == second or not first & second, name, sorted(first & second), f"{allowed} {sorted(first ^ second)}")
-    return first == second
-
-
-def _keys(a: Trials, b: Trials, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """One number a trial of either side, in the order of seeds, equal where all the columns named are."""
-    key = np.zeros(len(a) + len(b), np.int64)
-    for name in names:
-        if name != "seed" and len(_distinct(a, name)) == 1:
-            continue  # the same for all: it tells none apart
-        both = np.concatenate([side.columns[name][side._by_seed] for side in (a, b)])
-        _, code = np.unique(both if both.dtype != object else both.astype(str), return_inverse=True)
-        _, key = np.unique(key * (int(code.max(initial=0)) + 1) + code, return_inverse=True)
-    return key[: len(a)], key[len(a) :]
-
-
-def over_seeds(
-    seed: np.ndarray, values: np.ndarray, combine: Callable[..., np.ndarray] = np.mean
-) -> tuple[np.ndarray, np.ndarray]:
-    """One number a seed from one a trial.
-
-    Args:
-      seed: `(rows,)`, sorted.
-      values: `(rows,)`; a seed of which one is NaN is left out, as is one that has fewer than the others.
-      combine: the mean, or another reduction that takes `axis`.
-
-    Returns:
-      The numbers `(S,)` and their seeds `(S,)`, in their order.
-    """
-    seeds, starts, counts = np.unique(seed, return_index=True, return_counts=True)
-    if not counts.size:
-        return np.zeros(0), seeds
-    whole = counts == counts.max()
-    rows = starts[whole][:, None] + np.arange(counts.max())
-    grouped = values[rows]
-    known = ~np.isnan(grouped).any(axis=1)
-    return combine(grouped[known], axis=1), seeds[whole][known]
+def _measured(what: Any) -> Measured:
+    require(hasattr(what, "of"), "measure", what, "must be a measure, or the name of a column")
+    return what

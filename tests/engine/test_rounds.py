@@ -314,7 +314,8 @@ def test_a_seed_of_the_rounds_that_were_run_is_replayed_and_no_other(made):
     found = replay_seed(made, cells, 0, 63)  # the last, in a round and a chunk of its own
     assert not found.faults and found.rows["seed"].tolist() == [63, 63]
     for cell, seeds in enumerate((64, 12)):
-        with pytest.raises(ValueError, match=f"seed={seeds} is not allowed: must be below {seeds}, the seeds of cell"):
+        allowed = f"must be from 0 to {seeds - 1}, the seeds of cell"
+        with pytest.raises(ValueError, match=f"seed={seeds} is not allowed: {allowed}"):
             replay_seed(made, cells, cell, seeds)
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from jaxmyopia.checks import ArgumentError
 from jaxmyopia.measures import Derived, Measure
-from jaxmyopia.stats.table import NoTrials, Trials, over_seeds, pair
+from jaxmyopia.stats.pairs import over_seeds, pair
+from jaxmyopia.stats.table import NoTrials, Trials
 
 
 def table(**columns: list) -> Trials:

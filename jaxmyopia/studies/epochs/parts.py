@@ -197,9 +197,9 @@ class Transfer:
     codes: tuple[str, ...] = flag((), "Codes of index and cutoff: one_hot, scalar, digits, sinusoidal.")
     trained: tuple[int, ...] = flag((1, 2, 4, 5, 7), "Cutoffs of training below E; all others are held out.")
     transfer_steps: int = flag(800, "Updates of agents that see their cutoff.")
-    transfer_rate: float = flag(0.003, "Their learning rate.")
-    transfer_width: int = flag(32, "Their width.")
-    transfer_entropy: float = flag(0.3, "Their entropy bonus: with less some stop a step late and never find out.")
+    transfer_rate: float = flag(0.003, "Learning rate of agents that see their cutoff.")
+    transfer_width: int = flag(32, "Width of agents that see their cutoff.")
+    transfer_entropy: float = flag(0.3, "Entropy bonus of agents that see their cutoff.")
     debts: tuple[float, ...] = flag((0.0,), "What K's first step pays less, for agents that learn on while flat.")
 
     def __post_init__(self):

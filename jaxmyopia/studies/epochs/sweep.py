@@ -8,6 +8,7 @@ from jaxmyopia.checks import require, require_one_of
 from jaxmyopia.flags import When, flag, has, only
 from jaxmyopia.studies.epochs.arms import Settings as Trialled
 from jaxmyopia.studies.epochs.arms import arms, cell
+from jaxmyopia.studies.epochs.codes import REVEALED
 from jaxmyopia.studies.epochs.learners import LEARNERS, Settings
 from jaxmyopia.studies.epochs.measures import Thresholds
 from jaxmyopia.studies.epochs.params import code
@@ -75,7 +76,7 @@ class Sweep:
             without_repeats(getattr(self, name), name)
             require(len(getattr(self, name)) > 0 or name not in lists, name, (), "must be a list, not an empty one")
         check_settings((("learning_rates", self.learning_rates), ("discount", (self.discount,))))
-        for name, allowed in (("parts", PARTS), ("learners", LEARNERS)):
+        for name, allowed in (("parts", PARTS), ("learners", LEARNERS), ("reveals", REVEALED)):
             for value in getattr(self, name):
                 require_one_of(name, value, allowed)
         require(self.epochs >= 1, "epochs", self.epochs, "must be at least 1")

@@ -56,8 +56,8 @@ class Sweep:
         conform(self)
         require(len(set(self.ranks)) == len(self.ranks), "ranks", self.ranks, "must be a list without repeats")
         for rank in self.ranks:
-            most = min(self.n, ALIGNMENT_RANK)
-            require(1 <= rank <= most, "ranks", rank, f"must be between 1 and {most}")
+            most = f"n={self.n}" if self.n < ALIGNMENT_RANK else ALIGNMENT_RANK
+            require(1 <= rank <= min(self.n, ALIGNMENT_RANK), "ranks", rank, f"must be between 1 and {most}")
 
     def cells(self) -> list[Cell]:
         """Adam over the grid of rates and scales, SGD over the scales; square loss. One of each a rank."""

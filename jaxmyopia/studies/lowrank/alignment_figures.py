@@ -14,7 +14,8 @@ from jaxmyopia.measures.turning_points import turning_points
 from jaxmyopia.report.figures import COLOURS, LOG_STEPS, LOSS_NAMES, draw_intervals, log_steps, panels
 from jaxmyopia.stats.estimates import of_mean
 from jaxmyopia.stats.intervals import Interval
-from jaxmyopia.stats.table import Trials, pair
+from jaxmyopia.stats.pairs import pair
+from jaxmyopia.stats.table import Trials
 from jaxmyopia.studies.lowrank.bumps import DEFINITIONS
 from jaxmyopia.studies.lowrank.figures import by_scale
 from jaxmyopia.studies.lowrank.finished import FinishedRun

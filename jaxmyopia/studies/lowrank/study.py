@@ -172,6 +172,10 @@ class LowRank(Study):
         """What is taken of every trial."""
         return self.thresholds.measures(aligned=max(self.rank, self._target_rank) <= observables.ALIGNMENT_RANK)
 
+    def check_computed(self) -> None:
+        """Refuses an optimiser that goes up."""
+        optimizers.check_descends(self.optimizer, "optimizers")
+
     def settings(self) -> dict[str, Scalar]:
         """The columns by which the table tells this study from others."""
         names = ("n", "rank", "target_rank", "target", "loss", "optimizer")

@@ -54,12 +54,12 @@ class Capacity:
     features: int = flag(64, "Features F, of which capacities up to a quarter of the effective number are swept.")
     capacities: tuple[int, ...] = flag((2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16), "Dimensions m of the capacity sweep.")
     actives: tuple[float, ...] = flag(
-        (0.1,), "Probabilities that a feature is active; 0: exactly one is, and the loss is exact."
+        (0.5, 0.3), "Probabilities that a feature is active; 0: exactly one is, and the loss is exact."
     )
-    spans: tuple[float, ...] = flag((10.0,), "Importance of the first feature over that of the last.")
+    spans: tuple[float, ...] = flag((50.0,), "Importance of the first feature over that of the last.")
     optimizers: tuple[str, ...] = flag(("adam",), "Optimisers of the capacity sweep.")
     capacity_rates: tuple[float, ...] = flag((0.01,), "Learning rate of each of them, where it starts to fall.")
-    capacity_steps: int = flag(1500, "Steps of the capacity sweep.")
+    capacity_steps: int = flag(1000, "Steps of the capacity sweep.")
     capacity_seeds: int = flag(24, "Seeds of the capacity sweep.")
 
     def __post_init__(self):
@@ -128,17 +128,15 @@ class Geometry:
 
     geometry_features: int = flag(200, "Features F of the geometry.")
     geometry_hidden: int = flag(20, "Dimensions m of the geometry.")
-    levels: tuple[int, ...] = flag(
-        (6, 9), "Levels k of the published twenty, of which feature are active with 20^(-k/19)."
-    )
-    starts: tuple[float, ...] = flag((0.0213,), "Standard deviations of W at the start.")
-    decays: tuple[float, ...] = flag((0.01,), "Weight decays.")
+    levels: tuple[int, ...] = flag((6, 9), "Levels k of the published twenty: a feature is active with 20^(-k/19).")
+    starts: tuple[float, ...] = flag((0.0213,), "Standard deviations of W at the start, of the geometry.")
+    decays: tuple[float, ...] = flag((0.01,), "Weight decays of the geometry.")
     geometry_rate: float = flag(0.001, "Learning rate of the geometry.")
     batch: int = flag(128, "Inputs of a step of the geometry.")
-    geometry_steps: int = flag(1500, "Steps of the geometry.")
+    geometry_steps: int = flag(1000, "Steps of the geometry.")
     geometry_seeds: int = flag(24, "Seeds of the geometry.")
     falling: bool = flag(False, "Whether the geometry is run with rates that fall to zero, too.")
-    as_published: bool = flag(False, "Whether it is run with batches of 1,024 and for 10,000 steps, too.")
+    as_published: bool = flag(False, "Whether the geometry is run with batches of 1,024 and for 10,000 steps, too.")
 
     def __post_init__(self):
         counts = ("geometry_features", "geometry_hidden", "geometry_steps", "geometry_seeds", "batch")

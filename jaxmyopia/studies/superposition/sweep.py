@@ -47,7 +47,7 @@ class Sweep:
     """What a run of the interpretability experiment is; each field is a flag. Raises ArgumentError if one is not
     allowed."""
 
-    parts: tuple[str, ...] = flag(PARTS[:4], "What is run: capacity, published, shapes, geometry, neurons.")
+    parts: tuple[str, ...] = flag(PARTS[:3], "What is run: capacity, published, shapes, geometry, neurons.")
     capacity: Capacity = dataclasses.field(default_factory=Capacity, metadata=only(has("parts", "capacity")))
     published: Published = dataclasses.field(default_factory=Published, metadata=only(has("parts", "published")))
     shapes: Shapes = dataclasses.field(default_factory=Shapes, metadata=only(has("parts", "shapes")))

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Notebooks for Colab, kept as scripts."""
