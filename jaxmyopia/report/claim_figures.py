@@ -35,8 +35,7 @@ CAPTION = Caption(
 def in_words(piece: Evidence) -> str:
     """A piece of evidence for a reader who points at it."""
     lost = f", {piece.diverged} diverged" if piece.diverged else ""
-    asked = f"asked: {piece.reference}, n = {piece.interval.n}{lost}"
-    return f"{piece.name}: {piece.interval}, {asked}, {piece.verdict}"
+    return f"{piece.name}: {piece.interval}, n = {piece.interval.n}{lost}, {piece.verdict}"
 
 
 def forest(judgements: Sequence[Judgement]) -> Figure:

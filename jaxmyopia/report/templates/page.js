@@ -62,10 +62,14 @@ addEventListener("pointerdown", (event) => { if (!event.target.closest("img[data
 // Tables: a click on a heading sorts, a second one turns it round; phrases, between commas, and a verdict filter. A
 // phrase that ends in a number is met by that number alone.
 const order = new Intl.Collator("en", { numeric: true });
-function compare(a, b) {
-  const [x, y] = [a, b].map((cell) => cell.dataset.value ?? cell.textContent.trim());
-  if (a.dataset.value === undefined) return order.compare(x, y);
-  const [p, q] = [x, y].map((each) => (each === "" || each === "nan" ? Infinity : Number(each)));
+const size = (text) => {
+  const found = Number.parseFloat(text.replace("[", ""));
+  return Number.isNaN(found) ? Infinity : found;
+};
+function compare(a, b, bySize) {
+  const [x, y] = [a, b].map((cell) => cell.textContent.trim());
+  if (!bySize) return order.compare(x, y);
+  const [p, q] = [size(x), size(y)];
   return p === q ? 0 : p < q ? -1 : 1;
 }
 function holds(text, phrase) {
@@ -86,7 +90,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
       const down = heading.getAttribute("aria-sort") === "ascending";
       for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
       heading.setAttribute("aria-sort", down ? "descending" : "ascending");
-      const sorted = [...rows].sort((a, b) => compare(a.cells[place], b.cells[place]) * (down ? -1 : 1));
+      const sorted = [...rows].sort((a, b) => compare(a.cells[place], b.cells[place], heading.classList.contains("by-size")) * (down ? -1 : 1));
       body.append(...sorted);
     });
   }
@@ -98,7 +102,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
     let shown = 0;
     for (const row of rows) {
       const text = row.dataset.text ?? (row.dataset.text = seen(row).toLowerCase().replace(/\s+/g, " "));
-      row.hidden = !(wanted.every((phrase) => holds(text, phrase)) && (!verdict.value || row.dataset.verdict === verdict.value));
+      row.hidden = !(wanted.every((phrase) => holds(text, phrase)) && (!verdict.value || row.cells[0].textContent === verdict.value));
       shown += row.hidden ? 0 : 1;
     }
     count.textContent = `${shown} of ${rows.length}`;
