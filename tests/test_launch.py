@@ -24,7 +24,8 @@ late = [name for name in ("matplotlib", "scipy.stats", "orbax.checkpoint", "pand
 assert not late, f"{late}: 1.5 s before anything begins"
 for package in (jaxmyopia, experiments):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        if not module.name.endswith("__main__"):
+        # A notebook's script is the notebook: to import it is to run it.
+        if not module.name.endswith("__main__") and not module.name.startswith("experiments.colab."):
             importlib.import_module(module.name)
 import jax, matplotlib
 assert "matplotlib.pyplot" not in sys.modules, "pyplot"

@@ -13,7 +13,7 @@ def judged(name: str, verdicts: dict[tuple[tuple[str, object], ...], str]) -> Ju
     """A claim with a piece at each condition, whose verdict is given."""
     pieces = []
     for condition, verdict in verdicts.items():
-        piece = jm.not_applicable("").at("", **dict(condition))
+        piece = jm.not_applicable("of a test").at("", **dict(condition))
         object.__setattr__(piece, "verdict", verdict)
         pieces.append(piece)
     return Judgement(name, name, "inconclusive", "", evidence=tuple(pieces))

@@ -135,8 +135,9 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(tmp_path, capsys, monkeypa
     assert call("--dry_run", "--preset=full") == 0
     plan = capsys.readouterr().out.splitlines()
     cells = len(PRESETS["full"].cells())
-    assert plan[cells].startswith(f"{cells} cells")
-    assert f"of {cells} cells" in plan[cells + 1] and plan[cells + 2].startswith("Memory")
+    lines = [line for line in plan if not line.startswith(" ")]  # a cell whose line is too long goes on below it
+    assert lines[cells].startswith(f"{cells} cells")
+    assert f"of {cells} cells" in " ".join(lines[cells + 1 :]) and any(line.startswith("Memory") for line in lines)
     assert not list(tmp_path.iterdir())
 
 

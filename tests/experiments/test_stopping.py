@@ -62,9 +62,9 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path, whole, signum):
         assert (out / ".alive-0.json").exists()
     else:
         assert process.returncode == 128 + signum and status == "interrupted"
-        last = said.splitlines()[-1]
-        assert last.startswith("Interrupted" if signum == signal.SIGINT else "Terminated")
-        assert "to resume: python " in last
+        what, how = said.splitlines()[-2:]
+        assert what.startswith("Interrupted" if signum == signal.SIGINT else "Terminated")
+        assert how.startswith("python -m tests.experiments.two_cells ")
     written = list((out / "seeds").glob("*.parquet"))
     assert len(written) < len([name for name in whole if name.endswith(".parquet")])  # it stopped on its way
     again = start(out)
