@@ -11,7 +11,8 @@ from experiments.benchmarks.fuzz_pools import OF_PART
 SMALL = [
     *(f"--{name}={value}" for part in OF_PART.values() for name, value in part.items() if not name.endswith("_seeds")),
     *(f"--{part}_seeds=24" for part in ("capacity", "published", "shape", "geometry")),
-    "--capacities=1,2,3,4,5", "--features=20", "--neuron_seeds=2", "--actives=0.5,0", "--spans=10", "--parts=" + ",".join(OF_PART),
+    "--capacities=1,2,3,4,5", "--features=20", "--neuron_seeds=2", "--actives=0.5,0", "--spans=10",
+    "--parts=" + ",".join(OF_PART),
 ]  # fmt: skip
 
 
