@@ -185,7 +185,7 @@ class Shapes:
     scales: tuple[float, ...] = flag((0.01, 0.1, 1.0), "Standard deviations of W at the start, of the shapes.")
     rates: tuple[float, ...] = flag((0.01, 0.1), "Learning rates, where they start to fall, of the shapes.")
     shape_decays: tuple[float, ...] = flag((0.0,), "Weight decays of the shapes; of adam, 0.01 is AdamW.")
-    shape_steps: int = flag(2000, "Steps of the shapes.")
+    shape_steps: int = flag(1500, "Steps of the shapes.")
     shape_seeds: int = flag(256, "Seeds of the shapes.")
 
     def __post_init__(self):
@@ -222,7 +222,7 @@ class Published:
     phase_actives: tuple[float, ...] = flag((1.0, 0.3, 0.1, 0.03), "Probabilities p of the two features.")
     phase_spans: tuple[float, ...] = flag((1.0, 2.0, 4.0), "Importance of the first of two over the second.")
     published_rate: float = flag(0.01, "Learning rate of the small models, where it starts to fall.")
-    published_steps: int = flag(2000, "Steps of the small models.")
+    published_steps: int = flag(1500, "Steps of the small models.")
     published_seeds: int = flag(32, "Seeds of the small models.")
 
     def __post_init__(self):
