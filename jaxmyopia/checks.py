@@ -4,7 +4,10 @@
 import math
 import os
 import pathlib
+import re
 from collections.abc import Iterable
+
+_ADDRESS = re.compile(r"<locals>\.| at 0x[0-9a-f]+")  # of a function: it says nothing to who reads the line
 
 
 class ArgumentError(ValueError):
@@ -15,7 +18,8 @@ class ArgumentError(ValueError):
         self.name, self.value, self.allowed = name, value, allowed
 
     def __str__(self) -> str:
-        return _line(f"{self.name}={self.value!r} is not allowed: {self.allowed}")
+        shown = _ADDRESS.sub("", repr(self.value))
+        return _line(f"{self.name}={shown} is not allowed: {self.allowed}")
 
 
 class RunError(RuntimeError):

@@ -118,3 +118,8 @@ def test_values_of_the_right_kind_are_kept_and_those_of_numpy_become_pythons():
         n=4, rank=1, target="spectrum", spectrum=(2.0,)
     )
     assert hash(Cell(study=STUDY, sweep=(("learning_rate", (0.1,)), ("init_scale", (1.0,))), seeds=1, steps=4))
+
+
+def test_a_function_that_is_refused_is_named_without_its_address():
+    said = str(ArgumentError("show", lambda x: x, "must be another"))
+    assert "<lambda>" in said and " at 0x" not in said and "<locals>" not in said

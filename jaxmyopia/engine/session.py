@@ -151,7 +151,7 @@ class Session:
         if number and not todo:
             return
         name = f"look {number + 1} of {len(self._rounds)}" if len(self._rounds) > 1 else ""
-        shown = display() if self._options.progress and share.leads else None
+        shown = display() if todo and self._options.progress and share.leads else None
         with (
             Progress(self._outline(todo), display=shown, name=name) as progress,
             contextlib.closing(self._programs.of(todo, progress)) as ready,
